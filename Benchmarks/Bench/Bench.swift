@@ -1,0 +1,41 @@
+// `swift run Bench`: measures the forwarder. Figures are only worth anything from optimised code, so a debug build
+// builds and becomes the optimised one first.
+
+import ArgumentParser
+import Glibc
+
+@main
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Bench",
+        abstract: "Measures Mooring: the forwarder alone, and through real TUN devices.",
+        discussion: """
+            Examples:
+              swift run Bench                               all of it
+              swift run Bench pipeline --size 64 --json     one JSON object a line
+              swift run Bench tun                           needs root, or unshare -rn
+            """,
+        subcommands: [All.self, Pipeline.self, Tun.self, Flood.self],
+        defaultSubcommand: All.self)
+
+    static func main() {
+        OptimisedBuild.becomeIfNeeded()
+        Self.main(nil)
+    }
+}
+
+/// Options that all benchmarks share.
+struct OutputOptions: ParsableArguments {
+    @Flag(name: .long, help: "One JSON object a line.")
+    var json = false
+}
+
+struct All: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Every benchmark (default).")
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        try Pipeline.parse(output.json ? ["--json"] : []).run()
+        try Tun.parse(output.json ? ["--json"] : []).run()
+    }
+}

@@ -1,0 +1,146 @@
+// The network that `Bench tun` measures in, made of namespaces of its own and taken away again, also when interrupted:
+//
+//   correspondent ─── home agent ─── node
+//     2001:db8:c::2    mooringd       mooringd, 203.0.113.9
+//                                     203.0.113.10 leads to nowhere: a sink for small packets
+//
+// IPv6 only on the left, IPv4 only on the right. Everything is started by `ip` and `iperf3`, as a person would.
+
+import Dispatch
+import Foundation
+
+/// Namespaces, and the processes in them.
+final class Network: @unchecked Sendable {
+    static let endpoint = "192.0.2.1"
+    static let careOfAddress = "203.0.113.9"
+    static let sinkAddress = "203.0.113.10"
+    static let nodeAddress = "2001:db8:1:1::1"
+    static let nodePrefix = "2001:db8:1:1::/64"
+    static let sinkDestination = "2001:db8:1:2::1"
+    static let sinkPrefix = "2001:db8:1:2::/64"
+
+    /// Where sockets and logs lie.
+    let directory: URL
+    private let lock = NSLock()
+    private var namespaces: [String] = []
+    private var processes: [Process] = []
+    private var signals: [any DispatchSourceSignal] = []
+
+    init() throws {
+        directory = FileManager.default.temporaryDirectory.appendingPathComponent("mooring-bench-\(getpid())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { [unowned self] in
+                remove()
+                exit(128 + number)
+            }
+            source.resume()
+            signals.append(source)
+        }
+        do { try make() } catch {
+            remove()
+            throw error
+        }
+    }
+
+    private func make() throws {
+        for role in ["correspondent", "agent", "node"] {
+            let name = namespace(role)
+            try run(["ip", "netns", "add", name])
+            lock.withLock { namespaces.append(name) }
+            try run(["ip", "-n", name, "link", "set", "lo", "up"])
+        }
+        try link("correspondent", "agent")
+        try link("agent", "node")
+        try ip("correspondent", "address add 2001:db8:c::2/64 dev agent nodad")
+        try ip("agent", "address add 2001:db8:c::1/64 dev correspondent nodad")
+        try ip("correspondent", "route add default via 2001:db8:c::1")
+        try ip("agent", "address add 203.0.113.1/24 dev node")
+        try ip("node", "address add \(Self.careOfAddress)/24 dev agent")
+        try ip("node", "route add default via 203.0.113.1")
+        try ip("agent", "route add \(Self.sinkAddress)/32 via \(Self.careOfAddress)")
+        try ip("node", "route add blackhole \(Self.sinkAddress)/32")
+    }
+
+    private func link(_ left: String, _ right: String) throws {
+        try ip(left, "link add \(right) type veth peer name \(left) netns \(namespace(right))")
+        try ip(left, "link set \(right) up")
+        try ip(right, "link set \(left) up")
+    }
+
+    private func ip(_ role: String, _ arguments: String) throws {
+        try run(["ip", "-n", namespace(role)] + arguments.split(separator: " ").map(String.init))
+    }
+
+    private func namespace(_ role: String) -> String { "mooring-bench-\(getpid())-\(role)" }
+
+    // MARK: Processes
+
+    /// Starts a command in a namespace. It ends with the network at the latest.
+    func start(in role: String, _ command: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["ip", "netns", "exec", namespace(role)] + command
+        let log = directory.appendingPathComponent("\(role)-\(command[0].split(separator: "/").last ?? "").log")
+        try Data().write(to: log)
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = try FileHandle(forWritingTo: log)
+        try process.run()
+        lock.withLock { processes.append(process) }
+        return process
+    }
+
+    /// Runs a command in a namespace to its end.
+    @discardableResult
+    func run(in role: String, _ command: [String]) throws -> Data {
+        try run(["ip", "netns", "exec", namespace(role)] + command)
+    }
+
+    /// Runs a command to its end.
+    /// - Returns: its standard output.
+    @discardableResult
+    func run(_ command: [String]) throws -> Data {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        lock.withLock { processes.append(process) }
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        lock.withLock { processes.removeAll { $0 === process } }
+        guard process.terminationStatus == 0 else {
+            throw BenchError("`\(command.joined(separator: " "))` failed with status \(process.terminationStatus)")
+        }
+        return data
+    }
+
+    /// Ends a process that was started here.
+    func end(_ process: Process) {
+        if process.isRunning { process.terminate() }
+        process.waitUntilExit()
+        lock.withLock { processes.removeAll { $0 === process } }
+    }
+
+    /// Ends what was started, and takes the namespaces away.
+    func remove() {
+        let (ending, leaving) = lock.withLock {
+            defer { (processes, namespaces) = ([], []) }
+            return (processes, namespaces)
+        }
+        for process in ending where process.isRunning { process.terminate() }
+        for process in ending { process.waitUntilExit() }
+        for name in leaving { _ = try? run(["ip", "netns", "delete", name]) }
+        try? FileManager.default.removeItem(at: directory)
+    }
+}
+
+/// A measurement can't be made.
+struct BenchError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

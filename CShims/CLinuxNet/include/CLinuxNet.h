@@ -1,0 +1,6 @@
+// What Swift can't call of Linux's network interfaces: ioctls by request number, variadic functions and macros.
+// One header a subject; each function says why it is here and when it can go.
+#pragma once
+#include "CLinuxNetEvent.h"
+#include "CLinuxNetRoute.h"
+#include "CLinuxNetTun.h"

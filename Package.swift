@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The arrows between modules are the design (docs/architecture.md); Tests/Repository fails on a wrong one.
+// A package-wide rule for the hot path: what crosses a module there is `@inlinable`, so no flag is needed for speed.
+
+let package = Package(
+    name: "mooring",
+    products: [
+        .executable(name: "mooringd", targets: ["mooringd"]),
+        .executable(name: "mooring", targets: ["mooring"]),
+        .executable(name: "Bench", targets: ["Bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    ],
+    targets: [
+        // What Swift can't call.
+        .systemLibrary(
+            name: "CLiburing", path: "CShims/CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .target(name: "CLinuxNet", path: "CShims/CLinuxNet"),
+        .target(name: "CBenchmark", path: "CShims/CBenchmark"),
+
+        // The forwarder, from the bytes up.
+        .target(name: "Wire"),
+        .target(name: "PacketBuffer"),
+        .target(name: "PrefixTable", dependencies: ["Wire"]),
+        .target(name: "Bindings", dependencies: ["Wire"]),
+        .target(name: "Forwarding", dependencies: ["Wire", "PacketBuffer", "PrefixTable", "Bindings"]),
+        .target(name: "IOUring", dependencies: ["CLiburing"]),
+        .target(name: "RouteNetlink", dependencies: ["Wire", "CLinuxNet"]),
+        .target(name: "PacketIO", dependencies: ["PacketBuffer", "Wire", "IOUring", "RouteNetlink", "CLinuxNet"]),
+
+        // The control plane.
+        .target(
+            name: "ControlProtocol",
+            dependencies: [
+                "Wire", "Bindings",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            exclude: ["control.proto"]),
+
+        // The programs.
+        .executableTarget(
+            name: "mooringd",
+            dependencies: [
+                "Wire", "PacketBuffer", "Bindings", "Forwarding", "PacketIO", "RouteNetlink", "ControlProtocol",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .executableTarget(
+            name: "mooring",
+            dependencies: [
+                "Wire", "Bindings", "ControlProtocol",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "Bench",
+            dependencies: [
+                "Wire", "PacketBuffer", "Bindings", "Forwarding", "CBenchmark",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Bench"),
+
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
+        .testTarget(name: "PacketBufferTests", dependencies: ["PacketBuffer"]),
+        .testTarget(name: "PrefixTableTests", dependencies: ["PrefixTable", "Wire", "TestSupport"]),
+        .testTarget(name: "BindingsTests", dependencies: ["Bindings", "Wire", "TestSupport"]),
+        .testTarget(
+            name: "ForwardingTests",
+            dependencies: ["Forwarding", "Wire", "PacketBuffer", "PrefixTable", "Bindings", "TestSupport"]),
+        .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
+        .testTarget(name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "NetworkNamespace"]),
+        .testTarget(name: "PacketIOTests", dependencies: ["PacketIO", "PacketBuffer", "IOUring", "NetworkNamespace"]),
+        .testTarget(
+            name: "ControlProtocolTests",
+            dependencies: [
+                "ControlProtocol", "Bindings", "Wire", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        .testTarget(name: "mooringdTests", dependencies: ["mooringd"]),
+        .testTarget(name: "Repository", dependencies: ["TestSupport"], path: "Tests/Repository"),
+        // Runs the programs, so they are built before.
+        .testTarget(
+            name: "EndToEnd", dependencies: ["mooringd", "mooring"], path: "Tests/EndToEnd", exclude: ["protocol41.py"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

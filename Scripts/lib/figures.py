@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Reads what ping, iperf3 and mooring printed and says it in a few words; used by demo and measure.
+
+figures.py ping FILE SENT              lost packets and the longest run of them
+figures.py iperf3 FILE [SECONDS]       Gbit/s; with SECONDS, before and after that moment of the transfer
+figures.py counters FILE...            the balance and every counter above zero of `mooring counters --json`
+Exit 1 where the figures say that it did not work.
+"""
+import json
+import re
+import sys
+
+
+def ping(path, sent):
+    """Prints 'lost longest first-lost'. Replies carry icmp_seq=1... modulo 65536."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        answered = {int(found) for found in re.findall(r"bytes from .*icmp_seq=(\d+)", file.read())}
+    lost = [number for number in range(1, int(sent) + 1) if number not in answered]
+    longest = run = 0
+    previous = None
+    for number in lost:
+        run = run + 1 if previous is not None and number == previous + 1 else 1
+        longest = max(longest, run)
+        previous = number
+    print(len(lost), longest, lost[0] if lost else 0)
+    return 0 if answered else 1
+
+
+def rate(intervals):
+    """Gbit/s over intervals of iperf3."""
+    seconds = sum(interval["seconds"] for interval in intervals)
+    return sum(interval["bytes"] for interval in intervals) * 8 / seconds / 1e9 if seconds else 0.0
+
+
+def iperf3(path, moment=None):
+    """Prints Gbit/s, or Gbit/s before and after and retransmitted segments."""
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    if "error" in report:
+        print(f"iperf3: {report['error']}", file=sys.stderr)
+        return 1
+    received = report["end"]["sum_received"]["bits_per_second"] / 1e9
+    if moment is None:
+        print(f"{received:.2f}")
+        return 0 if received > 0 else 1
+    moment = float(moment)
+    intervals = [interval["sum"] for interval in report["intervals"]]
+    # The half second on either side is the move's own.
+    before = rate([interval for interval in intervals if interval["end"] < moment - 0.5])
+    after = rate([interval for interval in intervals if interval["start"] > moment + 0.5])
+    print(f"{before:.2f} {after:.2f} {report['end']['sum_sent'].get('retransmits', 0)}")
+    return 0 if before > 0 and after > 0 else 1
+
+
+def counters(paths):
+    """Prints counters above zero and whether in equals out."""
+    status = 0
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            figures = json.load(file)
+        received, generated, transmitted = (
+            sum(figures[key].values()) for key in ("received", "generated", "transmitted"))
+        dropped = {name: count for name, count in figures["dropped"].items() if count}
+        entered = received + generated
+        left = transmitted + figures["punted"] + figures["absorbed"] + sum(dropped.values())
+        print(f"received {received} + generated {generated} "
+              f"{'=' if entered == left else 'IS NOT'} transmitted {transmitted} + punted {figures['punted']} "
+              f"+ absorbed {figures['absorbed']} + dropped {sum(dropped.values())}")
+        for name, count in sorted(dropped.items()):
+            print(f"dropped as {name}: {count}")
+        if entered != left:
+            status = 1
+    return status
+
+
+def main(arguments):
+    """Runs the function that the first argument names."""
+    actions = {
+        "ping": lambda rest: ping(*rest), "iperf3": lambda rest: iperf3(*rest), "counters": counters,
+    }
+    if len(arguments) < 2 or arguments[0] not in actions:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return actions[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

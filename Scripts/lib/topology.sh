@@ -1,0 +1,266 @@
+# shellcheck shell=bash
+# The network of the demo and of the measurements, in network namespaces whose names carry the process id:
+#
+#   correspondent ───── home agent ──┬── network A ──┐
+#                       (mooringd)   └── network B ──┴── node (mooringd)
+#
+# correspondent to home agent is IPv6 only; everything right of the home agent is IPv4 only. The node has an interface
+# in either network and an IPv6 prefix that moves with it. To be sourced; the caller's shell options are -euo pipefail.
+
+correspondent_address=2001:db8:c::2
+home_prefix=2001:db8:1::/48
+node_prefix=2001:db8:1:1::/64
+node_address=2001:db8:1:1::1
+endpoint=192.0.2.1
+care_of_a=203.0.113.9
+care_of_b=198.51.100.9
+
+# Where mooringd and mooring are; the caller sets it.
+binaries=
+
+topology_roles=(correspondent home-agent network-a network-b node)
+# Set by topology_make.
+topology_name=
+# Where sockets, logs and captures lie. Set by topology_make.
+work=
+# Of processes started in the background: "id start-time", so that a reused id is never taken for ours.
+started=()
+# The node's care-of address now.
+care_of=
+
+say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
+explain() { printf '          %s\n' "$@"; }
+heading() { printf '\n%s  \033[1m%s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Where network namespaces can be given names, nothing. Otherwise starts this script anew where they can: in a user
+# namespace of its own unless root, with a mount namespace in which /run is empty and writable.
+# Arguments: the script and its own arguments.
+topology_enter() {
+    local probe=mooring-probe-$$ error
+    if error=$(ip netns add "$probe" 2>&1); then
+        ip netns delete "$probe"
+        return
+    fi
+    [ -z "${MOORING_ENTERED-}" ] || fail "namespaces can't be made here: $error"
+    export MOORING_ENTERED=1
+    local enter=(unshare --mount)
+    if ! unshare --mount true 2>/dev/null; then
+        enter=(unshare --map-root-user --net --mount)
+        error=$("${enter[@]}" true 2>&1) ||
+            fail "neither root nor a user namespace ($error). Run it as root, or allow user namespaces" \
+                "(sysctl kernel.apparmor_restrict_unprivileged_userns=0 where that exists)."
+    fi
+    # shellcheck disable=SC2016 # the inner shell expands it
+    exec "${enter[@]}" sh -c 'mount -t tmpfs tmpfs /run && exec "$0" "$@"' "$@"
+}
+
+# Fails with advice unless /dev/net/tun can be opened.
+require_tun() {
+    # shellcheck disable=SC2016 # the inner shell expands it
+    [ -c /dev/net/tun ] || fail "/dev/net/tun is not there: load the kernel's module with 'modprobe tun'."
+    (: <>/dev/net/tun) 2>/dev/null ||
+        fail "/dev/net/tun can't be opened by $(id -un): run this as root, or allow it (chmod 666 /dev/net/tun)."
+}
+
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# start NAME COMMAND…: in the background, its output in $work/NAME.log. The id is in $! and remembered.
+start() {
+    local log=$work/$1.log
+    shift
+    "$@" >"$log" 2>&1 &
+    remember $!
+}
+
+remember() {
+    started+=("$1 $(start_time "$1")")
+    [ -z "$work" ] || printf '%s\n' "${started[-1]}" >>"$work/processes"
+}
+
+# still_running "ID START-TIME"
+still_running() { [ -n "${1#* }" ] && [ "$(start_time "${1%% *}")" = "${1#* }" ]; }
+
+# Ends processes of "id start-time" lines: asks, waits for at most three seconds, then insists.
+end_processes() {
+    local signal process attempt remaining
+    for signal in TERM KILL; do
+        remaining=0
+        for process in "$@"; do
+            if still_running "$process"; then
+                kill -s "$signal" "${process%% *}" 2>/dev/null || true
+                remaining=1
+            fi
+        done
+        for ((attempt = 0; remaining && attempt < 60; attempt++)); do
+            remaining=0
+            for process in "$@"; do
+                if still_running "$process" && [ "$(process_state "${process%% *}")" != Z ]; then remaining=1; fi
+            done
+            ((!remaining)) || sleep 0.05
+        done
+    done
+}
+
+process_state() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -c 1; }
+
+# until_true SECONDS COMMAND…: polls; 1 when the deadline passes.
+until_true() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+# A command that a signal may interrupt: traps run at once, not when it ends.
+patiently() {
+    "$@" &
+    remember $!
+    wait $!
+}
+
+namespace() { printf '%s-%s' "$topology_name" "$1"; }
+# inside ROLE COMMAND…
+inside() { (exec_inside "$@"); }
+# The same in place of this shell: in the background the id is then that of the command.
+exec_inside() {
+    local path
+    path=/run/netns/$(namespace "$1")
+    shift
+    exec nsenter --net="$path" -- "$@"
+}
+# link ROLE PEER: two interfaces, each named for what it leads to.
+link() {
+    ip -n "$(namespace "$1")" link add "$2" type veth peer name "$1" netns "$(namespace "$2")"
+    ip -n "$(namespace "$1")" link set "$2" up
+    ip -n "$(namespace "$2")" link set "$1" up
+}
+address() {
+    local role=$1
+    shift
+    ip -n "$(namespace "$role")" address add "$@"
+}
+route() {
+    local role=$1
+    shift
+    ip -n "$(namespace "$role")" route add "$@"
+}
+
+# Makes namespaces, links, addresses and routes, everything except what mooringd sets up.
+topology_make() {
+    topology_name=mooring-$$
+    work=$(mktemp -d "${TMPDIR:-/tmp}/mooring-demo.$$.XXXXXX")
+    local role
+    for role in "${topology_roles[@]}"; do
+        ip netns add "$(namespace "$role")"
+        printf '%s\n' "$(namespace "$role")" >>"$work/namespaces"
+        ip -n "$(namespace "$role")" link set lo up
+        # What a host's administrator chose for reverse-path filtering is inherited; routers here start from nothing.
+        inside "$role" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+    done
+    for role in network-a network-b; do
+        inside "$role" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+            net.ipv4.ip_forward=1
+    done
+
+    link correspondent home-agent
+    address correspondent "$correspondent_address/64" dev home-agent nodad
+    address home-agent 2001:db8:c::1/64 dev correspondent nodad
+    route correspondent default via 2001:db8:c::1
+
+    link home-agent network-a
+    link home-agent network-b
+    address home-agent 192.0.2.129/30 dev network-a
+    address network-a 192.0.2.130/30 dev home-agent
+    address home-agent 192.0.2.133/30 dev network-b
+    address network-b 192.0.2.134/30 dev home-agent
+    route network-a default via 192.0.2.129
+    route network-b default via 192.0.2.133
+    route home-agent 203.0.113.0/24 via 192.0.2.130
+    route home-agent 198.51.100.0/24 via 192.0.2.134
+
+    link network-a node
+    link network-b node
+    inside node sysctl -qw net.ipv6.conf.network-a.disable_ipv6=1 net.ipv6.conf.network-b.disable_ipv6=1
+    address network-a 203.0.113.1/24 dev node
+    address network-b 198.51.100.1/24 dev node
+    address node "$care_of_a/24" dev network-a
+    address node "$care_of_b/24" dev network-b
+    route node default via 203.0.113.1
+    # Each care-of address leaves by the network that it belongs to.
+    route node default via 203.0.113.1 table 101
+    route node default via 198.51.100.1 table 102
+    ip -n "$(namespace node)" rule add from "$care_of_a" lookup 101 priority 1001
+    ip -n "$(namespace node)" rule add from "$care_of_b" lookup 102 priority 1002
+}
+
+# Ends what was started, the last first, and removes the namespaces and the directory.
+topology_remove() {
+    local index role backwards=()
+    for ((index = ${#started[@]} - 1; index >= 0; index--)); do backwards+=("${started[index]}"); done
+    if ((${#backwards[@]})); then end_processes "${backwards[@]}"; fi
+    started=()
+    if [ -n "$topology_name" ]; then
+        for role in "${topology_roles[@]}"; do
+            [ ! -e "/run/netns/$(namespace "$role")" ] || ip netns delete "$(namespace "$role")" || true
+        done
+    fi
+    topology_name=
+    if [ -n "$work" ]; then rm -rf "$work"; fi
+    work=
+}
+
+# mooring_at ROLE ARGUMENT…: the operator's tool at the home agent's or the node's daemon.
+mooring_at() {
+    local socket=$work/$1.sock
+    shift
+    "$binaries/mooring" "$@" --socket "$socket"
+}
+
+# start_mooringd ROLE ARGUMENT…: waits until it forwards.
+start_mooringd() {
+    local role=$1
+    shift
+    start "$role" exec_inside "$role" "$binaries/mooringd" --socket "$work/$role.sock" "$@"
+    local process=${started[-1]}
+    until_true 20 mooringd_answered "$role" "$process" || true
+    if ! grep -q ready "$work/$role.log"; then
+        sed 's/^/    /' "$work/$role.log" >&2
+        fail "mooringd of the $role did not become ready; above is what it logged."
+    fi
+}
+mooringd_answered() { grep -q ready "$work/$1.log" || ! still_running "$2"; }
+
+# Both daemons with their bindings, the node in network A. Arguments go to both.
+start_mooring() {
+    start_mooringd home-agent --endpoint "$endpoint" --home-address 2001:db8:ffff::1/64 \
+        --home-route "$home_prefix" "$@"
+    start_mooringd node --shared-endpoint --endpoint "$care_of_a" --home-address "$node_address/64" \
+        --home-route ::/0 --no-forwarding "$@"
+    mooring_at home-agent binding put mn1 --care-of "$care_of_a" --prefix "$node_prefix"
+    mooring_at node binding put home-agent --care-of "$endpoint" --prefix ::/0 --endpoint "$care_of_a"
+    care_of=$care_of_a
+}
+
+# Moves the node to the other network, both ends at the same time.
+move() {
+    if [ "$care_of" = "$care_of_a" ]; then care_of=$care_of_b; else care_of=$care_of_a; fi
+    mooring_at node binding put home-agent --update --endpoint "$care_of" >"$work/move.log" 2>&1 &
+    local node=$!
+    mooring_at home-agent binding put mn1 --update --care-of "$care_of" >"$work/move-home-agent.log" 2>&1 ||
+        fail "the home agent's binding could not be changed: $(cat "$work/move-home-agent.log")"
+    wait "$node" || fail "the node's binding could not be changed: $(cat "$work/move.log")"
+}
+
+listening() { inside "$1" ss -Hltn "sport = :$2" | grep -q .; }
+
+# start_iperf3_server ROLE PORT
+start_iperf3_server() {
+    start "iperf3-$1-$2" exec_inside "$1" iperf3 -6 -s -p "$2"
+    until_true 10 listening "$1" "$2" || fail "iperf3 does not listen: $(cat "$work/iperf3-$1-$2.log")"
+}

@@ -1,0 +1,193 @@
+// A binding as the control plane sees it: which node, where it is, what is tunnelled to it and how. It is the one form
+// in which the binding file, the control protocol and the forwarder speak of bindings; each makes it from, or turns it
+// into, its own. `validate` holds every rule that concerns one binding alone; what concerns two (overlapping prefixes,
+// RFC 5454 3.3) is the binding store's.
+
+import Wire
+
+/// What the IPv4 tunnel to a care-of address looks like.
+public enum Encapsulation: String, Sendable, CaseIterable {
+    /// IP-in-IP (RFC 2003), and for IPv6 protocol 41 (RFC 4213).
+    case ipInIP = "ip-in-ip"
+    /// GRE (RFC 2784, 2890, 7676).
+    case gre
+    /// Minimal encapsulation (RFC 2004), which never carries IPv6.
+    case minimal
+    /// UDP, Mobile Tunnel Data (RFC 3519).
+    case udp
+}
+
+/// How the outer DSCP relates to the inner (RFC 2983).
+public enum DSCPModel: String, Sendable, CaseIterable {
+    /// Copied out at encapsulation and in at decapsulation.
+    case uniform
+    /// Outer zero, inner untouched.
+    case pipe
+}
+
+/// How the outer ECN field is set at encapsulation (RFC 6040, 4.1).
+public enum ECNMode: String, Sendable, CaseIterable {
+    /// Copied from the inner header.
+    case normal
+    /// Always Not-ECT.
+    case compatibility
+}
+
+/// By which tunnel a prefix is reached (RFC 5454, 3.3).
+public enum PrefixTunnel: String, Sendable, CaseIterable {
+    /// Directly to the care-of address.
+    case careOf = "care-of"
+    /// To the home address, and that packet in the IPv4 tunnel.
+    case homeAddress = "home-address"
+}
+
+/// A prefix of a binding.
+public struct BoundPrefix: Hashable, Sendable {
+    /// The IPv6 prefix.
+    public var prefix: IPv6Prefix
+    /// How it is reached.
+    public var tunnel: PrefixTunnel
+
+    /// A prefix, reached by the care-of tunnel where nothing else is said.
+    public init(_ prefix: IPv6Prefix, tunnel: PrefixTunnel = .careOf) {
+        self.prefix = prefix
+        self.tunnel = tunnel
+    }
+}
+
+/// Options of a GRE tunnel.
+public struct GREOptions: Hashable, Sendable {
+    /// The key (RFC 2890); nil for none.
+    public var key: UInt32?
+    /// Whether packets bear sequence numbers (RFC 2890).
+    public var sequence = false
+    /// Whether packets bear a checksum (RFC 2784).
+    public var checksum = false
+
+    /// GRE with neither key, sequence number nor checksum.
+    public init(key: UInt32? = nil, sequence: Bool = false, checksum: Bool = false) {
+        self.key = key
+        self.sequence = sequence
+        self.checksum = checksum
+    }
+}
+
+/// A mobile node's binding.
+public struct Binding: Hashable, Sendable {
+    /// Names the binding: 1 to 128 bytes of printable ASCII without spaces. Putting a binding replaces the one with its id.
+    public var id: String
+    /// The node's IPv4 home address; nil where it has none.
+    public var homeAddress: IPv4Address?
+    /// Where the tunnel leads.
+    public var careOfAddress: IPv4Address
+    /// Where the tunnel starts: the outer source. Nil means the daemon's endpoint.
+    public var endpoint: IPv4Address?
+    /// The kind of the IPv4 tunnel.
+    public var encapsulation = Encapsulation.ipInIP
+    /// Present where `encapsulation` is `gre`, and only there.
+    public var gre: GREOptions?
+    /// The node's port, where `encapsulation` is `udp`, and only there.
+    public var udpPort: UInt16?
+    /// What is tunnelled to it. May be empty.
+    public var prefixes: [BoundPrefix] = []
+    /// How DSCP is treated.
+    public var dscp = DSCPModel.uniform
+    /// How ECN is treated at encapsulation.
+    public var ecn = ECNMode.normal
+    /// The largest inner packet in bytes, 1280 to 1480 (RFC 4213, 3.2); nil means the daemon's.
+    public var tunnelMTU: UInt16?
+    /// Seconds until it is removed by itself; nil means for ever.
+    public var lifetime: UInt32?
+
+    /// A binding by IP-in-IP for ever.
+    public init(id: String, careOfAddress: IPv4Address, prefixes: [BoundPrefix] = []) {
+        self.id = id
+        self.careOfAddress = careOfAddress
+        self.prefixes = prefixes
+    }
+}
+
+/// Bounds that bindings are checked against.
+public enum BindingLimits {
+    /// Of an id, in bytes.
+    public static let idLength = 128
+    /// Of one binding.
+    public static let prefixesPerBinding = 1024
+    /// A static tunnel MTU, in bytes (RFC 4213, 3.2.1): what IPv6 needs at least, to Ethernet less the outer header.
+    public static let tunnelMTU: ClosedRange<UInt16> = 1280...1480
+}
+
+/// Why a binding, or a file of them, is not accepted: where, and what to do.
+public struct BindingError: Error, Hashable, CustomStringConvertible {
+    /// The place, as a path: `bindings[3].prefixes[0].prefix`, or the binding's id.
+    public let place: String
+    /// What is wrong and what to do.
+    public let problem: String
+
+    /// An error with its place.
+    public init(_ place: String, _ problem: String) {
+        self.place = place
+        self.problem = problem
+    }
+
+    /// Place and problem.
+    public var description: String { place.isEmpty ? problem : "\(place): \(problem)" }
+}
+
+extension Binding {
+    /// Checks all rules that concern this binding alone.
+    /// - Parameter place: what an error calls it; by default the id.
+    /// - Throws: the first rule that is broken.
+    public func validate(at place: String? = nil) throws(BindingError) {
+        let place = place ?? "binding \(id)"
+        guard (1...BindingLimits.idLength).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
+            throw BindingError(
+                "\(place).id", "an id has 1 to \(BindingLimits.idLength) printable ASCII characters and no space")
+        }
+        guard careOfAddress.isUnicastSource else {
+            throw BindingError("\(place).careOfAddress", "\(careOfAddress) is no unicast address")
+        }
+        if let endpoint, !endpoint.isUnicastSource {
+            throw BindingError("\(place).endpoint", "\(endpoint) is no unicast address")
+        }
+        if careOfAddress == endpoint {
+            throw BindingError("\(place).careOfAddress", "\(careOfAddress) is the tunnel's own endpoint")
+        }
+        if let homeAddress, !homeAddress.isUnicastSource {
+            throw BindingError("\(place).homeAddress", "\(homeAddress) is no unicast address")
+        }
+        if gre != nil, encapsulation != .gre {
+            throw BindingError("\(place).gre", "stands only beside encapsulation \"gre\"")
+        }
+        if (udpPort != nil) != (encapsulation == .udp) {
+            throw BindingError("\(place).udp", "a port stands beside encapsulation \"udp\", and only there")
+        }
+        if udpPort == 0 { throw BindingError("\(place).udp.port", "a port is 1 to 65535") }
+        if lifetime == 0 {
+            throw BindingError("\(place).lifetime", "is 0; leave it out for ever, or remove the binding")
+        }
+        if let tunnelMTU, !BindingLimits.tunnelMTU.contains(tunnelMTU) {
+            throw BindingError("\(place).tunnelMTU", "\(tunnelMTU) is not within 1280 and 1480")
+        }
+        guard prefixes.count <= BindingLimits.prefixesPerBinding else {
+            throw BindingError("\(place).prefixes", "more than \(BindingLimits.prefixesPerBinding) prefixes")
+        }
+        var seen: Set<IPv6Prefix> = []
+        for (index, bound) in prefixes.enumerated() {
+            let place = "\(place).prefixes[\(index)]"
+            guard seen.insert(bound.prefix).inserted else {
+                throw BindingError(place, "\(bound.prefix) stands twice in this binding")
+            }
+            if bound.tunnel == .homeAddress, homeAddress == nil {
+                throw BindingError(place, "tunnel \"home-address\" needs a homeAddress")
+            }
+            if bound.tunnel == .careOf, encapsulation == .minimal {
+                throw BindingError(place, "minimal encapsulation never carries IPv6: use tunnel \"home-address\"")
+            }
+            if bound.prefix.length > 0, bound.prefix.address.isMulticast || bound.prefix.address.isLinkLocal {
+                throw BindingError(place, "\(bound.prefix) is no prefix of global unicast addresses")
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// To JSON, in the form that BindingFile reads. `mooring`'s --json speaks of bindings in the same words.
+
+import FoundationEssentials
+import Wire
+
+extension BindingFile: Encodable {
+    private enum CodingKeys: String, CodingKey { case endpoint, tunnelMTU, bindings, groups }
+
+    /// In the file's form.
+    public func encode(to encoder: any Encoder) throws {
+        var file = encoder.container(keyedBy: CodingKeys.self)
+        try file.encodeIfPresent(endpoint?.description, forKey: .endpoint)
+        try file.encodeIfPresent(tunnelMTU, forKey: .tunnelMTU)
+        try file.encode(bindings, forKey: .bindings)
+        if !groups.isEmpty { try file.encode(groups, forKey: .groups) }
+    }
+
+    /// The text of the file, keys sorted, indented.
+    public var json: String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        do {
+            return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+        } catch {
+            preconditionFailure("strings, numbers and truth values can always be encoded: \(error)")
+        }
+    }
+}
+
+extension BindingFile.Group: Encodable {
+    private enum CodingKeys: String, CodingKey { case group, members }
+
+    /// In the file's form.
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: CodingKeys.self)
+        try object.encode(group.description, forKey: .group)
+        try object.encode(members, forKey: .members)
+    }
+}
+
+extension Binding: Encodable {
+    private enum CodingKeys: String, CodingKey {
+        case id, homeAddress, careOfAddress, endpoint, encapsulation, gre, udp, prefixes, dscp, ecn, tunnelMTU, lifetime
+    }
+
+    /// In the form of the binding file.
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: CodingKeys.self)
+        try object.encode(id, forKey: .id)
+        try object.encodeIfPresent(homeAddress?.description, forKey: .homeAddress)
+        try object.encode(careOfAddress.description, forKey: .careOfAddress)
+        try object.encodeIfPresent(endpoint?.description, forKey: .endpoint)
+        try object.encode(encapsulation.rawValue, forKey: .encapsulation)
+        try object.encodeIfPresent(gre, forKey: .gre)
+        if let udpPort { try object.encode(["port": udpPort], forKey: .udp) }
+        try object.encode(prefixes, forKey: .prefixes)
+        try object.encode(dscp.rawValue, forKey: .dscp)
+        try object.encode(ecn.rawValue, forKey: .ecn)
+        try object.encodeIfPresent(tunnelMTU, forKey: .tunnelMTU)
+        try object.encodeIfPresent(lifetime, forKey: .lifetime)
+    }
+}
+
+extension GREOptions: Encodable {
+    private enum CodingKeys: String, CodingKey { case key, sequence, checksum }
+
+    /// In the form of the binding file.
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: CodingKeys.self)
+        try object.encodeIfPresent(key, forKey: .key)
+        try object.encode(sequence, forKey: .sequence)
+        try object.encode(checksum, forKey: .checksum)
+    }
+}
+
+extension BoundPrefix: Encodable {
+    private enum CodingKeys: String, CodingKey { case prefix, tunnel }
+
+    /// In the form of the binding file.
+    public func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: CodingKeys.self)
+        try object.encode(prefix.description, forKey: .prefix)
+        try object.encode(tunnel.rawValue, forKey: .tunnel)
+    }
+}

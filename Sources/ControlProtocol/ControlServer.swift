@@ -1,0 +1,207 @@
+// The daemon's end of the control protocol: a Unix stream socket, all of whose connections and whose handler live on
+// one event loop. That loop's thread is the single writer of the forwarder's tables: the handler answers at once and
+// needs no locks. How a connection is served is ControlServerConnection; the socket's file is ControlSocket.
+
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+
+/// Answers requests. It lives on the server's event loop, and so does all that it touches.
+public protocol ControlHandler: AnyObject {
+    /// Answers a request: with what belongs to it (`BindingsChanged` to `PutBindings`, and so on) or with an error.
+    ///
+    /// Called on the server's event loop, one request after the other. `Hello` and `Watch` are the server's own and
+    /// never come here. While this runs nothing else does on the socket: it must not wait for anything.
+    func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body
+}
+
+/// Serves the control protocol on a Unix socket.
+public final class ControlServer: Sendable {
+    /// Where and to whom it is served, and the bounds.
+    public struct Configuration: Sendable {
+        /// Of the socket. Its directory must be there.
+        public var path: String
+        /// Of the socket's file.
+        public var mode: UInt32 = 0o660
+        /// Whose the socket's file is to be; its members may then use it. Nil: the process's group, which gives no right.
+        public var group: UInt32?
+        /// Who may use it beside the members of `group`.
+        public var access = ControlAccess()
+        /// Connections at a time; one more is told so and closed. As many may at a time be about to be told.
+        public var connectionLimit = 64
+        /// The longest message from a client, in bytes.
+        public var frameLimit = 4 << 20
+        /// Bytes that wait for a client to read them. Beyond, no more of its requests are taken until it has read; at
+        /// most one reply and one event are added to them.
+        public var outboundLimit = 1 << 20
+        /// Events that wait, beside those bytes, for a client that watches. Beyond, they are left out and counted.
+        public var eventLimit = 1024
+        /// How long a connection may take until its `Hello` is there.
+        public var helloTimeout = TimeAmount.seconds(5)
+        /// How long a connection that is being closed may take to read what is left for it.
+        public var closeTimeout = TimeAmount.seconds(1)
+        /// Names the daemon in `HelloReply`.
+        public var name = "mooringd \(mooringVersion)"
+
+        /// The defaults, at that path.
+        public init(path: String) {
+            self.path = path
+        }
+    }
+
+    private let eventLoop: any EventLoop
+    private let channel: any Channel
+    private let socket: ControlSocket
+    private let service: NIOLoopBound<ControlService>
+
+    private init(
+        eventLoop: any EventLoop, channel: any Channel, socket: ControlSocket, service: NIOLoopBound<ControlService>
+    ) {
+        self.eventLoop = eventLoop
+        self.channel = channel
+        self.socket = socket
+        self.service = service
+    }
+
+    /// Starts serving.
+    /// - Parameters:
+    ///   - eventLoop: of a group that stays until `close` has returned.
+    ///   - makeHandler: called once on the event loop, with what publishes events to those who watch.
+    /// - Throws: `ControlSocketError` where the socket can't be had (another instance listens, the file is no socket,
+    ///   rights are missing), or what `makeHandler` throws.
+    public static func start(
+        _ configuration: Configuration, on eventLoop: any EventLoop, logger: Logger,
+        handler makeHandler: @escaping @Sendable (ControlPublisher) throws -> any ControlHandler
+    ) async throws -> ControlServer {
+        let socket = try ControlSocket.listen(
+            at: configuration.path, mode: configuration.mode, group: configuration.group)
+        let service: NIOLoopBound<ControlService>
+        do {
+            service = try await eventLoop.submit {
+                let publisher = ControlPublisher()
+                let handler = try makeHandler(publisher)
+                return NIOLoopBound(
+                    ControlService(configuration, handler: handler, publisher: publisher, logger: logger),
+                    eventLoop: eventLoop)
+            }.get()
+        } catch {
+            socket.removeFile()
+            socket.close()
+            throw error
+        }
+        let outboundLimit = ChannelOptions.Types.WriteBufferWaterMark(
+            low: configuration.outboundLimit / 2, high: configuration.outboundLimit)
+        do {
+            let channel = try await ServerBootstrap(group: eventLoop)
+                .childChannelOption(.autoRead, value: false)
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
+                .childChannelOption(.writeBufferWaterMark, value: outboundLimit)
+                .childChannelInitializer { child in
+                    child.eventLoop.makeCompletedFuture {
+                        try child.pipeline.syncOperations.addHandler(ControlServerConnection(service.value))
+                    }
+                }
+                .withBoundSocket(socket.descriptor)
+                .get()
+            return ControlServer(eventLoop: eventLoop, channel: channel, socket: socket, service: service)
+        } catch {
+            socket.removeFile()
+            throw error
+        }
+    }
+
+    /// Stops serving: takes no more connections, removes the socket's file, tells each client that the daemon stops,
+    /// and returns when all are closed, at the latest after `closeTimeout`.
+    public func close() async {
+        socket.removeFile()
+        try? await channel.close()
+        try? await eventLoop.flatSubmit { [service, eventLoop] in service.value.stop(on: eventLoop) }.get()
+    }
+}
+
+/// Tells those who watch what happens. It belongs to the server's event loop.
+public final class ControlPublisher {
+    private var watchers: [ObjectIdentifier: ControlServerConnection] = [:]
+
+    /// Whether anybody watches at all.
+    public var isWatched: Bool { !watchers.isEmpty }
+
+    /// Sends an event to all who watch for its kind. It never waits: a watcher who does not read loses events, and is
+    /// told how many.
+    public func publish(_ body: ControlEvent.OneOf_Body) {
+        guard isWatched else { return }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var event = ControlEvent()
+        event.time = UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+        event.body = body
+        for watcher in watchers.values { watcher.notify(event) }
+    }
+
+    func add(_ watcher: ControlServerConnection) { watchers[ObjectIdentifier(watcher)] = watcher }
+
+    func remove(_ watcher: ControlServerConnection) { watchers[ObjectIdentifier(watcher)] = nil }
+}
+
+/// What the connections of a server share, on its event loop.
+final class ControlService {
+    let configuration: ControlServer.Configuration
+    let access: ControlAccess
+    let handler: any ControlHandler
+    let publisher: ControlPublisher
+    let logger: Logger
+    private var connections: [ObjectIdentifier: ControlServerConnection] = [:]
+    /// Connections that were not admitted and are being told so.
+    private var refused: Set<ObjectIdentifier> = []
+    private var whenEmpty: EventLoopPromise<Void>?
+
+    init(
+        _ configuration: ControlServer.Configuration, handler: any ControlHandler, publisher: ControlPublisher,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.handler = handler
+        self.publisher = publisher
+        self.logger = logger
+        var access = configuration.access
+        if let group = configuration.group { access.groups.insert(group) }
+        self.access = access
+    }
+
+    /// Counts a connection, unless there are too many or the daemon stops.
+    func admit(_ connection: ControlServerConnection) throws(ControlError) {
+        guard whenEmpty == nil else { throw .stopping }
+        guard connections.count < configuration.connectionLimit else {
+            throw ControlError(
+                .limit, "\(configuration.connectionLimit) connections are open, which is the limit; close one")
+        }
+        connections[ObjectIdentifier(connection)] = connection
+    }
+
+    /// Keeps a connection that was not admitted until it has read why, unless there are too many of them too.
+    func keepRefused(_ connection: ControlServerConnection) -> Bool {
+        refused.count < configuration.connectionLimit && refused.insert(ObjectIdentifier(connection)).inserted
+    }
+
+    func remove(_ connection: ControlServerConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        refused.remove(ObjectIdentifier(connection))
+        publisher.remove(connection)
+        if connections.isEmpty { whenEmpty?.succeed() }
+    }
+
+    /// Ends all connections.
+    func stop(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        if let whenEmpty { return whenEmpty.futureResult }
+        let promise = eventLoop.makePromise(of: Void.self)
+        whenEmpty = promise
+        for connection in connections.values { connection.end(.stopping) }
+        if connections.isEmpty { promise.succeed() }
+        return promise.futureResult
+    }
+}
+
+extension ControlError {
+    static let stopping = ControlError(.stopping, "mooringd is stopping")
+}

@@ -1,0 +1,278 @@
+// One client of the server. Bytes are read from the socket only while there is neither a whole frame to serve nor too
+// much that waits for the client to take it, so a client that sends much, or reads nothing, fills its own socket and
+// nothing else. Requests are served one after the other, a few in a turn, and the next turn waits behind whatever else
+// the event loop has to do.
+//
+//   greeting ── Hello ──► serving ── error that ends it, or the daemon stops ──► ending ──► closed
+//
+// Ending says why, closes its direction, and discards what still comes until the client closes or time is up: closing
+// at once would fail the client's writing before it had read the reason.
+
+import NIOCore
+import SwiftProtobuf
+
+final class ControlServerConnection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Phase { case greeting, serving, ending }
+
+    /// Requests that are served before others have their turn.
+    private static let requestsPerTurn = 16
+
+    private let service: ControlService
+    private var frames: ControlFrameReader
+    private var phase = Phase.greeting
+    private var peer: ControlPeer?
+    private var context: ChannelHandlerContext?
+    /// Bounds the time until Hello, then the time that ending takes.
+    private var timeout: Scheduled<Void>?
+    private var hasInputEnded = false
+    private var isInTurn = false
+    private var isTurnScheduled = false
+    private var isFlushScheduled = false
+    private var watch: (id: UInt64, events: ControlWatch)?
+    private var events: ControlEventQueue
+
+    init(_ service: ControlService) {
+        self.service = service
+        frames = ControlFrameReader(limit: service.configuration.frameLimit)
+        events = ControlEventQueue(limit: service.configuration.eventLimit)
+    }
+
+    // MARK: The channel
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        do {
+            let peer = try context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self) { socket in
+                try ControlPeer(ofSocket: socket)
+            }
+            guard let peer else { preconditionFailure("a channel of a Unix socket has a descriptor") }
+            self.peer = peer
+            guard service.access.allows(peer) else {
+                service.logger.notice("Refused \(peer) on the control socket")
+                throw ControlError(
+                    .notAllowed, "\(peer) may not use this socket; become root, or a member of the socket's group")
+            }
+            try service.admit(self)
+            service.logger.debug("\(peer) has connected to the control socket")
+        } catch {
+            guard service.keepRefused(self) else { return context.close(promise: nil) }
+            end(error as? ControlError ?? ControlError(.notAllowed, "can't tell who you are: \(error)"))
+            return
+        }
+        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: service.configuration.helloTimeout) { [self] in
+            end(ControlError(.version, "no Hello came within \(service.configuration.helloTimeout.seconds) s"))
+        }
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase != .ending else { return }
+        var received = unwrapInboundIn(data)
+        frames.append(&received)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if phase == .ending { context.read() } else { turn() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard context.channel.isWritable else { return }
+        sendEvents()
+        turn()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
+        hasInputEnded = true
+        if phase == .ending { context.close(promise: nil) } else { turn() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timeout?.cancel()
+        phase = .ending
+        self.context = nil
+        service.remove(self)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    // MARK: Requests
+
+    /// Serves requests while there are whole ones, and room for replies.
+    private func turn() {
+        guard let context, !isInTurn else { return }
+        isInTurn = true
+        defer { isInTurn = false }
+        var served = 0
+        while phase != .ending {
+            guard context.channel.isWritable else {
+                context.flush()
+                // What was flushed may all have been taken at once; then nobody will say that there is room.
+                if context.channel.isWritable { scheduleTurn(context) }
+                return
+            }
+            guard served < Self.requestsPerTurn else {
+                scheduleTurn(context)
+                break
+            }
+            do throws(ControlFrameReader.Failure) {
+                guard var frame = try frames.next() else {
+                    context.flush()
+                    return hasInputEnded ? endOfInput(context) : context.read()
+                }
+                serve(&frame)
+                served += 1
+            } catch {
+                end(ControlError(.badFrame, "\(error)"))
+            }
+        }
+        context.flush()
+    }
+
+    private func scheduleTurn(_ context: ChannelHandlerContext) {
+        guard !isTurnScheduled else { return }
+        isTurnScheduled = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isTurnScheduled = false
+            turn()
+        }
+    }
+
+    private func serve(_ frame: inout ByteBuffer) {
+        let bytes = frame.readBytes(length: frame.readableBytes) ?? []
+        let request: ControlRequest
+        do {
+            request = try ControlRequest(serializedBytes: bytes)
+        } catch {
+            return end(ControlError(.badRequest, "a frame of \(bytes.count) bytes that is no Request: \(error)"))
+        }
+        switch (phase, request.body) {
+        case (.greeting, .hello(let hello)): greet(hello, id: request.id)
+        case (.greeting, _): end(ControlError(.version, "the first request must be Hello"), id: request.id)
+        case (_, .hello): write(.error(ControlError(.badRequest, "Hello was said already here")), id: request.id)
+        case (_, .watch(let events)): watch(events, id: request.id)
+        case (_, let body?):
+            guard let peer else { preconditionFailure("who is served is known") }
+            write(service.handler.handle(body, from: peer), id: request.id)
+        case (_, nil):
+            let known = "a Request with none of the bodies that \(service.configuration.name) knows"
+            write(.error(ControlError(.badRequest, "\(known); is the client newer?")), id: request.id)
+        }
+    }
+
+    private func greet(_ hello: ControlHello, id: UInt64) {
+        guard hello.version > 0 else {
+            return end(
+                ControlError(.version, "version 0 is none; the latest here is \(ControlVersion.current)"), id: id)
+        }
+        timeout?.cancel()
+        phase = .serving
+        var reply = ControlHelloReply()
+        reply.version = min(hello.version, ControlVersion.current)
+        reply.server = service.configuration.name
+        reply.frameLimit = UInt32(service.configuration.frameLimit)
+        write(.hello(reply), id: id)
+    }
+
+    /// The client will send no more. It may go on to read what it watches.
+    private func endOfInput(_ context: ChannelHandlerContext) {
+        if frames.pending > 0 {
+            let expected = frames.expected.map { "\($0)" } ?? "more"
+            end(
+                ControlError(
+                    .badFrame, "the stream ended within a frame, after \(frames.pending) of \(expected) bytes"))
+        } else if watch == nil {
+            closeWhenWritten(context)
+        }
+    }
+
+    // MARK: Replies
+
+    private func write(_ body: ControlReply.OneOf_Body, id: UInt64) {
+        guard let context else { return }
+        var reply = ControlReply()
+        reply.id = id
+        reply.body = body
+        do {
+            var buffer = context.channel.allocator.buffer(capacity: 0)
+            try buffer.writeFrame(reply)
+            context.write(wrapOutboundOut(buffer), promise: nil)
+        } catch {
+            preconditionFailure("a message without required fields can always be encoded: \(error)")
+        }
+    }
+
+    /// Says why, and closes.
+    func end(_ error: ControlError, id: UInt64 = 0) {
+        guard let context, phase != .ending else { return }
+        if let peer { service.logger.info("Closing the control connection of \(peer): \(error)") }
+        phase = .ending
+        watch = nil
+        service.publisher.remove(self)
+        frames = ControlFrameReader(limit: 0)
+        timeout?.cancel()
+        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: service.configuration.closeTimeout) { [self] in
+            self.context?.close(promise: nil)
+        }
+        write(.error(error), id: id)
+        closeWhenWritten(context)
+        context.read()
+    }
+
+    private func closeWhenWritten(_ context: ChannelHandlerContext) {
+        let closing = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in
+            let connection = closing.value
+            connection.context?.close(mode: connection.hasInputEnded ? .all : .output, promise: nil)
+        }
+    }
+
+    // MARK: Events
+
+    private func watch(_ request: ControlWatch, id: UInt64) {
+        write(.watching(ControlWatching()), id: id)
+        if request.bindings || request.security {
+            watch = (id, request)
+            service.publisher.add(self)
+        } else {
+            watch = nil
+            service.publisher.remove(self)
+        }
+    }
+
+    /// Takes an event for sending, if it is watched for.
+    func notify(_ event: ControlEvent) {
+        guard let context, let watch else { return }
+        let isWanted =
+            switch event.body {
+            case .binding: watch.events.bindings
+            case .security: watch.events.security
+            case .lost, nil: false
+            }
+        guard isWanted else { return }
+        events.append(event)
+        sendEvents()
+        // Events often come in bursts, within one request; they are flushed together, behind it.
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isFlushScheduled = false
+            self.context?.flush()
+        }
+    }
+
+    private func sendEvents() {
+        guard let context, let watch else { return }
+        if !context.channel.isWritable { context.flush() }
+        while context.channel.isWritable, let event = events.popFirst() { write(.event(event), id: watch.id) }
+    }
+}
+
+extension TimeAmount {
+    fileprivate var seconds: Int64 { nanoseconds / 1_000_000_000 }
+}

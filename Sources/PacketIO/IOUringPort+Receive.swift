@@ -1,0 +1,173 @@
+// The way in: queue what is missing of the standing reads, enter the kernel once, and sort the completions.
+
+import Glibc
+import IOUring
+import PacketBuffer
+
+extension IOUringPort {
+    /// Hands queued writes to the kernel and fills the batch; packets that find no place wait for the next call.
+    @inlinable
+    public mutating func receive(into batch: inout PacketBatch, wait: Bool) throws(PortError) {
+        precondition(batch.isEmpty, "the packets of the last batch await their verdicts")
+        if !isStarted { try start() }
+        backlog.move(to: &batch)
+        var goesOn = true
+        repeat {
+            queueReads()
+            goesOn = try enter(wait: wait && !wasWoken && batch.isEmpty && rings.ring.completionCount == 0)
+            try sort(into: &batch)
+        } while goesOn && wait && batch.isEmpty && !wasWoken
+        // A wake that was seen without a wait stays for the next one.
+        if wait { wasWoken = false }
+    }
+
+    /// Enters the kernel.
+    /// - Returns: false where there is no use in trying again at once: a signal came, or memory is short.
+    @inlinable
+    mutating func enter(wait: Bool) throws(PortError) -> Bool {
+        let queued = rings.ring.queuedCount
+        let isReading = homeRead != .wanted && accessRead != .wanted
+        let result: Int32
+        if wait && (isReading || writesUnderWay > 0) {
+            // Writes complete at once: what is waited for comes after them. Where slots are missing to read into,
+            // the first write that gives one back counts.
+            let completions = isReading ? writesUnderWay &+ 1 : 1
+            result = rings.ring.submitAndWait(completions: UInt32(truncatingIfNeeded: completions))
+        } else {
+            result = rings.ring.submitAndGetEvents()
+        }
+        if result >= 0 { return UInt32(result) >= queued }
+        if result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM { return false }
+        throw Self.submissionError(-result)
+    }
+
+    @usableFromInline @inline(never)
+    static func submissionError(_ errorNumber: Int32) -> PortError {
+        PortError(IOUringError(call: .submit, errorNumber: errorNumber).description)
+    }
+
+    /// Binds the ring to this thread.
+    @usableFromInline @inline(never)
+    mutating func start() throws(PortError) {
+        do { try rings.ring.enable() } catch { throw PortError(error.description) }
+        isStarted = true
+    }
+
+    /// Queues the reads that are missing.
+    @inlinable @inline(__always)
+    mutating func queueReads() {
+        // A read without buffers would end at once.
+        if homeRead == .wanted, homePosted > 0,
+            rings.ring.readMultishot(
+                file: PortFile.home, bufferGroup: rings.homeBuffers.group, userData: RequestKind.readHome)
+        {
+            homeRead = .armed
+        }
+        if accessRead == .wanted, accessPosted > 0,
+            rings.ring.readMultishot(
+                file: PortFile.access, bufferGroup: rings.accessBuffers.group, userData: RequestKind.readAccess)
+        {
+            accessRead = .armed
+        }
+        if !isWakerArmed { queueWakerRead() }
+    }
+
+    @usableFromInline @inline(never)
+    mutating func queueWakerRead() {
+        isWakerArmed = rings.ring.read(
+            file: PortFile.waker, into: wakeCount, count: UInt32(MemoryLayout<UInt64>.size), userData: RequestKind.wake)
+    }
+
+    /// Takes all completions. What finds no place in the batch goes to the backlog, in the same order.
+    @inlinable @inline(__always)
+    mutating func sort(into batch: inout PacketBatch) throws(PortError) {
+        let count = rings.ring.completionCount
+        var taken: UInt32 = 0
+        defer {
+            rings.ring.removeCompletions(taken)
+            publish()
+        }
+        while taken < count {
+            let completion = rings.ring.completion(at: taken)
+            taken &+= 1
+            switch completion.userData & RequestKind.mask {
+            case RequestKind.readHome:
+                if completion.hasBuffer {
+                    homePosted &-= 1
+                    if !append(completion, from: .home, to: &batch) { failedReads.home &+= 1 }
+                }
+                if !completion.hasMore { homeRead = try readEnded(completion.result, side: .home) }
+            case RequestKind.readAccess:
+                if completion.hasBuffer {
+                    accessPosted &-= 1
+                    if !append(completion, from: .access, to: &batch) { failedReads.access &+= 1 }
+                }
+                if !completion.hasMore { accessRead = try readEnded(completion.result, side: .access) }
+            case RequestKind.writeHome:
+                writesUnderWay &-= 1
+                if completion.result < 0 { failedWrites.home &+= 1 }
+                post(UInt32(truncatingIfNeeded: completion.userData))
+            case RequestKind.writeAccess:
+                writesUnderWay &-= 1
+                if completion.result < 0 { failedWrites.access &+= 1 }
+                post(UInt32(truncatingIfNeeded: completion.userData))
+            default:
+                try sortRare(completion)
+            }
+        }
+    }
+
+    /// Adds a received packet to the batch or the backlog.
+    /// - Returns: false where it was too large; its slot is posted again.
+    @inlinable @inline(__always)
+    mutating func append(_ completion: Completion, from side: Side, to batch: inout PacketBatch) -> Bool {
+        let slot = UInt32(completion.buffer)
+        guard completion.result > 0, completion.result < Int32(truncatingIfNeeded: bufferLength) else {
+            post(slot)
+            return false
+        }
+        let packet = Packet(start: pool.packetStart(slot), length: Int(completion.result), slot: slot, ingress: side)
+        if batch.isFull { backlog.append(packet) } else { batch.append(packet) }
+        return true
+    }
+
+    /// Completions that come once in a while.
+    @usableFromInline @inline(never)
+    mutating func sortRare(_ completion: Completion) throws(PortError) {
+        switch completion.userData & RequestKind.mask {
+        case RequestKind.wake:
+            isWakerArmed = false
+            switch completion.result {
+            case Int32(MemoryLayout<UInt64>.size): wasWoken = true
+            case -EINTR, -EAGAIN, -ECANCELED: break
+            default:
+                throw PortError(
+                    "the worker's eventfd can't be read (\(String(cString: strerror(-completion.result))))")
+            }
+        case RequestKind.resumeHome: homeRead = .wanted
+        case RequestKind.resumeAccess: accessRead = .wanted
+        default: preconditionFailure("a completion that nobody asked for")
+        }
+    }
+
+    /// What becomes of a side whose standing read has ended. A read that found no slot is armed again as soon as there
+    /// is one; one that failed rests for a while, so that a lasting failure costs no core.
+    @usableFromInline @inline(never)
+    mutating func readEnded(_ result: Int32, side: Side) throws(PortError) -> ReadState {
+        switch result {
+        case 1..., -ENOBUFS, -ECANCELED, -EINTR: return .wanted
+        default: break
+        }
+        if let error = devices.goneError(side) { throw error }
+        switch result {
+        case -EINVAL, -EOPNOTSUPP, -EBADF, -EBADFD:
+            throw PortError(
+                "io_uring: this kernel refuses multishot reads on a TUN device "
+                    + "(\(String(cString: strerror(-result)))); use plain system calls")
+        default: break
+        }
+        if side == .home { failedReads.home &+= 1 } else { failedReads.access &+= 1 }
+        let kind = side == .home ? RequestKind.resumeHome : RequestKind.resumeAccess
+        return rings.ring.timeout(pause, userData: kind) ? .paused : .wanted
+    }
+}

@@ -1,0 +1,165 @@
+// A port on io_uring. One system call for each turn of the worker hands over the writes of the last batch and fetches
+// the packets of the next:
+//
+//     complete:  verdicts ─► write requests in the submission queue, released slots ─► buffer rings
+//     receive:   io_uring_enter (the writes happen, packets are read) ─► completions ─► batch, slots ─► buffer rings
+//
+// A multishot read stands on each device and takes a slot from its side's buffer ring for every packet. Each side has
+// slots of its own, so that a flood on one leaves the other its share. A slot is in one of these places: a buffer ring
+// (`idleSlots`), a completion not yet looked at, the backlog, the caller's batch, or a write (`inFlight`). So there are
+// never more completions than slots and a few, and the completion queue has room for all.
+//
+// The kernel cuts off a packet that is larger than its buffer without a word (seen on Linux 6.18), so a buffer has one
+// byte more than the largest packet: what fills it was too large.
+
+import CLiburing
+import Glibc
+import IOUring
+import PacketBuffer
+
+/// A port on TUN devices that reads and writes through io_uring. It can be made on any thread, is then used by the one
+/// that first calls `receive`, and must end there.
+public struct IOUringPort: ~Copyable, PacketPort {
+    @usableFromInline var rings: PortRing
+    @usableFromInline let pool: PacketPool
+    /// Bytes of a buffer: one more than the largest packet.
+    @usableFromInline let bufferLength: UInt32
+    /// The place of the access side's descriptor among the ring's files.
+    @usableFromInline let accessFile: Int32
+    @usableFromInline var backlog: PacketBacklog
+    @usableFromInline var homeRead = ReadState.wanted
+    @usableFromInline var accessRead: ReadState
+    @usableFromInline var homePosted = 0
+    @usableFromInline var accessPosted = 0
+    @usableFromInline var isStarted = false
+    @usableFromInline var isWakerArmed = false
+    @usableFromInline var wasWoken = false
+    @usableFromInline var writesUnderWay = 0
+    @usableFromInline var failedWrites = PortFailures()
+    @usableFromInline var failedReads = PortFailures()
+    let devices: PortDevices
+    let waker: PortWaker
+    /// Where the eventfd's count is read to.
+    let wakeCount: UnsafeMutablePointer<UInt64>
+    /// How long a read that failed rests.
+    let pause: UnsafeMutablePointer<__kernel_timespec>
+
+    /// A port on those devices.
+    /// - Throws: `PortError` where io_uring can't be had, or memory is short.
+    public init(devices: consuming PortDevices, waker: PortWaker, configuration: PortConfiguration) throws(PortError) {
+        let rings: PortRing
+        do { rings = try PortRing(configuration, isShared: devices.isShared) } catch {
+            throw PortError(error.description)
+        }
+        try self.init(rings: rings, devices: devices, waker: waker, configuration: configuration)
+    }
+
+    /// A port on those devices and a ring made for the configuration.
+    init(
+        rings: consuming PortRing, devices: consuming PortDevices, waker: PortWaker, configuration: PortConfiguration
+    ) throws(PortError) {
+        var files = [devices.home.descriptor, waker.descriptor]
+        if !devices.isShared { files.append(devices.descriptor(.access)) }
+        var pool: PacketPool
+        do {
+            try rings.ring.registerFiles(files)
+            pool = try PacketPool(slotCount: configuration.slotCount, packetCapacity: configuration.packetCapacity + 1)
+        } catch { throw PortError("\(error)") }
+        backlog = PacketBacklog(capacity: configuration.slotCount)
+        bufferLength = UInt32(configuration.packetCapacity + 1)
+        accessFile = devices.isShared ? PortFile.home : PortFile.access
+        accessRead = devices.isShared ? .unused : .wanted
+        // All slots are lent to the ring for as long as it lives.
+        while pool.take() != nil {}
+        self.pool = pool
+        self.rings = rings
+        self.devices = devices
+        self.waker = waker
+        wakeCount = .allocate(capacity: 1)
+        wakeCount.initialize(to: 0)
+        pause = .allocate(capacity: 1)
+        pause.initialize(to: __kernel_timespec(tv_sec: 0, tv_nsec: 10_000_000))
+        for slot in 0..<UInt32(configuration.slotCount) { post(slot) }
+        publish()
+    }
+
+    deinit {
+        if isStarted { cancelAndDrain() }
+        // Now the kernel writes to no slot any more; the fields may go in any order.
+        rings.ring.close()
+        wakeCount.deallocate()
+        pause.deallocate()
+    }
+
+    /// Cancels what is under way and awaits every last completion: a read that stands may write to the pool until then.
+    private borrowing func cancelAndDrain() {
+        var isCancelUnderWay = rings.ring.cancelAll(userData: RequestKind.cancel)
+        var isWakerUnderWay = isWakerArmed
+        var isHomeUnderWay = homeRead.isUnderWay
+        var isAccessUnderWay = accessRead.isUnderWay
+        var writes = writesUnderWay
+        while isCancelUnderWay || isWakerUnderWay || isHomeUnderWay || isAccessUnderWay || writes > 0 {
+            let result = rings.ring.submitAndWait(completions: 1)
+            precondition(result != -EEXIST, "a port ends on the thread that called receive")
+            if result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY { return }
+            let count = rings.ring.completionCount
+            for offset in 0..<count {
+                let completion = rings.ring.completion(at: offset)
+                if completion.hasMore { continue }
+                switch completion.userData & RequestKind.mask {
+                case RequestKind.cancel: isCancelUnderWay = false
+                case RequestKind.wake: isWakerUnderWay = false
+                case RequestKind.readHome, RequestKind.resumeHome: isHomeUnderWay = false
+                case RequestKind.readAccess, RequestKind.resumeAccess: isAccessUnderWay = false
+                default: writes -= 1
+                }
+            }
+            rings.ring.removeCompletions(count)
+        }
+    }
+
+    /// Packets given to `complete` whose write has not completed. The kernel writes to a TUN device while it takes the
+    /// request, so this is 0 after each `receive`.
+    public var inFlight: Int { writesUnderWay }
+
+    /// Writes that the kernel refused, by side.
+    public var transmitFailures: PortFailures { failedWrites }
+
+    /// Packets too large for a slot, and reads that failed, by side.
+    public var receiveFailures: PortFailures { failedReads }
+
+    /// How many slots wait for a packet.
+    public var idleSlots: Int { homePosted + accessPosted }
+
+    /// Lends a slot to its side's reads; the kernel knows of it after `publish`.
+    @inlinable @inline(__always)
+    mutating func post(_ slot: UInt32) {
+        precondition(Int(slot) < pool.slotCount, "a packet lies in a slot of another pool")
+        let address = pool.packetStart(slot)
+        if slot < rings.homeSlotCount {
+            rings.homeBuffers.add(address, length: bufferLength, number: UInt16(truncatingIfNeeded: slot))
+            homePosted &+= 1
+        } else {
+            rings.accessBuffers.add(address, length: bufferLength, number: UInt16(truncatingIfNeeded: slot))
+            accessPosted &+= 1
+        }
+    }
+
+    /// Shows the kernel the slots that were posted.
+    @inlinable @inline(__always)
+    mutating func publish() {
+        rings.homeBuffers.publish()
+        rings.accessBuffers.publish()
+    }
+}
+
+// A port has one owner, and the ring itself refuses a second thread.
+extension IOUringPort: @unchecked Sendable {}
+
+/// The places of the descriptors among a ring's files.
+@usableFromInline
+enum PortFile {
+    @inlinable static var home: Int32 { 0 }
+    @inlinable static var waker: Int32 { 1 }
+    @inlinable static var access: Int32 { 2 }
+}

@@ -1,0 +1,104 @@
+// What a port is made of besides the kernel interface it uses: its devices, the means to wake it, and its sizes.
+
+import CLinuxNet
+import Glibc
+import PacketBuffer
+
+/// The devices of one port: one for each side, or one for both.
+public struct PortDevices: ~Copyable, Sendable {
+    /// The device of the home side, or of both.
+    public let home: TunDevice
+    /// The device of the access side, where it has its own.
+    public let access: TunDevice?
+
+    /// A device for each side.
+    public init(home: consuming TunDevice, access: consuming TunDevice) {
+        self.home = home
+        self.access = .some(access)
+    }
+
+    /// One device for both sides. All packets are received from `.home`; the forwarder tells the sides apart.
+    public init(shared: consuming TunDevice) {
+        home = shared
+        access = nil
+    }
+
+    /// Whether one device serves both sides.
+    public var isShared: Bool {
+        switch access {
+        case .some: false
+        case .none: true
+        }
+    }
+
+    /// The descriptor that packets to and from a side pass.
+    public func descriptor(_ side: Side) -> Int32 {
+        switch access {
+        case .some(let device) where side == .access: device.descriptor
+        default: home.descriptor
+        }
+    }
+
+    /// The error for a read that failed for good; nil where the side's device is still there.
+    func goneError(_ side: Side) -> PortError? {
+        switch access {
+        case .some(let device) where side == .access: Self.goneError(device)
+        default: Self.goneError(home)
+        }
+    }
+
+    private static func goneError(_ device: borrowing TunDevice) -> PortError? {
+        if device.isAttached { return nil }
+        return PortError(
+            "the TUN device “\(device.name)” was deleted while in use: make it again, then start the service anew")
+    }
+}
+
+/// Sizes of a port.
+public struct PortConfiguration: Sendable, Equatable {
+    /// The largest packet that is received, in bytes: the greater of the devices' MTUs. Longer ones are counted in
+    /// `PacketPort.receiveFailures`.
+    public var packetCapacity: Int
+    /// How many packets a port holds at most, half of them from each side where the sides have devices of their own.
+    /// What comes beyond that waits in the devices' queues. Even, from 2 to 32768.
+    public var slotCount: Int
+    /// The capacity of the batches that are used with the port, and so how many packets one system call moves at most.
+    public var batchCapacity: Int
+
+    /// Sizes; those left out are the ones that measured best.
+    public init(packetCapacity: Int, slotCount: Int = 1024, batchCapacity: Int = 128) {
+        precondition(
+            packetCapacity > 0 && packetCapacity <= 65_535 && slotCount >= 2 && slotCount <= 32_768
+                && slotCount.isMultiple(of: 2) && batchCapacity > 0 && batchCapacity <= 4096,
+            "a port has 2 to 32768 slots for packets of up to 65535 bytes, and batches of up to 4096")
+        self.packetCapacity = packetCapacity
+        self.slotCount = slotCount
+        self.batchCapacity = batchCapacity
+    }
+}
+
+/// Ends a port's wait from another thread. A wake that comes while the port isn't waiting ends its next wait.
+public final class PortWaker: Sendable {
+    /// An eventfd(2).
+    let descriptor: Int32
+
+    /// A waker for one port.
+    /// - Throws: `PortError` where the process has too many descriptors open.
+    public init() throws(PortError) {
+        descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+        guard descriptor >= 0 else {
+            throw PortError(
+                "no descriptor to wake the worker with (\(String(cString: strerror(errno)))): raise the limit of open "
+                    + "files (ulimit -n, LimitNOFILE= of the service)")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Wakes the port, from any thread. Several wakes may count as one.
+    public func wake() {
+        var one: UInt64 = 1
+        // Fails only where the counter is full, that is, where the port is woken already.
+        _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
+    }
+}

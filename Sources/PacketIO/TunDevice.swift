@@ -1,0 +1,111 @@
+// A TUN device is a network interface whose packets a process reads and writes through a descriptor, one packet a call
+// (Documentation/networking/tuntap.rst). Devices here are bare: no packet information, no virtio header, one queue. A
+// device that the process made vanishes with the descriptor; one that an operator made persistent stays.
+
+import CLinuxNet
+import Glibc
+
+/// The owner of a descriptor attached to a TUN device.
+public struct TunDevice: ~Copyable, Sendable {
+    /// The longest name of a network interface, in bytes.
+    public static let maximumNameLength = 15
+
+    /// The device's name.
+    public let name: String
+    /// Reads and writes whole packets; non-blocking. Owned by this value.
+    public let descriptor: Int32
+    /// Whether this made the device. Otherwise it existed before.
+    public let wasCreated: Bool
+    /// The kernel's number of the interface.
+    public let interfaceIndex: UInt32
+
+    /// Attaches to the device of that name, or makes it, in the calling thread's network namespace.
+    /// - Throws: `TunDeviceError`.
+    public init(name: String) throws(TunDeviceError) {
+        try Self.check(name)
+        let descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .noControlDevice(errorNumber: errno) }
+        // Making it first tells without a race whether it was there.
+        var result = clinuxnet_tun_attach(descriptor, name, true)
+        let wasCreated = result == 0
+        if result == -EBUSY { result = clinuxnet_tun_attach(descriptor, name, false) }
+        let interfaceIndex = result == 0 ? if_nametoindex(name) : 0
+        guard result == 0, interfaceIndex != 0 else {
+            let errorNumber = result == 0 ? errno : -result
+            close(descriptor)
+            switch errorNumber {
+            case EPERM, EACCES: throw .notPermitted(name)
+            case EBUSY: throw .busy(name)
+            case EINVAL: throw .notTun(name)
+            default: throw .failed(name, errorNumber: errorNumber)
+            }
+        }
+        self.name = name
+        self.descriptor = descriptor
+        self.wasCreated = wasCreated
+        self.interfaceIndex = interfaceIndex
+    }
+
+    deinit { close(descriptor) }
+
+    /// The largest packet that the kernel hands over, in bytes. It may change at any time.
+    public func mtu() throws(TunDeviceError) -> Int {
+        let result = clinuxnet_interface_mtu(name)
+        guard result >= 0 else { throw .failed(name, errorNumber: -result) }
+        return Int(result)
+    }
+
+    /// Whether the device still exists. A device that was deleted never comes back to its descriptor.
+    public var isAttached: Bool { clinuxnet_tun_check(descriptor) == 0 }
+
+    /// What the kernel accepts as a name (dev_valid_name in net/core/dev.c), and no pattern such as `tun%d`.
+    static func check(_ name: String) throws(TunDeviceError) {
+        guard name.utf8.count <= maximumNameLength else { throw .nameTooLong(name) }
+        let isValid =
+            !name.isEmpty && name != "." && name != ".."
+            && name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && !"/:%".utf8.contains($0) }
+        guard isValid else { throw .invalidName(name) }
+    }
+}
+
+/// A TUN device can't be had.
+public enum TunDeviceError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// More than 15 bytes.
+    case nameTooLong(String)
+    /// Empty, or with characters that a device's name can't have.
+    case invalidName(String)
+    /// `/dev/net/tun` can't be opened.
+    case noControlDevice(errorNumber: Int32)
+    /// CAP_NET_ADMIN is missing, or the device belongs to another user.
+    case notPermitted(String)
+    /// Another process is attached.
+    case busy(String)
+    /// A device of that name exists that is no TUN device, or one with several queues.
+    case notTun(String)
+    /// Anything else that the kernel said.
+    case failed(String, errorNumber: Int32)
+
+    /// Says what to do.
+    public var description: String {
+        switch self {
+        case .nameTooLong(let name):
+            "the device name “\(name)” is too long: \(name.utf8.count) bytes, of \(TunDevice.maximumNameLength) at most"
+        case .invalidName(let name):
+            "“\(name)” is no device name: use letters, digits, “-”, “_” and “.”"
+        case .noControlDevice(let errorNumber) where errorNumber == ENOENT || errorNumber == ENODEV:
+            "there is no /dev/net/tun: load the kernel module (modprobe tun), or give the container the device"
+        case .noControlDevice(let errorNumber):
+            "/dev/net/tun can't be opened (\(String(cString: strerror(errorNumber)))): allow this user or container "
+                + "to read and write it"
+        case .notPermitted(let name):
+            "no permission for the TUN device “\(name)”: give CAP_NET_ADMIN, or make it beforehand for this user "
+                + "(ip tuntap add dev \(name) mode tun user …)"
+        case .busy(let name):
+            "the TUN device “\(name)” is in use by another process: end that process, or choose another name"
+        case .notTun(let name):
+            "a device “\(name)” exists that is no TUN device with one queue: choose another name, or delete it"
+        case .failed(let name, let errorNumber):
+            "the TUN device “\(name)”: \(String(cString: strerror(errorNumber)))"
+        }
+    }
+}

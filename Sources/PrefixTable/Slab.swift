@@ -1,0 +1,82 @@
+// Elements that readers reach by number while one writer adds and takes away. The address range for all of them is
+// reserved at once, and the kernel gives memory only for what is touched, so that nothing ever moves. A number that is
+// retired is used again when every reader has passed a quiescent point.
+
+import Glibc
+
+/// Memory for up to `capacity` elements of plain bytes; one writer.
+public final class Slab<Element: ~Copyable> {
+    /// Element 0.
+    public let base: UnsafeMutablePointer<Element>
+    /// How many numbers there are; they are below this.
+    public let capacity: Int
+    /// Numbers in use, those retired but not yet reusable included.
+    public private(set) var inUse = 0
+
+    private let quiescentStates: QuiescentStates
+    private let mappedBytes: Int
+    private var untouched = 0
+    private var free: [UInt32] = []
+    /// Retired numbers in the order of their epochs; those before `limboStart` are free already.
+    private var limbo: [(number: UInt32, epoch: UInt64)] = []
+    private var limboStart = 0
+
+    /// Nothing in use. New elements have zero bytes.
+    /// - Throws: `SlabError` where the address range can't be reserved.
+    public init(capacity: Int, quiescentStates: QuiescentStates) throws(SlabError) {
+        precondition(capacity > 0 && capacity <= Int(UInt32.max), "numbers have 32 bits")
+        let bytes = capacity * MemoryLayout<Element>.stride
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
+            throw SlabError(bytes: bytes)
+        }
+        base = memory.bindMemory(to: Element.self, capacity: capacity)
+        self.capacity = capacity
+        self.quiescentStates = quiescentStates
+        mappedBytes = bytes
+    }
+
+    deinit { munmap(base, mappedBytes) }
+
+    /// A number whose element nobody reads; its bytes are zero or those of an earlier use. Nil where all are in use, or
+    /// retired too lately.
+    public func take() -> UInt32? {
+        if free.isEmpty { reclaim() }
+        if let number = free.popLast() {
+            inUse += 1
+            return number
+        }
+        guard untouched < capacity else { return nil }
+        defer { untouched += 1 }
+        inUse += 1
+        return UInt32(untouched)
+    }
+
+    /// Gives back a number that readers can no longer come upon, though some may still be looking at its element.
+    public func retire(_ number: UInt32) {
+        limbo.append((number, quiescentStates.advance()))
+    }
+
+    /// Makes the numbers that all readers have let go free.
+    private func reclaim() {
+        while limboStart < limbo.count, quiescentStates.allPassed(limbo[limboStart].epoch) {
+            free.append(limbo[limboStart].number)
+            inUse -= 1
+            limboStart += 1
+        }
+        if limboStart > 1024, limboStart * 2 > limbo.count {
+            limbo.removeFirst(limboStart)
+            limboStart = 0
+        }
+    }
+}
+
+/// The kernel did not reserve a table's address range.
+public struct SlabError: Error, CustomStringConvertible {
+    /// How much was asked for.
+    public let bytes: Int
+    /// Says what to do.
+    public var description: String {
+        "no address space for a table of \(bytes / 1_048_576) MiB: lower the limit of bindings, or raise the memory limit"
+    }
+}

@@ -1,0 +1,95 @@
+// Why packets are dropped. This one list makes the case, the counter's name (the case in kebab case) and the sentence
+// for people; docs, counters and messages take theirs from here. It lies in `Wire` because a view that finds a
+// malformed header throws one of them.
+
+/// Why a packet was dropped.
+public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
+    // Malformed, either side.
+    case empty
+    case notIP
+    case ipv4Truncated
+    case ipv4HeaderLength
+    case ipv4TotalLength
+    case ipv4Checksum
+    case ipv6Truncated
+    case ipv6PayloadLength
+    case ipv6ExtensionHeader
+    case udpTruncated
+    case udpLength
+    case icmpv6Truncated
+
+    // Home side, towards the tunnel.
+    case noBinding
+    case ipv4NotCarried
+    case multicastNotCarried
+    case linkLocal
+    case packetTooBig
+
+    // Access side, out of the tunnel.
+    case notForEndpoint
+    case outerFragment
+    case unsupportedProtocol
+    case icmpv4Ignored
+    case icmpv4Malformed
+    case outerSourceInvalid
+    case innerVersion
+    case innerSourceInvalid
+    case innerSourceUnregistered
+    case outerSourceMismatch
+    case ecnNotCapable
+
+    // The kernel.
+    case receiveFailed
+    case transmitFailed
+
+    /// The counter's name: the case in kebab case, such as `no-binding`.
+    public var name: String {
+        var name = ""
+        var previousIsLowercase = false
+        for character in String(describing: self) {
+            if character.isUppercase, previousIsLowercase { name += "-" }
+            previousIsLowercase = !character.isUppercase
+            name += character.lowercased()
+        }
+        return name
+    }
+
+    /// A sentence for people: what was wrong with the packet.
+    public var explanation: String {
+        switch self {
+        case .empty: "The packet has no bytes."
+        case .notIP: "The first nibble is neither 4 nor 6."
+        case .ipv4Truncated: "Fewer bytes than an IPv4 header."
+        case .ipv4HeaderLength: "The IPv4 header length is below 20 bytes or past the end of the packet."
+        case .ipv4TotalLength: "The IPv4 total length is below the header length or past the end of the packet."
+        case .ipv4Checksum: "The IPv4 header checksum is wrong."
+        case .ipv6Truncated: "Fewer bytes than an IPv6 header."
+        case .ipv6PayloadLength: "The IPv6 payload length is past the end of the packet."
+        case .ipv6ExtensionHeader: "The chain of IPv6 extension headers is cut off or longer than is walked."
+        case .udpTruncated: "Fewer bytes than a UDP header."
+        case .udpLength: "The UDP length is below 8 bytes or past the end of the packet."
+        case .icmpv6Truncated: "Fewer bytes than an ICMPv6 header."
+        case .noBinding: "No binding has a prefix that holds the destination."
+        case .ipv4NotCarried: "An IPv4 packet from the home side; this version tunnels IPv6."
+        case .multicastNotCarried: "An IPv6 multicast destination on the home side; this version tunnels unicast."
+        case .linkLocal: "An IPv6 link-local source or destination, which does not leave its link."
+        case .packetTooBig: "The packet is larger than the tunnel MTU; its sender is told with Packet Too Big."
+        case .notForEndpoint: "The outer destination is not the tunnel endpoint."
+        case .outerFragment: "The outer packet is a fragment; this version does not reassemble."
+        case .unsupportedProtocol: "The outer packet's protocol is no tunnel that this version knows."
+        case .icmpv4Ignored: "An ICMPv4 message to the endpoint that is no echo request."
+        case .icmpv4Malformed: "An ICMPv4 message to the endpoint that is too short or whose checksum is wrong."
+        case .outerSourceInvalid: "The outer source is multicast, broadcast, loopback or unspecified."
+        case .innerVersion: "The packet in the tunnel is not IPv6."
+        case .innerSourceInvalid: "The inner source is multicast, unspecified, loopback, IPv4-mapped or -compatible."
+        case .innerSourceUnregistered: "The inner source is in no registered prefix."
+        case .outerSourceMismatch: "The outer source is not the care-of address of the inner source's binding."
+        case .ecnNotCapable: "The outer ECN field says congestion, but the inner packet is not ECN-capable."
+        case .receiveFailed: "The kernel could not hand the packet over, or it was larger than the MTU at start."
+        case .transmitFailed: "The kernel did not take the packet: the device is down or out of memory."
+        }
+    }
+
+    /// Whether it is a security exception (RFC 5454, 3.3): logged at a bounded rate and sent to watchers.
+    public var isSecurityException: Bool { self == .innerSourceUnregistered || self == .outerSourceMismatch }
+}

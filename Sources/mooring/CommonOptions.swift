@@ -1,0 +1,27 @@
+import ArgumentParser
+import ControlProtocol
+import Glibc
+
+/// What every command takes.
+struct CommonOptions: ParsableArguments {
+    @Option(
+        name: .customLong("socket"),
+        help: ArgumentHelp(
+            "mooringd's socket.",
+            discussion: "Without it, that of the environment variable MOORING_SOCKET, else \(Self.defaultSocket).",
+            valueName: "path"))
+    var socket: String?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    static let defaultSocket = "/run/mooring/mooringd.sock"
+
+    var socketPath: String {
+        socket ?? getenv("MOORING_SOCKET").map { String(cString: $0) } ?? Self.defaultSocket
+    }
+
+    func connect() async throws -> ControlClient {
+        try await ControlClient.connect(to: socketPath, as: "mooring \(mooringVersion)")
+    }
+}

@@ -1,0 +1,97 @@
+// `mooring`, the operator's tool. Every command asks mooringd over its Unix socket; docs/man/mooring.1 describes them.
+
+import ArgumentParser
+import ControlProtocol
+import Glibc
+
+@main
+struct Mooring: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mooring",
+        abstract: "Shows and changes what a mooringd does.",
+        discussion: """
+            EXAMPLES:
+              mooring status
+              mooring binding put mn1 --care-of 203.0.113.9 --prefix 2001:db8:1::/64
+              mooring binding put mn1 --update --care-of 198.51.100.20
+              mooring binding load bindings.json --replace
+              mooring counters --watch
+
+            EXIT STATUS:
+              0 done; 1 the answer is no (a binding is not there); 2 arguments or input that can't be used;
+              3 mooringd can't be reached.
+            """,
+        version: mooringVersion,
+        subcommands: [StatusCommand.self, BindingCommand.self, CountersCommand.self, WatchCommand.self])
+
+    static func main() async {
+        // Whoever reads our output may stop doing so (`mooring binding list | head`): that is an error of write(2) then.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+            Output.standard.flush()
+        } catch {
+            Output.standard.flush()
+            let end = End(error)
+            (end.code == .done ? Output.standard : Output.error).line(end.message)
+            Output.standard.flush()
+            Glibc.exit(end.code.rawValue)
+        }
+    }
+
+    /// How a command ends that does not end well, or that has printed its help.
+    private struct End {
+        let code: ExitStatus
+        let message: String
+
+        init(_ error: any Error) {
+            switch error {
+            case let error as CommandFailure: (code, message) = (error.status, "mooring: \(error.message)")
+            case let error as ControlClientError: (code, message) = (ExitStatus(error), "mooring: \(error)")
+            default:
+                // Help and version are errors to ArgumentParser too. Its own exit status for unusable arguments is 64.
+                code = Mooring.exitCode(for: error) == .success ? .done : .unusable
+                message = Mooring.fullMessage(for: error)
+            }
+        }
+    }
+}
+
+/// What scripts are told.
+enum ExitStatus: Int32 {
+    case done = 0
+    /// It ran, and the answer is no.
+    case no = 1
+    /// Arguments or input that can't be used.
+    case unusable = 2
+    /// mooringd can't be reached.
+    case unreachable = 3
+
+    init(_ error: ControlClientError) {
+        switch error {
+        case .unreachable, .closed, .unexpected: self = .unreachable
+        case .refused(let refusal):
+            switch refusal.code {
+            case .badBinding, .badRequest, .badFrame: self = .unusable
+            case .limit, .conflict: self = .no
+            case .notAllowed, .version, .stopping, .unspecified, .UNRECOGNIZED: self = .unreachable
+            }
+        }
+    }
+}
+
+/// Why a command did not do what it was asked to.
+struct CommandFailure: Error {
+    let status: ExitStatus
+    let message: String
+
+    init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+}

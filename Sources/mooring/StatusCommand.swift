@@ -1,0 +1,70 @@
+import ArgumentParser
+import ControlProtocol
+import Wire
+
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Tell what mooringd runs, and on what.",
+        discussion: """
+            EXAMPLES:
+              mooring status
+              mooring status --json | jq .bindings
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let client = try await common.connect()
+        let status = try await client.status()
+        await client.close()
+        common.json ? Output.standard.json(Report(status)) : describe(status)
+    }
+
+    private func describe(_ status: ControlStatus) {
+        let output = Output.standard
+        output.line("mooringd \(status.version), process \(status.processID)")
+        output.line("  up: \(durationText(seconds: status.uptimeMilliseconds / 1000))")
+        let endpoints = status.endpoints.map { "\(IPv4Address(rawValue: $0))" }.joined(separator: ", ")
+        output.line("  endpoints: \(endpoints.isEmpty ? "none" : endpoints)")
+        output.line("  devices: home \(status.homeDevice), access \(status.accessDevice)")
+        output.line("  io: \(status.io)\(status.ioReason.isEmpty ? "" : " (\(status.ioReason))")")
+        output.line("  workers: \(status.workers)")
+        output.line("  tunnel MTU: \(status.tunnelMtu) bytes")
+        output.line("  bindings: \(status.bindings) of at most \(status.bindingLimit)")
+        output.line("  prefixes: \(status.prefixes) of at most \(status.prefixLimit)")
+    }
+
+    private struct Report: Encodable {
+        let version: String
+        let processID: UInt64
+        let uptimeMilliseconds: UInt64
+        let endpoints: [String]
+        let homeDevice: String
+        let accessDevice: String
+        let io: String
+        let ioReason: String?
+        let workers: UInt32
+        let tunnelMTU: UInt32
+        let bindings: UInt64
+        let bindingLimit: UInt64
+        let prefixes: UInt64
+        let prefixLimit: UInt64
+
+        init(_ status: ControlStatus) {
+            version = status.version
+            processID = status.processID
+            uptimeMilliseconds = status.uptimeMilliseconds
+            endpoints = status.endpoints.map { IPv4Address(rawValue: $0).description }
+            homeDevice = status.homeDevice
+            accessDevice = status.accessDevice
+            io = status.io
+            ioReason = status.ioReason.isEmpty ? nil : status.ioReason
+            workers = status.workers
+            tunnelMTU = status.tunnelMtu
+            bindings = status.bindings
+            bindingLimit = status.bindingLimit
+            prefixes = status.prefixes
+            prefixLimit = status.prefixLimit
+        }
+    }
+}

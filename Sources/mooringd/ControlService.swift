@@ -1,0 +1,129 @@
+// Answers requests of the control socket from the tables. All of it runs on the event loop, the tables' one writer, so
+// that a request is carried out whole before the next begins.
+
+import Bindings
+import ControlProtocol
+import Forwarding
+import Glibc
+import PacketBuffer
+import Wire
+
+extension Daemon: ControlHandler {
+    func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+        switch request {
+        case .putBindings(let put): putBindings(put, from: peer)
+        case .removeBindings(let remove): removeBindings(remove.ids)
+        case .listBindings(let list): .bindingPage(page(list))
+        case .getStatus: .status(status)
+        case .getCounters: .counters(counters)
+        case .hello, .watch: preconditionFailure("the server answers these itself")
+        }
+    }
+
+    private func putBindings(_ request: ControlPutBindings, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+        do {
+            let bindings = try request.checkedBindings()
+            let leaving = Set(request.removeIds).subtracting(bindings.map(\.id))
+            let changes = try put(bindings, superseding: leaving, expecting: request.expectedRevisions)
+            return .bindingsChanged(
+                .with {
+                    $0.added = UInt32(changes.added.count)
+                    $0.replaced = UInt32(changes.replaced.count)
+                    $0.removed = UInt32(changes.removed.count)
+                    $0.notFound = UInt32(leaving.count - changes.removed.count)
+                })
+        } catch {
+            let refusal = (error as? ControlError) ?? (error as? BindingTableError).map(ControlError.init)
+            guard let refusal else { preconditionFailure("putting bindings throws only these") }
+            logger.notice("bindings refused", metadata: ["by": "\(peer)", "reason": "\(refusal)"])
+            return .error(refusal)
+        }
+    }
+
+    private func removeBindings(_ ids: [String]) -> ControlReply.OneOf_Body {
+        let removed = remove(ids)
+        return .bindingsChanged(
+            .with {
+                $0.removed = UInt32(removed)
+                $0.notFound = UInt32(ids.count - removed)
+            })
+    }
+
+    private func page(_ list: ControlListBindings) -> ControlBindingPage {
+        let now = bootTimeNanoseconds()
+        // One more than fits a page tells whether there is more.
+        let ids = list.hasID ? [list.id] : table.ids(after: list.after, limit: 1_001)
+        let states = ids.lazy.compactMap { [table] id in
+            table.state(of: id, now: now).map(ControlBindingState.init)
+        }
+        return ControlBindingPage(answering: list, from: states)
+    }
+
+    private var status: ControlStatus {
+        .with {
+            $0.version = mooringVersion
+            $0.uptimeMilliseconds = (bootTimeNanoseconds() - startTime) / 1_000_000
+            $0.endpoints = configuration.endpoints.map(\.rawValue)
+            $0.homeDevice = configuration.homeDevice
+            $0.accessDevice = configuration.accessDevice
+            $0.io = worker.io
+            $0.ioReason = worker.ioReason
+            $0.bindings = UInt64(table.count)
+            $0.bindingLimit = UInt64(table.configuration.bindingLimit)
+            $0.prefixes = UInt64(table.prefixCount)
+            $0.prefixLimit = UInt64(table.configuration.prefixLimit)
+            $0.workers = 1
+            $0.tunnelMtu = UInt32(table.configuration.tunnelMTU)
+            $0.processID = UInt64(getpid())
+        }
+    }
+
+    private var counters: ControlCounters {
+        let counters = worker.counters.read()
+        return .with {
+            $0.received = ControlSideCounters(counters.received)
+            $0.generated = ControlSideCounters(counters.generated)
+            $0.transmitted = ControlSideCounters(counters.transmitted)
+            $0.receivedBytes = ControlSideCounters(counters.receivedBytes)
+            $0.transmittedBytes = ControlSideCounters(counters.transmittedBytes)
+            $0.punted = counters.punted
+            $0.absorbed = counters.absorbed
+            $0.suppressedErrors = counters.suppressedErrors
+            $0.dropped = Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, counters[$0]) })
+        }
+    }
+}
+
+extension ControlError {
+    fileprivate init(_ error: BindingTableError) {
+        let code: Code =
+            switch error {
+            case .malformed, .conflict: .badBinding
+            case .changed: .conflict
+            case .tooManyBindings, .tooManyPrefixes: .limit
+            }
+        self.init(code, "\(error)", binding: error.bindingID ?? "")
+    }
+}
+
+extension ControlBindingState {
+    fileprivate init(_ state: BindingTable.State) {
+        self = .with {
+            $0.binding = ControlBinding(state.binding)
+            $0.toNode.packets = state.traffic.packetsToNode
+            $0.toNode.bytes = state.traffic.bytesToNode
+            $0.fromNode.packets = state.traffic.packetsFromNode
+            $0.fromNode.bytes = state.traffic.bytesFromNode
+            $0.revision = state.revision
+        }
+    }
+}
+
+extension ControlSideCounters {
+    fileprivate init(_ counters: BySide) {
+        self = .with {
+            $0.home = counters.home
+            $0.access = counters.access
+        }
+    }
+}

@@ -1,0 +1,182 @@
+// The running daemon: tables, worker, control socket and timers together. Everything here belongs to the event loop's
+// thread; only the worker runs beside it, and sees nothing but the tables.
+
+import Bindings
+import ControlProtocol
+import Forwarding
+import Glibc
+import Logging
+import NIOCore
+import PacketIO
+import Wire
+
+/// The daemon's state, for the event loop's thread.
+final class Daemon {
+    /// How often lifetimes and notes of the worker are looked at.
+    static let tickInterval = TimeAmount.milliseconds(200)
+    /// Security exceptions that are logged, a second.
+    static let exceptionsPerSecond: UInt64 = 10
+
+    var configuration: DaemonConfiguration
+    let table: BindingTable
+    let worker: Worker
+    let startTime = bootTimeNanoseconds()
+
+    private let endpointRoutes: EndpointRoutes?
+    var logger: Logger
+    /// Ids that the binding file put, which go when it no longer names them.
+    private var fileBindings: Set<String> = []
+    private var exceptionLimit = TokenBucket(perSecond: exceptionsPerSecond, burst: 2 * exceptionsPerSecond)
+    private var suppressedExceptions: UInt64 = 0
+    /// Tells those who watch. Set when the server is there.
+    var publisher: ControlPublisher?
+
+    init(
+        configuration: DaemonConfiguration, table: BindingTable, worker: Worker, endpointRoutes: EndpointRoutes?,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.table = table
+        self.worker = worker
+        self.endpointRoutes = endpointRoutes
+        self.logger = logger
+    }
+
+    // MARK: Bindings
+
+    /// Puts all bindings or none, routes their endpoints, and tells those who watch.
+    /// - Parameters: as of `BindingTable.put`.
+    func put(
+        _ bindings: [Binding], superseding superseded: Set<String> = [], expecting expected: [String: UInt64] = [:]
+    ) throws(BindingTableError) -> BindingTable.Changes {
+        let changes = try table.put(
+            bindings, superseding: superseded, expecting: expected, now: bootTimeNanoseconds())
+        routeEndpoints()
+        for binding in changes.removed { announce(.removed, binding) }
+        let added = Set(changes.added)
+        for binding in bindings {
+            announce(added.contains(binding.id) ? .added : .replaced, binding)
+        }
+        return changes
+    }
+
+    /// Removes bindings, and tells those who watch.
+    /// - Returns: how many there were.
+    func remove(_ ids: [String]) -> Int {
+        let removed = table.remove(ids)
+        routeEndpoints()
+        for binding in removed { announce(.removed, binding) }
+        return removed.count
+    }
+
+    /// Puts what the binding file names, and removes what it named before and does not now.
+    /// - Throws: `BindingError` or `BindingTableError`; the bindings are then as they were.
+    func load(file path: String) throws {
+        let file = try BindingFile(contentsOf: path)
+        let changes = try put(file.resolvedBindings, superseding: fileBindings)
+        fileBindings = Set(file.bindings.map(\.id))
+        logger.info(
+            "bindings loaded",
+            metadata: [
+                "file": "\(path)", "added": "\(changes.added.count)", "replaced": "\(changes.replaced.count)",
+                "removed": "\(changes.removed.count)",
+            ])
+    }
+
+    private func announce(_ change: ControlBindingEvent.Change, _ binding: Binding) {
+        logger.debug(
+            "binding \(change.verb)", metadata: ["id": "\(binding.id)", "careOfAddress": "\(binding.careOfAddress)"])
+        guard let publisher, publisher.isWatched else { return }
+        publisher.publish(
+            .binding(
+                .with {
+                    $0.change = change
+                    $0.binding = ControlBinding(binding)
+                }))
+    }
+
+    /// Leads packets to the endpoints that bindings name to the access device, and only those.
+    private func routeEndpoints() {
+        guard let endpointRoutes else { return }
+        for problem in endpointRoutes.follow(Set(table.namedEndpoints.keys)) {
+            logger.error("endpoint not routed", metadata: ["reason": "\(problem)"])
+        }
+    }
+
+    // MARK: Time
+
+    /// What is due: lifetimes that have passed, packets that nobody had a right to send.
+    func tick() {
+        let now = bootTimeNanoseconds()
+        let expired = table.expire(now: now)
+        if !expired.isEmpty { routeEndpoints() }
+        for binding in expired {
+            logger.info("binding expired", metadata: ["id": "\(binding.id)"])
+            announce(.expired, binding)
+        }
+        let (exceptions, omitted) = worker.securityExceptions.drain()
+        suppressedExceptions += omitted
+        for exception in exceptions { report(exception, now: now) }
+    }
+
+    private func report(_ exception: SecurityException, now: UInt64) {
+        guard exceptionLimit.take(now: now) else {
+            suppressedExceptions += 1
+            return
+        }
+        let holder = table.holder(of: exception.innerSource)
+        logger.warning(
+            "security exception",
+            metadata: [
+                "reason": "\(exception.reason.name)", "outerSource": "\(exception.outerSource)",
+                "innerSource": "\(exception.innerSource)", "binding": "\(holder ?? "none")",
+                "suppressed": "\(suppressedExceptions)",
+            ])
+        publisher?.publish(
+            .security(
+                .with {
+                    $0.reason = exception.reason.name
+                    $0.outerSource = exception.outerSource.rawValue
+                    $0.innerSource = exception.innerSource.networkOrder
+                    $0.binding = holder ?? ""
+                    $0.suppressed = suppressedExceptions
+                }))
+        suppressedExceptions = 0
+    }
+
+    // MARK: Reload
+
+    /// Takes over what may change while packets flow, and says what needs a restart. A configuration or binding file
+    /// that is wrong changes nothing.
+    func reload(_ resolve: () throws -> DaemonConfiguration) {
+        do {
+            let new = try resolve()
+            let fixed = new.settingsThatNeedRestart(comparedTo: configuration)
+            if !fixed.isEmpty {
+                logger.warning("settings need a restart", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
+            }
+            if let path = new.bindings { try load(file: path) }
+            table.setDefaults(endpoint: table.configuration.endpoint, tunnelMTU: new.tunnelMTU)
+            logger.logLevel = new.logLevel
+            // The rest stays what it is, and is compared with again at the next reload.
+            configuration.bindings = new.bindings
+            configuration.tunnelMTU = new.tunnelMTU
+            configuration.logLevel = new.logLevel
+            logger.info("configuration read again")
+        } catch {
+            logger.error("configuration not changed", metadata: ["reason": "\(error)"])
+        }
+    }
+}
+
+extension ControlBindingEvent.Change {
+    fileprivate var verb: String {
+        switch self {
+        case .added: "added"
+        case .replaced: "replaced"
+        case .removed: "removed"
+        case .expired: "expired"
+        case .unspecified, .UNRECOGNIZED: "changed"
+        }
+    }
+}

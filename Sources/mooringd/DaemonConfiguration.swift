@@ -1,0 +1,185 @@
+// What mooringd is told: defaults, then the configuration file, then flags, the later over the earlier. Every key of
+// the file has a flag. SIGHUP reads the file anew; what can't change while packets flow is reported, not half done.
+
+import Bindings
+import ControlProtocol
+import Glibc
+import Logging
+import PacketIO
+import Wire
+
+/// The whole configuration of a daemon.
+struct DaemonConfiguration: Equatable {
+    var endpoints: [IPv4Address] = []
+    var sharedEndpoint = false
+    var homeDevice = "mooring-home"
+    var accessDevice = "mooring-access"
+    var homeAddresses: [IPv6InterfaceAddress] = []
+    var homeRoutes: [IPv6Prefix] = []
+    var homeMTU = 1500
+    var accessMTU = 1500
+    var tunnelMTU = BindingLimits.tunnelMTU.lowerBound
+    var outerTimeToLive: UInt8 = 64
+    var errorsPerSecond: UInt32 = 100
+    var io = IOChoice.automatic
+    var setup = true
+    var forwarding = true
+    var socket = "/run/mooring/mooringd.sock"
+    var socketGroup: String?
+    var allowUsers: [String] = []
+    var allowGroups: [String] = []
+    var bindings: String?
+    var maxBindings = 65_536
+    var maxPrefixes = 262_144
+    var logLevel = Logger.Level.info
+
+    /// Whether one device serves both sides.
+    var singleDevice: Bool { homeDevice == accessDevice }
+
+    /// MTUs that a device may have, in bytes: what IPv6 needs, to the largest IPv4 packet.
+    static let deviceMTU = 1280...65_535
+
+    /// Checks what concerns more than one key.
+    /// - Throws: the rule that is broken, with what to do.
+    func validate() throws(ConfigurationError) {
+        for endpoint in endpoints where !endpoint.isUnicastSource {
+            throw ConfigurationError("endpoint \(endpoint) is no unicast address")
+        }
+        guard endpoints.count <= 64 else { throw ConfigurationError("there are more than 64 endpoints") }
+        for address in homeAddresses where address.address.isMulticast || address.address.isUnspecified {
+            throw ConfigurationError("home address \(address) is no unicast address")
+        }
+        guard accessMTU >= Int(tunnelMTU) + IPv4.minimumHeaderLength || singleDevice else {
+            throw ConfigurationError(
+                "the access device's MTU \(accessMTU) is too small for tunnel MTU \(tunnelMTU): "
+                    + "it needs 20 bytes more for the outer header")
+        }
+    }
+
+    /// Where no endpoint is configured, takes that of the binding file.
+    mutating func takeEndpointOfBindings() throws(ConfigurationError) {
+        guard endpoints.isEmpty, let bindings else { return }
+        do throws(BindingError) {
+            if let endpoint = try BindingFile(contentsOf: bindings).endpoint { endpoints = [endpoint] }
+        } catch {
+            throw ConfigurationError("\(bindings): \(error)")
+        }
+    }
+
+    /// Names of settings that differ from `other` and can't change while the daemon runs.
+    func settingsThatNeedRestart(comparedTo other: DaemonConfiguration) -> [String] {
+        var names: [String] = []
+        func compare<Value: Equatable>(_ name: String, _ path: KeyPath<DaemonConfiguration, Value>) {
+            if self[keyPath: path] != other[keyPath: path] { names.append(name) }
+        }
+        compare("endpoints", \.endpoints)
+        compare("sharedEndpoint", \.sharedEndpoint)
+        compare("homeDevice", \.homeDevice)
+        compare("accessDevice", \.accessDevice)
+        compare("homeAddresses", \.homeAddresses)
+        compare("homeRoutes", \.homeRoutes)
+        compare("homeMTU", \.homeMTU)
+        compare("accessMTU", \.accessMTU)
+        compare("outerTimeToLive", \.outerTimeToLive)
+        compare("errorsPerSecond", \.errorsPerSecond)
+        compare("io", \.io)
+        compare("setup", \.setup)
+        compare("forwarding", \.forwarding)
+        compare("socket", \.socket)
+        compare("socketGroup", \.socketGroup)
+        compare("allowUsers", \.allowUsers)
+        compare("allowGroups", \.allowGroups)
+        compare("maxBindings", \.maxBindings)
+        compare("maxPrefixes", \.maxPrefixes)
+        return names
+    }
+}
+
+/// The daemon can't be configured as it is told.
+struct ConfigurationError: Error, Equatable, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+extension DaemonConfiguration {
+    /// The keys of the configuration file.
+    private static let keys = [
+        "endpoints", "sharedEndpoint", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes", "homeMTU",
+        "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "setup", "forwarding", "socket",
+        "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "logLevel",
+    ]
+
+    /// Takes over what stands in a configuration file.
+    /// - Throws: the first thing that is wrong in it, with its place.
+    mutating func read(file path: String) throws(ConfigurationError) {
+        do throws(StrictJSON.Failure) {
+            try take(StrictJSON.read(contentsOf: path).object(keys: Self.keys))
+        } catch {
+            throw ConfigurationError("\(path): \(error)")
+        }
+    }
+
+    private mutating func take(_ file: StrictJSON.Object) throws(StrictJSON.Failure) {
+        if let value = file["endpoints"] { endpoints = try Self.list(value, "an IPv4 address") }
+        if let value = file["sharedEndpoint"] { sharedEndpoint = try value.bool() }
+        if let value = file["homeDevice"] { homeDevice = try value.string() }
+        if let value = file["accessDevice"] { accessDevice = try value.string() }
+        if let value = file["homeAddresses"] {
+            homeAddresses = try Self.list(value, "an IPv6 address with its prefix length")
+        }
+        if let value = file["homeRoutes"] { homeRoutes = try Self.list(value, "an IPv6 prefix without host bits") }
+        if let value = file["homeMTU"] { homeMTU = try value.integer(in: Self.deviceMTU) }
+        if let value = file["accessMTU"] { accessMTU = try value.integer(in: Self.deviceMTU) }
+        if let value = file["tunnelMTU"] { tunnelMTU = try value.integer(in: BindingLimits.tunnelMTU) }
+        if let value = file["outerTimeToLive"] { outerTimeToLive = try value.integer(in: 1...255) }
+        if let value = file["errorsPerSecond"] { errorsPerSecond = try value.integer(in: 0...1_000_000) }
+        if let value = file["io"] { io = try value.choice(of: IOChoice.self) }
+        if let value = file["setup"] { setup = try value.bool() }
+        if let value = file["forwarding"] { forwarding = try value.bool() }
+        if let value = file["socket"] { socket = try value.string() }
+        if let value = file["socketGroup"] { socketGroup = try value.string() }
+        if let value = file["allowUsers"] { allowUsers = try Self.list(value, "a user's name or number") }
+        if let value = file["allowGroups"] { allowGroups = try Self.list(value, "a group's name or number") }
+        if let value = file["bindings"] { bindings = try value.string() }
+        if let value = file["maxBindings"] { maxBindings = try value.integer(in: DaemonLimits.bindings) }
+        if let value = file["maxPrefixes"] { maxPrefixes = try value.integer(in: DaemonLimits.prefixes) }
+        if let value = file["logLevel"] { logLevel = try value.choice(of: Logger.Level.self) }
+    }
+
+    private static func list<Element: LosslessStringConvertible>(
+        _ value: StrictJSON.Value, _ meaning: String
+    ) throws(StrictJSON.Failure) -> [Element] {
+        var elements: [Element] = []
+        for element in try value.array() { elements.append(try element.parsed(Element.self, meaning)) }
+        return elements
+    }
+}
+
+/// Bounds of what may be configured.
+enum DaemonLimits {
+    static let bindings = 1...16_000_000
+    static let prefixes = 1...64_000_000
+}
+
+extension ControlServer.Configuration {
+    /// The socket, and who may use it.
+    /// - Throws: where a user or group does not exist.
+    init(_ settings: DaemonConfiguration) throws(ConfigurationError) {
+        self.init(path: settings.socket)
+        func group(_ name: String) throws(ConfigurationError) -> UInt32 {
+            guard let number = ControlAccess.group(name) else {
+                throw ConfigurationError("there is no group \"\(name)\": make it with groupadd, or name another")
+            }
+            return number
+        }
+        if let name = settings.socketGroup { self.group = try group(name) }
+        for name in settings.allowUsers {
+            guard let number = ControlAccess.user(name) else {
+                throw ConfigurationError("there is no user \"\(name)\": make it with useradd, or name another")
+            }
+            access.users.insert(number)
+        }
+        for name in settings.allowGroups { access.groups.insert(try group(name)) }
+    }
+}

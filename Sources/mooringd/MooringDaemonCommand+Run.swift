@@ -1,0 +1,224 @@
+// From the configuration to a running daemon, and back. The order matters: devices before the set-up that concerns them,
+// bindings before packets, packets before the socket says that all is there.
+
+import ArgumentParser
+import Bindings
+import ControlProtocol
+import Dispatch
+import Forwarding
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import PacketIO
+import Wire
+
+extension MooringDaemonCommand {
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if let daemon = command as? Self { try await daemon.run() } else { try command.run() }
+        } catch {
+            // The parser's own exit code for what can't be used is 64.
+            let code = exitCode(for: error)
+            let text = fullMessage(for: error)
+            if !text.isEmpty { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+            Foundation.exit(code == .validationFailure ? 2 : code.rawValue)
+        }
+    }
+
+    func run() async throws {
+        let settings: DaemonConfiguration
+        do { settings = try resolve() } catch { throw CannotStart("\(error)") }
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = settings.logLevel
+            return handler
+        }
+        var logger = Logger(label: "mooringd")
+        logger.logLevel = settings.logLevel
+        do {
+            let plan = try SetupPlan(SetupDescription(settings))
+            if check { throw try printMissing(plan) }
+            try await serve(settings, plan, logger)
+        } catch let exit as ExitCode {
+            throw exit
+        } catch {
+            throw CannotStart("\(error)")
+        }
+    }
+
+    /// Prints what `--check` asks for.
+    private func printMissing(_ plan: SetupPlan) throws -> ExitCode {
+        let missing = try plan.missing()
+        for warning in try plan.warnings() { FileHandle.standardError.write(Data("mooringd: \(warning)\n".utf8)) }
+        for step in missing { print("# \(step.sentence)\n\(step.commands.joined(separator: "\n"))") }
+        return missing.isEmpty ? .success : ExitCode(1)
+    }
+
+    private func serve(_ settings: DaemonConfiguration, _ plan: SetupPlan, _ logger: Logger) async throws {
+        let serverConfiguration = try ControlServer.Configuration(settings)
+        try makeDirectory(ofSocket: settings.socket)
+        let devices = try openDevices(settings)
+        let log: (String) -> Void = { logger.info("\($0)") }
+        for warning in try plan.warnings() { logger.warning("\(warning)") }
+        if settings.setup {
+            try plan.apply(log: log)
+        } else {
+            for step in try plan.missing() {
+                logger.warning("set-up is missing", metadata: ["what": "\(step.sentence)", "do": "\(step.commands)"])
+            }
+        }
+        let endpointRoutes = settings.setup ? EndpointRoutes(plan: plan, log: log) : nil
+        defer {
+            do { try endpointRoutes?.undo() } catch { logger.error("not undone", metadata: ["reason": "\(error)"]) }
+        }
+
+        let waker = try PortWaker()
+        let port = try ChosenPort(
+            settings.io, devices: devices, waker: waker,
+            configuration: PortConfiguration(
+                packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.batchCapacity,
+                batchCapacity: ForwardingLoop.batchCapacity))
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let ended = eventLoop.makePromise(of: Void.self)
+        let table = try BindingTable(BindingTable.Configuration(settings))
+        let worker = Worker.start(
+            port: port, waker: waker, table: table, settings: ForwarderSettings(settings),
+            ended: { error in
+                if let error { ended.fail(error) } else { ended.succeed() }
+            })
+        if !worker.ioReason.isEmpty {
+            logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(worker.ioReason)"])
+        }
+
+        // From here on table and daemon belong to the event loop.
+        nonisolated(unsafe) let daemon = Daemon(
+            configuration: settings, table: table, worker: worker, endpointRoutes: endpointRoutes, logger: logger)
+        let server = try await ControlServer.start(serverConfiguration, on: eventLoop, logger: logger) { publisher in
+            daemon.publisher = publisher
+            if let path = settings.bindings { try daemon.load(file: path) }
+            return daemon
+        }
+        let ticks = eventLoop.scheduleRepeatedTask(initialDelay: Daemon.tickInterval, delay: Daemon.tickInterval) { _ in
+            daemon.tick()
+        }
+        let signals = SignalSources(
+            stop: { name in
+                logger.info("stopping", metadata: ["signal": "\(name)"])
+                worker.stop()
+            },
+            reload: { [self] in eventLoop.execute { daemon.reload { try resolve() } } })
+        logger.info(
+            "ready",
+            metadata: [
+                "endpoints": "\(settings.endpoints.map(\.description).joined(separator: ","))",
+                "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(worker.io)",
+                "socket": "\(settings.socket)",
+            ])
+
+        let result: Result<Void, any Error>
+        do { result = .success(try await ended.futureResult.get()) } catch { result = .failure(error) }
+        signals.cancel()
+        ticks.cancel()
+        await server.close()
+        do { try result.get() } catch {
+            logger.critical("forwarding has ended", metadata: ["reason": "\(error)"])
+            throw ExitCode(1)
+        }
+    }
+
+    /// Makes the directory that the socket lies in, such as /run/mooring, which is gone after each start of the host.
+    private func makeDirectory(ofSocket path: String) throws {
+        let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard mkdir(directory, 0o755) == 0 || errno == EEXIST else {
+            throw CannotStart("the directory \(directory) can't be made: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    private func openDevices(_ settings: DaemonConfiguration) throws -> PortDevices {
+        let home = try openDevice(settings.homeDevice)
+        if settings.singleDevice { return PortDevices(shared: home) }
+        return PortDevices(home: home, access: try openDevice(settings.accessDevice))
+    }
+
+    /// Opens a TUN device. The kernel takes a ring down some time after its process has ended, and lets go of the
+    /// device only then: a daemon that is started again at once waits for that.
+    private func openDevice(_ name: String) throws -> TunDevice {
+        let deadline = ContinuousClock.now + .seconds(5)
+        while true {
+            do throws(TunDeviceError) {
+                return try TunDevice(name: name)
+            } catch {
+                guard case .busy = error, .now < deadline else { throw error }
+                usleep(20_000)
+            }
+        }
+    }
+}
+
+/// Arguments or the host do not allow a start: exit code 2.
+struct CannotStart: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Signals as events: SIGTERM and SIGINT stop, SIGHUP reloads.
+private final class SignalSources {
+    private var sources: [any DispatchSourceSignal] = []
+
+    init(stop: @escaping @Sendable (String) -> Void, reload: @escaping @Sendable () -> Void) {
+        let handlers: [(Int32, @Sendable () -> Void)] = [
+            (SIGTERM, { stop("SIGTERM") }), (SIGINT, { stop("SIGINT") }), (SIGHUP, reload),
+        ]
+        for (number, handler) in handlers {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler(handler: handler)
+            source.resume()
+            sources.append(source)
+        }
+    }
+
+    func cancel() {
+        for source in sources { source.cancel() }
+    }
+}
+
+extension SetupDescription {
+    init(_ settings: DaemonConfiguration) {
+        self.init(homeDevice: settings.homeDevice, accessDevice: settings.accessDevice)
+        homeMTU = UInt32(settings.homeMTU)
+        accessMTU = UInt32(settings.accessMTU)
+        homeAddresses = settings.homeAddresses
+        homeRoutes = settings.homeRoutes
+        endpoints = settings.endpoints
+        sharesEndpoint = settings.sharedEndpoint
+        forwarding = settings.forwarding
+    }
+}
+
+extension ForwarderSettings {
+    init(_ settings: DaemonConfiguration) {
+        self.init()
+        endpoints = settings.endpoints
+        errorSource = settings.homeAddresses.first { !$0.address.isLinkLocal }?.address
+        errorsPerSecond = UInt64(settings.errorsPerSecond)
+        errorBurst = max(errorsPerSecond / 2, 1)
+        singleDevice = settings.singleDevice
+        timeToLive = settings.outerTimeToLive
+    }
+}
+
+extension BindingTable.Configuration {
+    init(_ settings: DaemonConfiguration) {
+        self.init()
+        bindingLimit = settings.maxBindings
+        prefixLimit = settings.maxPrefixes
+        endpoint = settings.endpoints.first
+        tunnelMTU = settings.tunnelMTU
+        outerTimeToLive = settings.outerTimeToLive
+    }
+}

@@ -1,0 +1,179 @@
+// A worker is a thread of its own: it alone owns its port, its forwarder and its batch, and does three things in turn:
+// receive, process, complete. Where nothing lies ready it tells the tables' writer that it is asleep, so that nobody
+// waits for it. Counters are published between receiving and processing, when every packet of the batch before has
+// reached its end.
+
+import Forwarding
+import Glibc
+import PacketBuffer
+import PacketIO
+import PrefixTable
+import Synchronization
+
+/// Nanoseconds of a clock that does not run backwards and does not stand still while the machine sleeps.
+@inline(__always)
+func bootTimeNanoseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+}
+
+/// The loop of a worker.
+struct ForwardingLoop: ~Copyable {
+    /// Packets handled at a time: enough to share the cost of a system call, few enough to stay in the cache.
+    static let batchCapacity = 128
+    /// Batches that are still taken when the worker is told to stop, so that what the kernel has handed over goes on.
+    static let drainLimit = 64
+
+    let reader: QuiescentReader
+    var forwarder: Forwarder
+    var batch = PacketBatch(capacity: batchCapacity)
+
+    init(reader: QuiescentReader, forwarder: consuming Forwarder) {
+        self.reader = reader
+        self.forwarder = forwarder
+    }
+
+    /// Forwards until `stopping` is set and the port's waker woken.
+    /// - Returns: nil then; else why the port can't go on.
+    mutating func run<Port: PacketPort & ~Copyable>(
+        _ port: inout Port, until stopping: borrowing Atomic<Bool>
+    ) -> PortError? {
+        reader.goOnline()
+        defer { reader.goOffline() }
+        do {
+            try forward(&port, until: stopping)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private mutating func forward<Port: PacketPort & ~Copyable>(
+        _ port: inout Port, until stopping: borrowing Atomic<Bool>
+    ) throws(PortError) {
+        var drained = 0
+        while true {
+            let stop = stopping.load(ordering: .relaxed)
+            try port.receive(into: &batch, wait: false)
+            forwarder.publishCounters(
+                inFlight: port.inFlight, transmitFailures: port.transmitFailures,
+                receiveFailures: port.receiveFailures)
+            if batch.isEmpty {
+                if stop { return }
+                reader.goOffline()
+                try port.receive(into: &batch, wait: true)
+                reader.goOnline()
+            }
+            forwarder.process(&batch, now: bootTimeNanoseconds())
+            port.complete(&batch)
+            reader.quiesce()
+            if stop {
+                drained += 1
+                if drained == Self.drainLimit { return }
+            }
+        }
+    }
+}
+
+/// A worker as the rest of the daemon sees it.
+final class Worker: Sendable {
+    /// What it has counted.
+    let counters = PublishedCounters()
+    /// Packets that nobody had a right to send.
+    let securityExceptions = SecurityExceptionRing()
+    /// How it moves packets: "io_uring" or "plain".
+    let io: String
+    /// Why it is not io_uring where that was wanted; else empty.
+    let ioReason: String
+
+    private let stopping = Atomic(false)
+    private let waker: PortWaker
+
+    /// Starts forwarding on a thread of its own.
+    /// - Parameter ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
+    static func start(
+        port: consuming ChosenPort, waker: PortWaker, table: BindingTable, settings: ForwarderSettings,
+        ended: @escaping @Sendable (PortError?) -> Void
+    ) -> Worker {
+        guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
+        let worker = Worker(io: port.name, ioReason: port.reason, waker: waker)
+        let tableReader = table.reader
+        // The thread takes port and all out of this box; only pointers can be handed to a thread.
+        let box = UnsafeMutablePointer<ChosenPort>.allocate(capacity: 1)
+        box.initialize(to: port)
+        nonisolated(unsafe) let handedOver = box
+        startThread(named: "mooring-fwd-0") {
+            let forwarder = Forwarder(
+                reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity,
+                published: worker.counters, securityExceptions: worker.securityExceptions)
+            var loop = ForwardingLoop(reader: reader, forwarder: forwarder)
+            let result: PortError? =
+                switch handedOver.move() {
+                case .ioUring(var port): loop.run(&port, until: worker.stopping)
+                case .systemCalls(var port, _): loop.run(&port, until: worker.stopping)
+                }
+            handedOver.deallocate()
+            ended(result)
+        }
+        return worker
+    }
+
+    private init(io: String, ioReason: String, waker: PortWaker) {
+        self.io = io
+        self.ioReason = ioReason
+        self.waker = waker
+    }
+
+    /// Tells the worker to finish what the kernel has handed over, and to end.
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        waker.wake()
+    }
+}
+
+/// Runs `body` on a thread of its own.
+/// - Parameter name: as tools show it; 15 bytes at the most.
+func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+    final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+    var thread = pthread_t()
+    let result = pthread_create(
+        &thread, nil,
+        { argument in
+            let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+            // pthread_setname_np is behind _GNU_SOURCE, which Swift does not set. Without a name it works as well.
+            if let file = fopen("/proc/thread-self/comm", "w") {
+                fputs(start.name, file)
+                fclose(file)
+            }
+            start.body()
+            return nil
+        }, Unmanaged.passRetained(Start(name, body)).toOpaque())
+    precondition(result == 0, "no thread could be started")
+    pthread_detach(thread)
+}
+
+extension ChosenPort {
+    /// As people and benchmarks call it.
+    fileprivate var name: String {
+        switch self {
+        case .ioUring: IOChoice.ioUring.rawValue
+        case .systemCalls: IOChoice.systemCalls.rawValue
+        }
+    }
+
+    /// Why it is not io_uring where that was wanted; else empty.
+    fileprivate var reason: String {
+        switch self {
+        case .ioUring: ""
+        case .systemCalls(_, let fallback): fallback?.description ?? ""
+        }
+    }
+}

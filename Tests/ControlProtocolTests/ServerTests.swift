@@ -1,0 +1,459 @@
+import ControlProtocol
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("The control server") struct ServerTests {
+    // MARK: Requests
+
+    @Test("Hello agrees on the lower version")
+    func negotiates() async throws {
+        try await TestServer.run { server in
+            for version in [1, 2, UInt32.max] {
+                let connection = try RawConnection(server.path)
+                try connection.send(frame(request(7) { $0.hello.version = version }))
+                let reply: ControlReply = try connection.receive()
+                #expect(reply.id == 7)
+                #expect(reply.hello.version == 1)
+                #expect(reply.hello.server == "mooringd \(mooringVersion)")
+                #expect(reply.hello.frameLimit == 4 << 20)
+            }
+        }
+    }
+
+    @Test("Pipelined requests are answered in their order, events of a watch among them")
+    func pipelines() async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            var stream = try frame(request(2) { $0.watch.bindings = true })
+            for id in 3...200 as ClosedRange<UInt64> {
+                stream += try frame(
+                    request(id) {
+                        switch id % 3 {
+                        case 0:
+                            $0.putBindings.bindings = [
+                                .with {
+                                    $0.id = "mn\(id)"
+                                    $0.careOfAddress = 0xCB00_7109
+                                }
+                            ]
+                        case 1: $0.getStatus = ControlGetStatus()
+                        default: $0.listBindings = ControlListBindings()
+                        }
+                    })
+            }
+            try connection.send(stream)
+            var expected: UInt64 = 2
+            var events: [String] = []
+            while expected <= 200 {
+                let reply: ControlReply = try connection.receive()
+                if case .event(let event) = reply.body {
+                    #expect(reply.id == 2)
+                    events.append(event.binding.binding.id)
+                    continue
+                }
+                #expect(reply.id == expected)
+                switch (expected == 2 ? 3 : expected % 3, reply.body) {
+                case (3, .watching), (0, .bindingsChanged), (1, .status), (2, .bindingPage): break
+                default: Issue.record("reply \(expected) is \(String(describing: reply.body))")
+                }
+                expected += 1
+            }
+            #expect(events == (3...200).filter { $0 % 3 == 0 }.map { "mn\($0)" })
+        }
+    }
+
+    @Test("A request of a newer client is refused, and the connection stays")
+    func refusesUnknownBody() async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            // Field 1 (id) is 9; field 100, a message of two bytes, is none that there is.
+            try connection.send(frame(Hex("08 09 a2 06 02 08 01").bytes))
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.id == 9)
+            #expect(reply.error.code == .badRequest)
+            // Hello's field with the wrong wire type is a field that nobody knows.
+            try connection.send(frame(Hex("08 0a 10 05").bytes))
+            let second: ControlReply = try connection.receive()
+            #expect(second.id == 10)
+            #expect(second.error.code == .badRequest)
+            // A field that nobody knows beside a body is passed over.
+            try connection.send(frame(Hex("08 0b 32 00 a2 06 02 08 01").bytes))
+            let third: ControlReply = try connection.receive()
+            #expect(third.id == 11)
+            #expect(third.status.processID == 42)
+        }
+    }
+
+    @Test("A second Hello is refused, and the connection stays")
+    func refusesSecondHello() async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            try connection.send(frame(request(2) { $0.hello.version = 1 }))
+            let refusal: ControlReply = try connection.receive()
+            #expect(refusal.id == 2)
+            #expect(refusal.error.code == .badRequest)
+            try connection.send(frame(request(3) { $0.getStatus = ControlGetStatus() }))
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.status.processID == 42)
+        }
+    }
+
+    /// Bytes with which a greeted connection ends, and with what error.
+    private static let fatal: [(String, [UInt8], ControlError.Code, String)] = [
+        ("length 0", [0, 0, 0, 0], .badFrame, "a frame of length 0"),
+        ("4 MiB and 1", [0, 64, 0, 1], .badFrame, "a frame of 4194305 bytes, where 4194304 is the limit"),
+        ("4 GiB", [255, 255, 255, 255], .badFrame, "a frame of 4294967295 bytes"),
+        ("text", Array("GET / HTTP/1.1\r\n\r\n".utf8), .badFrame, "a frame of 1195725856 bytes"),
+        ("wire type 7", frame([0x0F, 1]), .badRequest, "no Request"),
+        ("cut field", frame([0x12, 5, 1]), .badRequest, "no Request"),
+        ("cut varint", frame([0x08, 0xFF]), .badRequest, "no Request"),
+        ("varint of 11 bytes", frame([0x08] + Array(repeating: 0xFF, count: 11)), .badRequest, "no Request"),
+        ("lone end of group", frame([0x14]), .badRequest, "no Request"),
+        // PutBindings with a binding whose id is no UTF-8.
+        ("no UTF-8", frame(Hex("1a 06 0a 04 0a 02 c3 28").bytes), .badRequest, "no Request"),
+        // A Request in which groups are nested 200 deep.
+        (
+            "deep groups", frame(Array(repeating: 0x7B, count: 200) + Array(repeating: 0x7C, count: 200)), .badRequest,
+            "no"
+        ),
+    ]
+
+    @Test("What can't be read is answered with its cause and ends that connection alone", arguments: 0..<fatal.count)
+    func endsOnNonsense(index: Int) async throws {
+        let (name, bytes, code, cause) = Self.fatal[index]
+        try await TestServer.run { server in
+            let other = try RawConnection.greeted(server.path)
+            let connection = try RawConnection.greeted(server.path)
+            try connection.send(bytes)
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.id == 0, "\(name)")
+            #expect(reply.error.code == code, "\(name)")
+            #expect(reply.error.message.contains(cause), "\(name): \(reply.error.message)")
+            #expect(try connection.isAtEnd(), "\(name)")
+            try other.send(frame(request(2) { $0.getStatus = ControlGetStatus() }))
+            let answer: ControlReply = try other.receive()
+            #expect(answer.status.processID == 42)
+        }
+    }
+
+    @Test("A client that sends a frame too long can read why, even if it goes on to send all of it")
+    func tellsWhoSendsTooMuch() async throws {
+        try await TestServer.run({ $0.frameLimit = 1000 }) { server in
+            let connection = try RawConnection.greeted(server.path)
+            try connection.send(frame([UInt8](repeating: 0, count: 3 << 20)))
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.error.code == .badFrame)
+            #expect(try connection.isAtEnd())
+        }
+    }
+
+    @Test("A stream that ends within a frame is told so", arguments: [1, 3, 4, 6])
+    func endsOnCutFrame(length: Int) async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            try connection.send(Array(frame(request(2) { $0.getStatus = ControlGetStatus() }).prefix(length)))
+            connection.endSending()
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.error.code == .badFrame)
+            let expected = length < 4 ? "more" : "8"
+            #expect(reply.error.message.contains("after \(length) of \(expected) bytes"), "\(reply.error.message)")
+            #expect(try connection.isAtEnd())
+        }
+    }
+
+    @Test("A client that has said all still gets its replies, then the end")
+    func answersAfterEndOfInput() async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            for id in 2...50 as ClosedRange<UInt64> {
+                try connection.send(frame(request(id) { $0.getStatus = ControlGetStatus() }))
+            }
+            connection.endSending()
+            for id in 2...50 as ClosedRange<UInt64> {
+                let reply: ControlReply = try connection.receive()
+                #expect(reply.id == id)
+            }
+            #expect(try connection.isAtEnd())
+        }
+    }
+
+    @Test("Without Hello nothing is answered")
+    func requiresHello() async throws {
+        try await TestServer.run { server in
+            let first = try RawConnection(server.path)
+            try first.send(frame(request(5) { $0.getStatus = ControlGetStatus() }))
+            let refusal: ControlReply = try first.receive()
+            #expect(refusal.id == 5)
+            #expect(refusal.error.code == .version)
+            #expect(try first.isAtEnd())
+
+            let zero = try RawConnection(server.path)
+            try zero.send(frame(request(6) { $0.hello = ControlHello() }))
+            let unserved: ControlReply = try zero.receive()
+            #expect(unserved.error.code == .version)
+            #expect(unserved.error.message.contains("version 0"))
+            #expect(try zero.isAtEnd())
+
+            let newer = try RawConnection(server.path)
+            try newer.send(frame(Hex("08 09 a2 06 02 08 01").bytes))
+            let unknown: ControlReply = try newer.receive()
+            #expect(unknown.error.code == .version)
+            #expect(try newer.isAtEnd())
+            #expect(try await server.onLoop { $0.requests } == 0)
+        }
+    }
+
+    @Test("Who says nothing is sent away")
+    func timesOut() async throws {
+        try await TestServer.run({ $0.helloTimeout = .milliseconds(20) }) { server in
+            let connection = try RawConnection(server.path)
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.error.code == .version)
+            #expect(reply.error.message.contains("no Hello came"))
+            #expect(try connection.isAtEnd())
+        }
+    }
+
+    // MARK: Bounds
+
+    @Test("One connection too many is told so; when one closes, there is room again")
+    func boundsConnections() async throws {
+        try await TestServer.run({ $0.connectionLimit = 2 }) { server in
+            let first = try RawConnection.greeted(server.path)
+            var second: RawConnection? = try RawConnection.greeted(server.path)
+            let third = try RawConnection(server.path)
+            let refusal: ControlReply = try third.receive()
+            #expect(refusal.error.code == .limit)
+            #expect(refusal.error.message.contains("2 connections"))
+            #expect(try third.isAtEnd())
+            withExtendedLifetime(second) {}
+            second = nil
+            #expect(try await eventually { (try? RawConnection.greeted(server.path)) != nil })
+            try first.send(frame(request(2) { $0.getStatus = ControlGetStatus() }))
+            let reply: ControlReply = try first.receive()
+            #expect(reply.id == 2)
+        }
+    }
+
+    @Test("A client that does not read is not served further, and others are")
+    func holdsBackWhoDoesNotRead() async throws {
+        try await TestServer.run({ $0.outboundLimit = 1 << 20 }) { server in
+            // Replies of 64 KiB: 16 fill the limit, some fit the sockets' own buffers, and a turn may be begun.
+            try await server.onLoop { $0.statusPadding = 64 << 10 }
+            let silent = try RawConnection.greeted(server.path)
+            let total: UInt64 = 200
+            var stream: [UInt8] = []
+            for id in 1...total { stream += try frame(request(id) { $0.getStatus = ControlGetStatus() }) }
+            try silent.send(stream)
+            let other = try RawConnection.greeted(server.path)
+            for id in 1...300 as ClosedRange<UInt64> {
+                try other.send(frame(request(id) { $0.getCounters = ControlGetCounters() }))
+                let reply: ControlReply = try other.receive()
+                #expect(reply.id == id)
+            }
+            let served = try await server.onLoop { $0.requests } - 300
+            #expect((1...40).contains(served))
+            for id in 1...total {
+                let reply: ControlReply = try silent.receive()
+                #expect(reply.id == id)
+            }
+            #expect(try await server.onLoop { $0.requests } == 500)
+        }
+    }
+
+    @Test("A watcher that does not read holds up nobody, and learns how many events it lost")
+    func dropsEventsOfWhoDoesNotRead() async throws {
+        let change: (inout ControlServer.Configuration) -> Void = {
+            $0.outboundLimit = 64 << 10
+            $0.eventLimit = 16
+        }
+        try await TestServer.run(change) { server in
+            let silent = try RawConnection.greeted(server.path)
+            try silent.send(frame(request(9) { $0.watch.bindings = true }))
+            let watching: ControlReply = try silent.receive()
+            #expect(watching.id == 9)
+            let writer = try RawConnection.greeted(server.path)
+            // Beyond what the sockets' buffers hold, which is a few hundred KiB.
+            let total = 40_000
+            for start in stride(from: 0, to: total, by: 1000) {
+                let put = request(UInt64(start)) {
+                    $0.putBindings.bindings = (start..<start + 1000).map { index in
+                        .with {
+                            $0.id = "mobile-node-\(index)"
+                            $0.careOfAddress = 0xCB00_7109
+                        }
+                    }
+                }
+                try writer.send(frame(put))
+                let reply: ControlReply = try writer.receive()
+                #expect(reply.bindingsChanged.added == 1000)
+            }
+            var seen = 0
+            var lost = 0
+            var notices = 0
+            while seen + lost < total {
+                let reply: ControlReply = try silent.receive()
+                #expect(reply.id == 9)
+                switch reply.event.body {
+                case .binding(let event):
+                    // What comes is what comes next, but for what was lost.
+                    #expect(event.binding.id == "mobile-node-\(seen + lost)")
+                    seen += 1
+                case .lost(let count):
+                    lost += Int(count)
+                    notices += 1
+                default: Issue.record("\(String(describing: reply.event.body))")
+                }
+            }
+            #expect(lost > 0)
+            #expect(seen > 0)
+            #expect(notices < 100)
+        }
+    }
+
+    // MARK: Watching
+
+    @Test("A watcher gets what it asked for, and nothing after it asked for nothing")
+    func watches() async throws {
+        try await TestServer.run { server in
+            let watcher = try RawConnection.greeted(server.path)
+            func publishBoth(_ reason: String) async throws {
+                try await server.onLoop { handler in
+                    handler.publisher.publish(.binding(ControlBindingEvent()))
+                    handler.publisher.publish(.security(.with { $0.reason = reason }))
+                }
+            }
+            #expect(try await server.onLoop { !$0.publisher.isWatched })
+            try watcher.send(frame(request(2) { $0.watch.security = true }))
+            let watching: ControlReply = try watcher.receive()
+            #expect(watching.body == .watching(ControlWatching()))
+            let before = UInt64(Date().timeIntervalSince1970 * 1000)
+            try await publishBoth("first")
+            let event: ControlReply = try watcher.receive()
+            #expect(event.id == 2)
+            #expect(event.event.security.reason == "first")
+            #expect(event.event.time >= before - 1)
+            // The second Watch replaces the first, with its id.
+            try watcher.send(frame(request(3) { $0.watch.bindings = true }))
+            _ = try watcher.receive() as ControlReply
+            try await publishBoth("second")
+            let next: ControlReply = try watcher.receive()
+            #expect(next.id == 3)
+            #expect(next.event.binding == ControlBindingEvent())
+            try watcher.send(frame(request(4) { $0.watch = ControlWatch() }))
+            let last: ControlReply = try watcher.receive()
+            #expect(last.id == 4)
+            #expect(try await server.onLoop { !$0.publisher.isWatched })
+            try await publishBoth("third")
+            try watcher.send(frame(request(5) { $0.getStatus = ControlGetStatus() }))
+            let reply: ControlReply = try watcher.receive()
+            #expect(reply.id == 5)
+        }
+    }
+
+    @Test("A watcher that sends nothing more goes on watching, and is forgotten when it closes")
+    func watchesAfterEndOfInput() async throws {
+        try await TestServer.run { server in
+            var watcher: RawConnection? = try RawConnection.greeted(server.path)
+            try watcher?.send(frame(request(2) { $0.watch.bindings = true }))
+            watcher?.endSending()
+            _ = try watcher?.receive() as ControlReply?
+            for _ in 0..<3 {
+                try await server.onLoop { $0.publisher.publish(.binding(ControlBindingEvent())) }
+                let event = try watcher?.receive() as ControlReply?
+                #expect(event?.event.binding == ControlBindingEvent())
+            }
+            watcher = nil
+            #expect(try await eventually { try await server.onLoop { !$0.publisher.isWatched } })
+        }
+    }
+
+    // MARK: The end
+
+    @Test("When the daemon stops, each client is told, the socket goes, and a silent client does not hold it up")
+    func stops() async throws {
+        try await TestServer.run({ $0.closeTimeout = .milliseconds(200) }) { server in
+            let client = try RawConnection.greeted(server.path)
+            let newcomer = try RawConnection(server.path)
+            await server.server.close()
+            #expect(access(server.path, F_OK) != 0)
+            for connection in [client, newcomer] {
+                let reply: ControlReply = try connection.receive()
+                #expect(reply.id == 0)
+                #expect(reply.error.code == .stopping)
+                #expect(try connection.isAtEnd())
+            }
+            #expect(throws: SystemError.self) { try RawConnection(server.path) }
+        }
+    }
+
+    // MARK: Mutation
+
+    @Test("Mutated frames never stop the server, and other connections go on")
+    func survivesMutation() async throws {
+        let seed = RandomTest.seed(for: "mutated control frames")
+        var random = SeededGenerator(seed: seed)
+        let valid = try [
+            frame(request(1) { $0.hello.version = 1 }), frame(request(2) { $0.getStatus = ControlGetStatus() }),
+            frame(
+                request(3) {
+                    $0.putBindings.bindings = [
+                        .with {
+                            $0.id = "mn1"
+                            $0.homeAddress = 0xC633_6407
+                            $0.careOfAddress = 0xCB00_7109
+                            $0.encapsulation = .gre
+                            $0.gre.key = 7
+                            $0.prefixes = [
+                                .with {
+                                    $0.address = Data([0x20, 0x01, 0x0D, 0xB8] + [UInt8](repeating: 0, count: 12))
+                                    $0.length = 32
+                                }
+                            ]
+                            $0.lifetime = 600
+                        }
+                    ]
+                    $0.putBindings.removeIds = ["mn9"]
+                }),
+            frame(request(4) { $0.removeBindings.ids = ["mn1", "mn2"] }),
+            frame(
+                request(5) {
+                    $0.listBindings.after = "mn"
+                    $0.listBindings.limit = 10
+                }), frame(request(6) { $0.watch.bindings = true }),
+            frame(request(7) { $0.getCounters = ControlGetCounters() }),
+        ]
+        try await TestServer.run { server in
+            let other = try RawConnection.greeted(server.path)
+            for round in 1...UInt64(RandomTest.count(600)) {
+                var stream: [UInt8] = valid[0] + (0..<4).flatMap { _ in valid.randomElement(using: &random)! }
+                for _ in 0..<Int.random(in: 1...6, using: &random) {
+                    let position = Int.random(in: 0..<stream.count, using: &random)
+                    switch Int.random(in: 0..<4, using: &random) {
+                    case 0: stream[position] = UInt8.random(in: 0...255, using: &random)
+                    case 1: stream[position] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                    case 2: stream.remove(at: position)
+                    default: stream.insert(UInt8.random(in: 0...255, using: &random), at: position)
+                    }
+                }
+                let connection = try RawConnection(server.path)
+                try connection.send(stream)
+                // Neither does the end of what is sent end a watch, so only what has no watch is read to its end.
+                if round % 2 == 0 {
+                    connection.endSending()
+                    do {
+                        while true {
+                            let reply: ControlReply = try connection.receive()
+                            guard reply.body != .watching(ControlWatching()) else { break }
+                        }
+                    } catch is RawConnection.Ended {}
+                }
+                try other.send(frame(request(round) { $0.getStatus = ControlGetStatus() }))
+                let reply: ControlReply = try other.receive()
+                #expect(reply.id == round, "seed \(seed)")
+                #expect(reply.status.processID == 42, "seed \(seed)")
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import Bindings
+import ControlProtocol
+import Wire
+
+/// Answers as mooringd does, from a dictionary.
+final class FakeHandler: ControlHandler {
+    /// What tests set, and look at, on the event loop.
+    private(set) var requests = 0
+    /// How often `PutBindings` is refused with a conflict before it is taken.
+    var conflicts = 0
+    /// The length of the version in `Status`, for long replies.
+    var statusPadding = 0
+    var counters = ControlCounters()
+    private var bindings: [String: ControlBindingState] = [:]
+    private var revision: UInt64 = 0
+    let publisher: ControlPublisher
+
+    init(_ publisher: ControlPublisher) {
+        self.publisher = publisher
+        counters.received.home = 10
+        counters.received.access = 7
+        counters.receivedBytes.home = 15_000
+        counters.transmitted.home = 6
+        counters.transmitted.access = 8
+        counters.dropped = ["no-binding": 2, "inner-source-unregistered": 1, "packet-too-big": 0]
+    }
+
+    func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+        requests += 1
+        switch request {
+        case .putBindings(let put):
+            do {
+                return .bindingsChanged(try self.put(put))
+            } catch {
+                return .error(error)
+            }
+        case .removeBindings(let remove):
+            var changed = ControlBindingsChanged()
+            self.remove(remove.ids, &changed)
+            return .bindingsChanged(changed)
+        case .listBindings(let list):
+            let ids = list.hasID ? [list.id] : bindings.keys.sorted().filter { $0 > list.after }
+            return .bindingPage(ControlBindingPage(answering: list, from: ids.lazy.compactMap { self.bindings[$0] }))
+        case .getStatus: return .status(status)
+        case .getCounters: return .counters(counters)
+        case .hello, .watch: preconditionFailure("the server answers these itself")
+        }
+    }
+
+    private func put(_ put: ControlPutBindings) throws(ControlError) -> ControlBindingsChanged {
+        if conflicts > 0 {
+            conflicts -= 1
+            throw ControlError(.conflict, "it was put by another")
+        }
+        let checked = try put.checkedBindings()
+        for (id, revision) in put.expectedRevisions where bindings[id]?.revision ?? 0 != revision {
+            throw ControlError(.conflict, "\(id) was put by another", binding: id)
+        }
+        var owned = checked.enumerated().flatMap { index, binding in
+            binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
+        }
+        let leaving = Set(put.removeIds).union(checked.map(\.id))
+        for (index, (id, state)) in bindings.enumerated() where !leaving.contains(id) {
+            guard let binding = try? Binding(state.binding) else { continue }
+            owned += binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: -1 - index) }
+        }
+        if let (_, second) = OwnedPrefix.firstOverlap(of: owned) {
+            throw ControlError(.badBinding, "\(second.prefix) overlaps another node's")
+        }
+        var changed = ControlBindingsChanged()
+        remove(put.removeIds.filter { id in !checked.contains { $0.id == id } }, &changed)
+        for binding in checked {
+            revision += 1
+            var state = bindings[binding.id] ?? ControlBindingState()
+            state.binding = ControlBinding(binding)
+            state.revision = revision
+            let isNew = bindings.updateValue(state, forKey: binding.id) == nil
+            if isNew { changed.added += 1 } else { changed.replaced += 1 }
+            publish(isNew ? .added : .replaced, state.binding)
+        }
+        return changed
+    }
+
+    private func remove(_ ids: [String], _ changed: inout ControlBindingsChanged) {
+        for id in ids {
+            if let state = bindings.removeValue(forKey: id) {
+                changed.removed += 1
+                publish(.removed, state.binding)
+            } else {
+                changed.notFound += 1
+            }
+        }
+    }
+
+    private func publish(_ change: ControlBindingEvent.Change, _ binding: ControlBinding) {
+        var event = ControlBindingEvent()
+        event.change = change
+        event.binding = binding
+        publisher.publish(.binding(event))
+    }
+
+    private var status: ControlStatus {
+        var status = ControlStatus()
+        status.version = mooringVersion + String(repeating: "x", count: statusPadding)
+        status.uptimeMilliseconds = 93_784_000
+        status.endpoints = [0xC000_0201]
+        status.homeDevice = "mooring-home"
+        status.accessDevice = "mooring-access"
+        status.io = "io_uring"
+        status.bindings = UInt64(bindings.count)
+        status.bindingLimit = 1000
+        status.prefixLimit = 2000
+        status.workers = 1
+        status.tunnelMtu = 1480
+        status.processID = 42
+        return status
+    }
+}

@@ -1,0 +1,89 @@
+import ControlProtocol
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+
+/// A server with a fake handler on a socket in a directory of its own.
+struct TestServer: Sendable {
+    let directory: String
+    let path: String
+    let server: ControlServer
+    let handler: NIOLoopBound<FakeHandler>
+    let eventLoop: any EventLoop
+
+    /// Runs the body beside a server, then closes it and removes its directory.
+    static func run(
+        _ change: (inout ControlServer.Configuration) -> Void = { _ in },
+        _ body: (TestServer) async throws -> Void
+    ) async throws {
+        try await withDirectory { directory in
+            var configuration = ControlServer.Configuration(path: directory + "/control.sock")
+            change(&configuration)
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let server = try await start(configuration, group.next(), directory)
+            do {
+                try await body(server)
+            } catch {
+                await server.server.close()
+                try? await group.shutdownGracefully()
+                throw error
+            }
+            await server.server.close()
+            try await group.shutdownGracefully()
+        }
+    }
+
+    private static func start(
+        _ configuration: ControlServer.Configuration, _ eventLoop: any EventLoop, _ directory: String
+    ) async throws -> TestServer {
+        let made = eventLoop.makePromise(of: NIOLoopBound<FakeHandler>.self)
+        let server: ControlServer
+        do {
+            server = try await ControlServer.start(configuration, on: eventLoop, logger: quietLogger) { publisher in
+                let handler = FakeHandler(publisher)
+                made.succeed(NIOLoopBound(handler, eventLoop: eventLoop))
+                return handler
+            }
+        } catch {
+            made.fail(error)
+            throw error
+        }
+        return TestServer(
+            directory: directory, path: configuration.path, server: server, handler: try await made.futureResult.get(),
+            eventLoop: eventLoop)
+    }
+
+    /// Runs the body where the handler lives.
+    func onLoop<Value: Sendable>(_ body: @escaping @Sendable (FakeHandler) -> Value) async throws -> Value {
+        try await eventLoop.submit { [handler] in body(handler.value) }.get()
+    }
+
+    static let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+}
+
+/// Runs the body with a new directory, and removes it.
+func withDirectory(_ body: (String) async throws -> Void) async throws {
+    var template = Array("/tmp/mooring-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp") }
+    let directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    try await body(directory)
+}
+
+/// A system call failed.
+struct SystemError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ call: String) { description = "\(call): \(String(cString: strerror(errno)))" }
+}
+
+/// Asks again and again until the answer is yes, for a long while.
+func eventually(_ isTrue: () async throws -> Bool) async throws -> Bool {
+    let deadline = ContinuousClock.now.advanced(by: .seconds(60))
+    while ContinuousClock.now < deadline {
+        if try await isTrue() { return true }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+    return false
+}

@@ -1,0 +1,256 @@
+// The client against the kernel, in a namespace of its own for each test; `ip -j` tells independently what came of it.
+
+import NetworkNamespace
+import Testing
+import Wire
+
+@testable import RouteNetlink
+
+@Suite("rtnetlink", .enabled(if: NetworkNamespace.isAvailable, "\(NetworkNamespace.reason)"))
+struct RouteSocketTests {
+    static func namespace<Value: Sendable>(
+        _ body: @escaping @Sendable (inout RouteSocket, Link) throws -> Value
+    ) async throws -> Value {
+        try await NetworkNamespace.run {
+            try NetworkNamespace.shell("ip tuntap add dev moor0 mode tun && ip link set moor0 up")
+            var socket = try RouteSocket()
+            let link = try #require(try socket.link(named: "moor0"))
+            return try body(&socket, link)
+        }
+    }
+
+    static func reason(_ body: () throws -> Void) -> RouteError.Reason? {
+        do { try body() } catch { return (error as? RouteError)?.reason }
+        return nil
+    }
+
+    @Test("Links are found by name and number, and changed")
+    func links() async throws {
+        try await Self.namespace { socket, link in
+            #expect(link.isUp)
+            #expect(link.mtu == 1500)
+            #expect(link.hardwareType == Link.bareIP)
+            #expect(try socket.link(index: link.index) == link)
+            #expect(Set(try socket.links().map(\.name)) == ["lo", "moor0"])
+            try socket.setMTU(1400, link: link)
+            try socket.setTransmitQueueLength(4096, link: link)
+            try socket.setUp(false, link: link)
+            let shown = try NetworkNamespace.json("ip -j link show dev moor0")
+            #expect(shown.first?["mtu"] as? Int == 1400)
+            #expect(shown.first?["txqlen"] as? Int == 4096)
+            #expect((shown.first?["flags"] as? [String])?.contains("UP") == false)
+            let changed = try #require(try socket.link(named: "moor0"))
+            #expect((changed.mtu, changed.transmitQueueLength, changed.isUp) == (1400, 4096, false))
+            try socket.setUp(true, link: changed)
+            #expect(try socket.link(named: "moor0")?.isUp == true)
+        }
+    }
+
+    @Test(
+        "A device that is not there is nil to look at and an error to change",
+        arguments: ["moor1", "", "longer-than-15-bytes"])
+    func missingLink(name: String) async throws {
+        try await Self.namespace { socket, link in
+            #expect(try socket.link(named: name) == nil)
+            #expect(try socket.link(index: 4711) == nil)
+            try NetworkNamespace.shell("ip link del moor0")
+            #expect(Self.reason { try socket.setMTU(1400, link: link) } == .noDevice)
+        }
+    }
+
+    @Test("Addresses of both families are added, listed and deleted")
+    func addresses() async throws {
+        try await Self.namespace { socket, link in
+            let v4 = InterfaceAddress(
+                link: link.index, address: .v4(try #require(IPv4Address("203.0.113.9"))), prefixLength: 24)
+            let v6 = InterfaceAddress(
+                link: link.index, address: .v6(try #require(IPv6Address("2001:db8:1::1"))), prefixLength: 64,
+                skipsDuplicateDetection: true)
+            try socket.add(v4)
+            try socket.add(v6)
+            #expect(Self.reason { try socket.add(v6) } == .alreadyExists)
+            #expect(try socket.addresses(family: .v4, link: link) == [v4])
+            #expect(try socket.addresses(family: .v6).contains(v6))
+            #expect(try !socket.addresses(link: link).contains { $0.link != link.index })
+            let shown = try NetworkNamespace.json("ip -j addr show dev moor0").first?["addr_info"] as? [[String: Any]]
+            #expect(
+                shown?.contains { $0["local"] as? String == "203.0.113.9" && $0["prefixlen"] as? Int == 24 } == true)
+            #expect(
+                shown?.contains {
+                    $0["local"] as? String == "2001:db8:1::1" && $0["prefixlen"] as? Int == 64
+                        && $0["nodad"] as? Bool == true && $0["tentative"] == nil
+                } == true)
+            try socket.delete(v4)
+            try socket.delete(v6)
+            #expect(Self.reason { try socket.delete(v4) } == .notFound)
+            #expect(try !socket.addresses(link: link).contains { [v4.address, v6.address].contains($0.address) })
+        }
+    }
+
+    @Test("Routes of both families, in any table, are added, replaced, listed and deleted")
+    func routes() async throws {
+        try await Self.namespace { socket, link in
+            try NetworkNamespace.shell("ip addr add 203.0.113.9/24 dev moor0")
+            let high = RouteTable(rawValue: 100_000)
+            let onLink = Route(
+                to: .v4(try #require(IPv4Prefix("192.0.2.1/32"))), link: link.index, table: RouteTable(rawValue: 434),
+                origin: .mooring)
+            let byGateway = Route(
+                to: .v4(try #require(IPv4Prefix("198.51.100.0/24"))), link: link.index,
+                gateway: .v4(try #require(IPv4Address("203.0.113.1"))), table: high, origin: .static, metric: 7)
+            let v6 = Route(
+                to: .v6(try #require(IPv6Prefix("2001:db8:1::/64"))), link: link.index, origin: .mooring, metric: 77)
+            let v6Default = Route(
+                to: .v6(try #require(IPv6Prefix("::/0"))), link: link.index, table: high, origin: .mooring, metric: 1024
+            )
+            for route in [onLink, byGateway, v6, v6Default] { try socket.add(route) }
+            #expect(Self.reason { try socket.add(onLink) } == .alreadyExists)
+            #expect(try socket.routes(RouteFilter(family: .v4, table: onLink.table)) == [onLink])
+            #expect(try socket.routes(RouteFilter(family: .v4, table: high)) == [byGateway])
+            #expect(
+                Set(try socket.routes(RouteFilter(family: .v6, link: link.index, origin: .mooring))) == [v6, v6Default])
+            #expect(try socket.routes(RouteFilter(family: .v4, origin: .mooring)) == [onLink])
+            #expect(try socket.routes(RouteFilter(family: .v6, table: RouteTable(rawValue: 9999))) == [])
+
+            let shown = try NetworkNamespace.json("ip -j route show table 434")
+            #expect(shown.count == 1)
+            #expect(shown.first?["dst"] as? String == "192.0.2.1")
+            #expect(shown.first?["dev"] as? String == "moor0")
+            #expect(shown.first?["protocol"] as? String == "54")
+            #expect(shown.first?["scope"] as? String == "link")
+            let gateways = try NetworkNamespace.json("ip -j route show table 100000")
+            #expect(gateways.first?["gateway"] as? String == "203.0.113.1")
+            #expect(gateways.first?["metric"] as? Int == 7)
+            #expect(try NetworkNamespace.json("ip -j -6 route show table 100000").first?["dst"] as? String == "default")
+
+            var replaced = byGateway
+            replaced.gateway = .v4(try #require(IPv4Address("203.0.113.2")))
+            try socket.replace(replaced)
+            #expect(try socket.routes(RouteFilter(family: .v4, table: high)) == [replaced])
+            for route in [onLink, replaced, v6, v6Default] { try socket.delete(route) }
+            #expect(Self.reason { try socket.delete(onLink) } == .notFound)
+            #expect(try socket.routes(RouteFilter(family: .v4, origin: .mooring)).isEmpty)
+            #expect(try socket.routes(RouteFilter(family: .v6, origin: .mooring)).isEmpty)
+        }
+    }
+
+    @Test("A route of the same destination by another origin or device is not deleted in its stead")
+    func deletesOnlyThatRoute() async throws {
+        try await Self.namespace { socket, link in
+            try NetworkNamespace.shell("ip route add 192.0.2.1/32 dev moor0 proto 99")
+            let ours = Route(
+                to: .host(try #require(IPv4Address("192.0.2.1"))), link: link.index, origin: .mooring)
+            #expect(Self.reason { try socket.delete(ours) } == .notFound)
+            #expect(try NetworkNamespace.json("ip -j route show 192.0.2.1").count == 1)
+        }
+    }
+
+    @Test("Routes with several next hops, or none, are listed without a link")
+    func listsOtherRoutes() async throws {
+        try await Self.namespace { socket, _ in
+            try NetworkNamespace.shell(
+                """
+                ip addr add 203.0.113.9/24 dev moor0
+                ip route add table 5 198.51.100.0/24 nexthop via 203.0.113.1 nexthop via 203.0.113.2
+                ip route add table 5 blackhole 198.51.101.0/24
+                """)
+            let routes = try socket.routes(RouteFilter(family: .v4, table: RouteTable(rawValue: 5)))
+            #expect(routes.map(\.destination.description) == ["198.51.100.0/24", "198.51.101.0/24"])
+            #expect(routes.allSatisfy { $0.link == nil })
+        }
+    }
+
+    @Test("A refused route comes with the kernel's own words")
+    func kernelWords() async throws {
+        try await Self.namespace { socket, link in
+            let route = Route(
+                to: .v4(try #require(IPv4Prefix("198.51.100.0/24"))), link: link.index,
+                gateway: .v4(try #require(IPv4Address("203.0.113.1"))), origin: .static)
+            #expect {
+                try socket.add(route)
+            } throws: {
+                "\($0)".contains("add the route 198.51.100.0/24 via 203.0.113.1")
+                    && "\($0)".contains("(Nexthop has invalid gateway)")
+            }
+            try socket.setUp(false, link: link)
+            let direct = Route(
+                to: .v4(try #require(IPv4Prefix("198.51.100.0/24"))), link: link.index, origin: .static)
+            #expect(Self.reason { try socket.add(direct) } == .deviceDown)
+            // After an error the socket serves on.
+            #expect(try socket.link(named: "moor0")?.isUp == false)
+        }
+    }
+
+    @Test("Rules are added, listed in their order and deleted", arguments: AddressFamily.allCases)
+    func rules(family: AddressFamily) async throws {
+        try await Self.namespace { socket, _ in
+            let before = try socket.rules(family)
+            #expect(before.first?.table == .local)
+            let diverting = RoutingRule(
+                family: family, priority: 0, ipProtocol: 41, table: RouteTable(rawValue: 434), origin: .mooring)
+            let byDevice = RoutingRule(
+                family: family, priority: 12, inputInterface: "moor0", table: RouteTable(rawValue: 100_000),
+                origin: .static)
+            try socket.add(byDevice)
+            try socket.add(diverting)
+            #expect(Self.reason { try socket.add(diverting) } == .alreadyExists)
+            let rules = try socket.rules(family)
+            #expect(Array(rules[..<3]) == [before[0], diverting, byDevice])
+            #expect(rules.count == before.count + 2)
+            let shown = try NetworkNamespace.json("ip -j -\(family == .v4 ? 4 : 6) rule show")
+            #expect(shown.map { $0["priority"] as? Int }.prefix(3) == [0, 0, 12])
+            #expect(shown.count > 2 && shown[1]["ipproto"] as? String == "ipv6")
+            #expect(shown.count > 2 && shown[1]["table"] as? String == "434")
+            #expect(shown.count > 2 && shown[2]["iif"] as? String == "moor0")
+            try socket.delete(diverting)
+            try socket.delete(byDevice)
+            #expect(Self.reason { try socket.delete(byDevice) } == .notFound)
+            #expect(try socket.rules(family) == before)
+        }
+    }
+
+    @Test(
+        "A rule with any condition that is not known here says so",
+        arguments: [
+            "from 192.0.2.0/24", "to 192.0.2.0/24", "fwmark 3", "tos 0x10", "ipproto tcp dport 80", "sport 5",
+            "uidrange 0-0", "suppress_prefixlength 0", "oif moor0", "not iif moor0",
+        ])
+    func otherConditions(condition: String) async throws {
+        try await Self.namespace { socket, _ in
+            try NetworkNamespace.shell("ip rule add pref 5 \(condition) lookup 7")
+            let rule = try #require(try socket.rules(.v4).first { $0.priority == 5 })
+            #expect(rule.hasOtherConditions)
+            #expect(!rule.isUnconditional)
+        }
+    }
+
+    @Test("A port number serves as a lock, within one namespace")
+    func portIsALock() async throws {
+        try await Self.namespace { _, _ in
+            do {
+                let holder = try RouteSocket(port: 4_000_000_000)
+                #expect(Self.reason { _ = try RouteSocket(port: 4_000_000_000) } == .portTaken)
+                _ = consume holder
+            }
+            // Free again once its holder is gone.
+            _ = try RouteSocket(port: 4_000_000_000)
+        }
+    }
+
+    @Test("A table above the bound is refused; one route of it is still found")
+    func boundedDump() async throws {
+        try await Self.namespace { socket, link in
+            let count = RouteSocket.maximumEntries + 1
+            try NetworkNamespace.shell(
+                """
+                seq 0 \(count - 1) | awk '{ printf "route add 10.%d.%d.%d dev moor0 table 5\\n", $1/65536, $1/256%256, $1%256 }' \
+                | ip -batch -
+                ip route add 192.0.2.1/32 dev moor0 proto 54
+                """)
+            #expect(Self.reason { _ = try socket.routes(RouteFilter(family: .v4)) } == .tooMany)
+            #expect(try socket.routes(RouteFilter(family: .v4, origin: .mooring)).map(\.link) == [link.index])
+            // What is left of the refused dump does not disturb.
+            #expect(try socket.routes(RouteFilter(family: .v4, table: .main)).count == 1)
+        }
+    }
+}

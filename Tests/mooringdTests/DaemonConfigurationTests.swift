@@ -1,0 +1,110 @@
+// The configuration file and the flags over it.
+
+import ArgumentParser
+import Foundation
+import Testing
+import Wire
+
+@testable import mooringd
+
+@Suite struct DaemonConfigurationTests {
+    private func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("mooringd-\(UUID().uuidString).json")
+        try Data(text.utf8).write(to: url)
+        defer { try? FileManager.default.removeItem(at: url) }
+        return try body(url.path)
+    }
+
+    private func resolve(_ arguments: [String]) throws -> DaemonConfiguration {
+        try MooringDaemonCommand.parse(arguments).resolve()
+    }
+
+    @Test("Every key of the file is taken over")
+    func everyKey() throws {
+        let text = """
+            { "endpoints": ["192.0.2.1", "192.0.2.2"], "sharedEndpoint": true, "homeDevice": "h0", "accessDevice": "a0",
+              "homeAddresses": ["2001:db8::1/64"], "homeRoutes": ["2001:db8:1::/48"], "homeMTU": 1400, "accessMTU": 1480,
+              "tunnelMTU": 1300, "outerTimeToLive": 9, "errorsPerSecond": 7, "io": "plain", "setup": false,
+              "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon", "allowUsers": ["daemon", "7"],
+              "allowGroups": ["8"], "maxBindings": 10, "maxPrefixes": 20, "logLevel": "debug" }
+            """
+        let settings = try withFile(text) { try resolve(["--config", $0]) }
+        #expect(settings.endpoints == [IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")])
+        #expect(settings.sharedEndpoint)
+        #expect(settings.homeDevice == "h0" && settings.accessDevice == "a0")
+        #expect(settings.homeAddresses == [IPv6InterfaceAddress("2001:db8::1/64")])
+        #expect(settings.homeRoutes == [IPv6Prefix("2001:db8:1::/48")])
+        #expect(settings.homeMTU == 1400 && settings.accessMTU == 1480 && settings.tunnelMTU == 1300)
+        #expect(settings.outerTimeToLive == 9 && settings.errorsPerSecond == 7)
+        #expect(settings.io == .systemCalls && !settings.setup && !settings.forwarding)
+        #expect(settings.socket == "/tmp/x.sock" && settings.socketGroup == "daemon")
+        #expect(settings.allowUsers == ["daemon", "7"] && settings.allowGroups == ["8"])
+        #expect(settings.maxBindings == 10 && settings.maxPrefixes == 20 && settings.logLevel == .debug)
+    }
+
+    @Test("A flag goes over the file's key, and what neither names keeps its default")
+    func precedence() throws {
+        let settings = try withFile(#"{ "tunnelMTU": 1300, "homeDevice": "h0" }"#) {
+            try resolve(["--config", $0, "--tunnel-mtu", "1400"])
+        }
+        #expect(settings.tunnelMTU == 1400)
+        #expect(settings.homeDevice == "h0")
+        #expect(settings.accessDevice == "mooring-access")
+    }
+
+    @Test(
+        "What is wrong in the file is named with its place",
+        arguments: [
+            (#"{ "tunnelMtu": 1300 }"#, "tunnelMtu"),
+            (#"{ "endpoints": ["192.0.2.1", "192.0.2.256"] }"#, "endpoints[1]"),
+            (#"{ "tunnelMTU": 1279 }"#, "tunnelMTU"),
+            (#"{ "homeRoutes": ["2001:db8::1/32"] }"#, "homeRoutes[0]"),
+            (#"{ "io": "fast" }"#, "io"),
+            (#"{ "setup": 1 }"#, "setup"),
+            (#"{ "maxBindings": 0 }"#, "maxBindings"),
+            (#"{ "tunnelMTU": 1480, "accessMTU": 1499 }"#, "1499"),
+            (#"[]"#, "object"),
+            (#"{ "endpoints": ["#, "line 1"),
+        ])
+    func mistakes(_ text: String, _ expected: String) throws {
+        let error = try #require(throws: ConfigurationError.self) {
+            try withFile(text) { try resolve(["--config", $0]) }
+        }
+        #expect(error.description.contains(expected))
+    }
+
+    @Test("Flags out of their range are refused")
+    func flagRanges() {
+        for arguments in [
+            ["--tunnel-mtu", "1481"], ["--outer-ttl", "0"], ["--home-mtu", "1279"], ["--max-bindings", "0"],
+            ["--endpoint", "192.0.2"], ["--home-route", "2001:db8::1/32"], ["--io", "fast"],
+        ] {
+            #expect(throws: (any Error).self, "\(arguments)") { try MooringDaemonCommand.parse(arguments) }
+        }
+    }
+
+    @Test("Without an endpoint, the binding file's is taken")
+    func endpointOfBindings() throws {
+        let settings = try withFile(#"{ "endpoint": "192.0.2.1", "bindings": [] }"#) {
+            try resolve(["--bindings", $0])
+        }
+        #expect(settings.endpoints == [IPv4Address("192.0.2.1")])
+        let overridden = try withFile(#"{ "endpoint": "192.0.2.1", "bindings": [] }"#) {
+            try resolve(["--bindings", $0, "--endpoint", "192.0.2.9"])
+        }
+        #expect(overridden.endpoints == [IPv4Address("192.0.2.9")])
+    }
+
+    @Test("A reload names what needs a restart, and only that")
+    func restart() throws {
+        let before = try resolve([])
+        var after = before
+        after.tunnelMTU = 1400
+        after.logLevel = .debug
+        after.bindings = "x.json"
+        #expect(after.settingsThatNeedRestart(comparedTo: before).isEmpty)
+        after.homeDevice = "h0"
+        after.maxBindings = 1
+        #expect(after.settingsThatNeedRestart(comparedTo: before) == ["homeDevice", "maxBindings"])
+    }
+}
