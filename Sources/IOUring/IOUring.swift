@@ -90,6 +90,10 @@ public struct IOUring: ~Copyable {
         if result < 0 { throw IOUringError(call: .registerFiles, errorNumber: -result) }
     }
 
+    /// Lets go of the descriptors that were registered, at once. A ring that is closed lets go of them only when the
+    /// kernel gets round to it, and until then what they stand for stays open.
+    public func unregisterFiles() { io_uring_unregister_files(ring) }
+
     /// Throws where the running kernel has no multishot reads.
     public func requireMultishotRead() throws(IOUringError) {
         guard let probe = io_uring_get_probe_ring(ring) else {

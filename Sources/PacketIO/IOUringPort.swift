@@ -85,6 +85,8 @@ public struct IOUringPort: ~Copyable, PacketPort {
 
     deinit {
         if isStarted { cancelAndDrain() }
+        // So that a device that was made for this port is gone when its descriptor is closed.
+        rings.ring.unregisterFiles()
         // Now the kernel writes to no slot any more; the fields may go in any order.
         rings.ring.close()
         wakeCount.deallocate()

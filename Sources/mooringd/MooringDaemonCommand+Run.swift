@@ -84,22 +84,29 @@ extension MooringDaemonCommand {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let ended = eventLoop.makePromise(of: Void.self)
         let table = try BindingTable(BindingTable.Configuration(settings))
-        let worker = Worker.start(
-            port: port, waker: waker, table: table, settings: ForwarderSettings(settings),
-            ended: { error in
-                if let error { ended.fail(error) } else { ended.succeed() }
-            })
+        let worker = Worker(of: port, waker: waker)
         if !worker.ioReason.isEmpty {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(worker.ioReason)"])
         }
-
-        // From here on table and daemon belong to the event loop.
         nonisolated(unsafe) let daemon = Daemon(
             configuration: settings, table: table, worker: worker, endpointRoutes: endpointRoutes, logger: logger)
-        let server = try await ControlServer.start(serverConfiguration, on: eventLoop, logger: logger) { publisher in
-            daemon.publisher = publisher
-            if let path = settings.bindings { try daemon.load(file: path) }
-            return daemon
+        // Before the first packet: none is told that there is no route.
+        if let path = settings.bindings { try daemon.load(file: path) }
+        worker.start(port: port, table: table, settings: ForwarderSettings(settings)) { error in
+            if let error { ended.fail(error) } else { ended.succeed() }
+        }
+
+        // From here on table and daemon belong to the event loop.
+        let server: ControlServer
+        do {
+            server = try await ControlServer.start(serverConfiguration, on: eventLoop, logger: logger) { publisher in
+                daemon.publisher = publisher
+                return daemon
+            }
+        } catch {
+            worker.stop()
+            try? await ended.futureResult.get()
+            throw error
         }
         let ticks = eventLoop.scheduleRepeatedTask(initialDelay: Daemon.tickInterval, delay: Daemon.tickInterval) { _ in
             daemon.tick()

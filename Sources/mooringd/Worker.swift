@@ -90,39 +90,41 @@ final class Worker: Sendable {
     private let stopping = Atomic(false)
     private let waker: PortWaker
 
-    /// Starts forwarding on a thread of its own.
+    /// A worker that does not forward yet.
+    /// - Parameters:
+    ///   - port: the one that `start` is given.
+    ///   - waker: of that port.
+    init(of port: borrowing ChosenPort, waker: PortWaker) {
+        io = port.name
+        ioReason = port.reason
+        self.waker = waker
+    }
+
+    /// Starts forwarding on a thread of its own; to be called once.
     /// - Parameter ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
-    static func start(
-        port: consuming ChosenPort, waker: PortWaker, table: BindingTable, settings: ForwarderSettings,
+    func start(
+        port: consuming ChosenPort, table: BindingTable, settings: ForwarderSettings,
         ended: @escaping @Sendable (PortError?) -> Void
-    ) -> Worker {
+    ) {
         guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
-        let worker = Worker(io: port.name, ioReason: port.reason, waker: waker)
         let tableReader = table.reader
         // The thread takes port and all out of this box; only pointers can be handed to a thread.
         let box = UnsafeMutablePointer<ChosenPort>.allocate(capacity: 1)
         box.initialize(to: port)
         nonisolated(unsafe) let handedOver = box
-        startThread(named: "mooring-fwd-0") {
+        startThread(named: "mooring-fwd-0") { [self] in
             let forwarder = Forwarder(
                 reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity,
-                published: worker.counters, securityExceptions: worker.securityExceptions)
+                published: counters, securityExceptions: securityExceptions)
             var loop = ForwardingLoop(reader: reader, forwarder: forwarder)
             let result: PortError? =
                 switch handedOver.move() {
-                case .ioUring(var port): loop.run(&port, until: worker.stopping)
-                case .systemCalls(var port, _): loop.run(&port, until: worker.stopping)
+                case .ioUring(var port): loop.run(&port, until: stopping)
+                case .systemCalls(var port, _): loop.run(&port, until: stopping)
                 }
             handedOver.deallocate()
             ended(result)
         }
-        return worker
-    }
-
-    private init(io: String, ioReason: String, waker: PortWaker) {
-        self.io = io
-        self.ioReason = ioReason
-        self.waker = waker
     }
 
     /// Tells the worker to finish what the kernel has handed over, and to end.

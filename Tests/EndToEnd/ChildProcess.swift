@@ -38,10 +38,20 @@ final class ChildProcess: @unchecked Sendable {
             try FileHandle(forWritingTo: outputs.standard), try FileHandle(forWritingTo: outputs.error)
         )
         (process.standardOutput, process.standardError) = (standard, error)
-        try process.run()
+        try Self.withoutBlockedSignals { try process.run() }
         try standard.close()
         try error.close()
         guardian.guardProcess(identifier)
+    }
+
+    /// A child inherits the signal mask of the thread that starts it, and the threads that run tests block nearly all
+    /// signals: without this, SIGTERM and SIGINT would not reach it.
+    private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     var identifier: Int32 { process.processIdentifier }

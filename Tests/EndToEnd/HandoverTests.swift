@@ -51,7 +51,7 @@ extension EndToEnd {
             try await Topology.run { topology in
                 try await topology.startBoth()
                 try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
-                let server = try await topology.startTransferServer(at: .node)
+                let server = try await topology.startLoadServer(at: .node)
                 let client = try topology.start(
                     in: .correspondent, ["iperf3", "-c", Topology.nodeAddress, "-t", "120", "-J"])
                 for careOfAddress in [Topology.careOfAddressB, Topology.careOfAddressA].repeated(3) {

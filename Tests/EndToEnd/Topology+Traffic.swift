@@ -17,20 +17,17 @@ extension Topology {
         try start(in: role, ["ping", "-n", "-i", "0.01", address])
     }
 
-    /// Sends `bytes` by TCP, in both directions.
+    /// Sends `bytes` by TCP, there and back, and expects that they arrive as they were sent (transfer.py).
     func transfer(from client: Role, to server: Role, _ address: String, bytes: Int = 2_000_000) async throws {
-        for direction in [[], ["-R"]] {
-            let listener = try await startTransferServer(at: server)
-            let report = try await run(
-                in: client, ["iperf3", "-c", address, "-n", "\(bytes)", "--connect-timeout", "10000", "-J"] + direction)
-            let received = try Self.receivedBytes(report)
-            guard received >= bytes else { throw EndToEndFailure("\(received) of \(bytes) bytes: \(report)") }
-            try await listener.wait()
-        }
+        let script = Self.script("transfer.py")
+        let listener = try start(in: server, ["python3", script, "serve"])
+        try await poll(for: "listener") { listener.output.contains("listening") }
+        try await run(in: client, ["python3", script, "run", address, "\(bytes)"])
+        try await listener.wait()
     }
 
-    /// An iperf3 server for one transfer.
-    func startTransferServer(at role: Role) async throws -> ChildProcess {
+    /// An iperf3 server for one client.
+    func startLoadServer(at role: Role) async throws -> ChildProcess {
         let listener = try start(in: role, ["iperf3", "-6", "-s", "-1"])
         try await poll(for: "listening iperf3") {
             try await run(in: role, ["ss", "-Hltn", "sport = :5201"]).isEmpty == false
@@ -38,13 +35,9 @@ extension Topology {
         return listener
     }
 
-    /// Bytes that the receiver of an iperf3 transfer got, of its JSON report.
-    static func receivedBytes(_ report: String) throws -> Int {
-        guard let object = try JSONSerialization.jsonObject(with: Data(report.utf8)) as? [String: Any],
-            let end = object["end"] as? [String: Any], let sum = end["sum_received"] as? [String: Any],
-            let bytes = sum["bytes"] as? Int
-        else { throw EndToEndFailure("no report of iperf3: \(report)") }
-        return bytes
+    /// The path of a script that lies beside the tests.
+    private static func script(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(name).path
     }
 
     /// Sends IPv6 in IPv4 made by hand (protocol41.py), which no kernel checked.
@@ -55,12 +48,11 @@ extension Topology {
         from role: Role, outer: (source: String, destination: String, typeOfService: UInt8),
         inner: (source: String, destination: String, trafficClass: UInt8), count: Int
     ) async throws {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("protocol41.py")
         try await run(
             in: role,
             [
-                "python3", script.path, outer.source, outer.destination, "\(outer.typeOfService)", inner.source,
-                inner.destination, "\(inner.trafficClass)", "\(count)",
+                "python3", Self.script("protocol41.py"), outer.source, outer.destination, "\(outer.typeOfService)",
+                inner.source, inner.destination, "\(inner.trafficClass)", "\(count)",
             ])
     }
 
