@@ -25,7 +25,8 @@ extension EndToEnd {
                 // What the operator made is not mooringd's to remove. A device that nobody reads has no carrier.
                 let after = try await topology.networkState(.node)
                 #expect(
-                    after.split(separator: "\n").count == before.split(separator: "\n").count, "\(after)\n\n\(before)")
+                    after.count == before.count,
+                    "left: \(after.subtracting(before)), gone: \(before.subtracting(after))")
             }
         }
     }
