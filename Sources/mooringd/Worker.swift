@@ -163,7 +163,10 @@ func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
 }
 
 extension ChosenPort {
+    // Not inlined: inlining either into `Worker.init` crashes the optimiser of Swift 6.3.1.
+
     /// As people and benchmarks call it.
+    @inline(never)
     fileprivate var name: String {
         switch self {
         case .ioUring: IOChoice.ioUring.rawValue
@@ -172,6 +175,7 @@ extension ChosenPort {
     }
 
     /// Why it is not io_uring where that was wanted; else empty.
+    @inline(never)
     fileprivate var reason: String {
         switch self {
         case .ioUring: ""
