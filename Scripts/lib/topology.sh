@@ -66,6 +66,9 @@ require_tun() {
         fail "/dev/net/tun can't be opened by $(id -un): run this as root, or allow it (chmod 666 /dev/net/tun)."
 }
 
+# tcpdump wants to give up what groups it has; the root of a user namespace may not, and needs dumpcap instead.
+may_change_groups() { ! grep -q deny /proc/self/setgroups 2>/dev/null; }
+
 start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 
 # start NAME COMMAND…: in the background, its output in $work/NAME.log. The id is in $! and remembered.

@@ -1,4 +1,4 @@
-// What another implementation says of our packets: tcpdump captures them in the access network, tshark decodes them.
+// What another implementation says of our packets, captured in the access network: tshark decodes them.
 
 import Testing
 

@@ -7,6 +7,11 @@ enum Privilege {
     /// Whether a user namespace of their own makes the topologies possible.
     static let needsUserNamespace = succeeds(["unshare", "--net", "true"]) == false
 
+    /// Whether a process may give up its groups: in a user namespace that an ordinary user made, none may.
+    static let mayChangeGroups =
+        !needsUserNamespace
+        && (try? String(contentsOfFile: "/proc/self/setgroups", encoding: .utf8))?.contains("deny") != true
+
     /// Why the tests can't run; nil where they can.
     private static let obstacle: String? = {
         for tool in ["unshare", "nsenter", "ip", "ping", "iperf3", "tcpdump", "tshark", "python3", "ss"]

@@ -59,11 +59,16 @@ extension Topology {
     /// Captures what passes an interface, until it is ended.
     func startCapture(at role: Role, interface: String, filter: String = "") async throws -> Capture {
         let file = directory.appendingPathComponent("\(role.rawValue)-\(UInt32.random(in: .min ... .max)).pcap")
-        let process = try start(
-            in: role, ["tcpdump", "-Z", "root", "-i", interface, "-n", "-U", "-B", "8192", "-w", file.path, filter])
+        // tcpdump wants to give up what groups it has, which the root of a user namespace may not.
+        let (program, running) =
+            Privilege.mayChangeGroups
+            ? (["tcpdump", "-Z", "root", "-n", "-U", "-B", "8192"], "listening on")
+            : (["dumpcap", "-q", "-P", "-B", "8"], "File:")
+        let command = program + ["-i", interface, "-w", file.path] + (program[0] == "dumpcap" ? ["-f"] : []) + [filter]
+        let process = try start(in: role, command)
         try await poll(for: "capture at \(role.rawValue)") {
-            guard process.isRunning else { throw EndToEndFailure("tcpdump: \(process.errorOutput)") }
-            return process.errorOutput.contains("listening on")
+            guard process.isRunning else { throw EndToEndFailure("\(command[0]): \(process.errorOutput)") }
+            return process.errorOutput.contains(running)
         }
         return Capture(topology: self, role: role, file: file, process: process)
     }
