@@ -18,6 +18,8 @@ final class Network: @unchecked Sendable {
     static let nodePrefix = "2001:db8:1:1::/64"
     static let sinkDestination = "2001:db8:1:2::1"
     static let sinkPrefix = "2001:db8:1:2::/64"
+    /// The names that mooringd gives its devices.
+    static let devices = ["mooring-home", "mooring-access"]
 
     /// Where sockets and logs lie.
     let directory: URL
@@ -83,13 +85,22 @@ final class Network: @unchecked Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["ip", "netns", "exec", namespace(role)] + command
-        let log = directory.appendingPathComponent("\(role)-\(command[0].split(separator: "/").last ?? "").log")
+        let log = logFile(role, String(command[0].split(separator: "/").last ?? ""))
         try Data().write(to: log)
         process.standardOutput = FileHandle.nullDevice
         process.standardError = try FileHandle(forWritingTo: log)
         try process.run()
         lock.withLock { processes.append(process) }
         return process
+    }
+
+    /// What a program that was started in a namespace last wrote to standard error.
+    func log(_ role: String, _ program: String) -> String {
+        (try? String(contentsOf: logFile(role, program), encoding: .utf8)) ?? ""
+    }
+
+    private func logFile(_ role: String, _ program: String) -> URL {
+        directory.appendingPathComponent("\(role)-\(program).log")
     }
 
     /// Runs a command in a namespace to its end.

@@ -1,25 +1,37 @@
-// A benchmark of a debug build says nothing. Where this is one, the release build is made and takes its place.
+// A benchmark of a debug build says nothing. Where this is one, the release build is made and takes its place; what else
+// is measured is built the same way.
 
 import Foundation
 
 enum OptimisedBuild {
     static func becomeIfNeeded() {
         #if DEBUG
-            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-                .deletingLastPathComponent()
-            FileHandle.standardError.write(Data("Bench: building the optimised code\n".utf8))
-            guard run(["swift", "build", "--package-path", root.path, "-c", "release", "--product", "Bench"]) == 0
-            else {
-                FileHandle.standardError.write(Data("Bench: the release build failed\n".utf8))
+            do { try build(["Bench"]) } catch {
+                FileHandle.standardError.write(Data("Bench: \(error)\n".utf8))
                 exit(2)
             }
-            let program = root.appendingPathComponent(".build/release/Bench").path
+            let program = directory.appendingPathComponent("Bench").path
             var arguments = ([program] + CommandLine.arguments.dropFirst()).map { strdup($0) } + [nil]
             execv(program, &arguments)
             perror(program)
             exit(2)
         #endif
     }
+
+    /// Where the release build's programs lie.
+    static let directory = root.appendingPathComponent(".build/release")
+
+    /// Makes the release build of some products.
+    static func build(_ products: [String]) throws(BenchError) {
+        FileHandle.standardError.write(Data("Bench: building \(products.joined(separator: ", ")), optimised\n".utf8))
+        for product in products {
+            let command = ["swift", "build", "--package-path", root.path, "-c", "release", "--product", product]
+            guard run(command) == 0 else { throw BenchError("the release build of \(product) failed") }
+        }
+    }
+
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
 
     /// Runs a command with its output on standard error, so that figures stay alone on standard output.
     private static func run(_ command: [String]) -> Int32 {
