@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads what ping, iperf3 and mooring printed and says it in a few words; used by demo and measure.
+"""Reads what ping, iperf3 and mooring printed and says it in a few words; used by demo and measure-handover.
 
 figures.py ping FILE SENT              lost packets and the longest run of them
 figures.py iperf3 FILE [SECONDS]       Gbit/s; with SECONDS, before and after that moment of the transfer

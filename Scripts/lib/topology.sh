@@ -267,3 +267,6 @@ start_iperf3_server() {
     start "iperf3-$1-$2" exec_inside "$1" iperf3 -6 -s -p "$2"
     until_true 10 listening "$1" "$2" || fail "iperf3 does not listen: $(cat "$work/iperf3-$1-$2.log")"
 }
+
+# test_answers LOG NUMBER: whether ping got that many answers.
+test_answers() { (($(grep -c 'bytes from' "$1") >= $2)); }
