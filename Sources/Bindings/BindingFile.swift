@@ -48,7 +48,7 @@ public struct BindingFile: Hashable, Sendable {
             try self.init(StrictJSON.read(contentsOf: path))
         } catch {
             throw BindingError(
-                error.place.hasPrefix(path) || error.place.isEmpty ? path : "\(path): \(error.place)", error.problem)
+                error.place == path || error.place.isEmpty ? path : "\(path): \(error.place)", error.problem)
         }
     }
 

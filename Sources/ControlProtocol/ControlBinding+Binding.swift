@@ -172,13 +172,17 @@ extension ControlBindingPage {
     /// Prefixes in a page at the most, so that it fits a frame and takes little time whatever its bindings hold; a page
     /// has one binding at least.
     public static let prefixLimit = 8192
+    /// Bindings in a page at the most.
+    public static let bindingLimit = 1000
+    /// Bindings in a page where the request names no limit.
+    public static let usualLimit = 100
 
     /// The page that answers a request.
     /// - Parameter states: the bindings behind `request.after` in the order of their ids. No more of them are asked for
     ///   than the page holds, and one to know whether there are more.
     public init(answering request: ControlListBindings, from states: some Sequence<ControlBindingState>) {
         self.init()
-        let limit = request.limit == 0 ? 100 : min(request.limit, 1000)
+        let limit = request.limit == 0 ? Self.usualLimit : min(Int(request.limit), Self.bindingLimit)
         var prefixes = 0
         for state in states {
             prefixes += state.binding.prefixes.count

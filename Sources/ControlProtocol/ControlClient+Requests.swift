@@ -110,7 +110,7 @@ public struct ControlBindingList: AsyncSequence, Sendable {
             while position == page.bindings.count {
                 guard !isStarted || page.more else { return nil }
                 var list = ControlListBindings()
-                list.limit = 1000
+                list.limit = UInt32(ControlBindingPage.bindingLimit)
                 list.after = page.bindings.last?.binding.id ?? ""
                 if isStarted, page.bindings.isEmpty { throw .unexpected("an empty page where more was promised") }
                 page = try await client.page(list)

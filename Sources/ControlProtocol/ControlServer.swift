@@ -90,18 +90,9 @@ public final class ControlServer: Sendable {
             socket.close()
             throw error
         }
-        let outboundLimit = ChannelOptions.Types.WriteBufferWaterMark(
-            low: configuration.outboundLimit / 2, high: configuration.outboundLimit)
         do {
             let channel = try await ServerBootstrap(group: eventLoop)
-                .childChannelOption(.autoRead, value: false)
-                .childChannelOption(.allowRemoteHalfClosure, value: true)
-                .childChannelOption(.writeBufferWaterMark, value: outboundLimit)
-                .childChannelInitializer { child in
-                    child.eventLoop.makeCompletedFuture {
-                        try child.pipeline.syncOperations.addHandler(ControlServerConnection(service.value))
-                    }
-                }
+                .childChannelInitializer { child in service.value.setUp(child) }
                 .withBoundSocket(socket.descriptor)
                 .get()
             return ControlServer(eventLoop: eventLoop, channel: channel, socket: socket, service: service)
@@ -115,8 +106,28 @@ public final class ControlServer: Sendable {
     /// and returns when all are closed, at the latest after `closeTimeout`.
     public func close() async {
         socket.removeFile()
-        try? await channel.close()
-        try? await eventLoop.flatSubmit { [service, eventLoop] in service.value.stop(on: eventLoop) }.get()
+        try? await eventLoop.flatSubmit { [channel, service, eventLoop] in
+            Self.acceptWaiting(of: channel, service).flatMap {
+                channel.close(promise: nil)
+                return service.value.stop(on: eventLoop)
+            }
+        }.get()
+    }
+
+    /// Accepts what has connected and waits in the kernel's queue: closing the listener would reset it without a word.
+    private static func acceptWaiting(
+        of listener: any Channel, _ service: NIOLoopBound<ControlService>
+    ) -> EventLoopFuture<Void> {
+        let eventLoop = listener.eventLoop
+        let waiting = try? listener.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self) {
+            ControlSocket.takeWaiting(of: $0)
+        }
+        let connected = (waiting ?? []).map { descriptor in
+            ClientBootstrap(group: eventLoop)
+                .channelInitializer { channel in service.value.setUp(channel) }
+                .withConnectedSocket(descriptor)
+        }
+        return EventLoopFuture.andAllComplete(connected, on: eventLoop)
     }
 }
 
@@ -167,6 +178,20 @@ final class ControlService {
         var access = configuration.access
         if let group = configuration.group { access.groups.insert(group) }
         self.access = access
+    }
+
+    /// Makes a channel one of this server's connections.
+    func setUp(_ channel: any Channel) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
+            let options = channel.syncOptions
+            try options?.setOption(.autoRead, value: false)
+            try options?.setOption(.allowRemoteHalfClosure, value: true)
+            try options?.setOption(
+                .writeBufferWaterMark,
+                value: ChannelOptions.Types.WriteBufferWaterMark(
+                    low: configuration.outboundLimit / 2, high: configuration.outboundLimit))
+            try channel.pipeline.syncOperations.addHandler(ControlServerConnection(self))
+        }
     }
 
     /// Counts a connection, unless there are too many or the daemon stops.

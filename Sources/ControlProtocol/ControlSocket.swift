@@ -75,6 +75,22 @@ struct ControlSocket: Sendable {
     /// Closes the descriptor; for who has not given it to a channel.
     func close() { Glibc.close(descriptor) }
 
+    /// Takes no more connections, and accepts those that wait.
+    static func takeWaiting(of listener: CInt) -> [CInt] {
+        // From here on connect(2) is refused, so the queue only gets shorter.
+        guard shutdown(listener, CInt(SHUT_RD)) == 0 else { return [] }
+        var taken: [CInt] = []
+        while true {
+            let descriptor = accept(listener, nil, nil)
+            if descriptor >= 0 {
+                _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+                taken.append(descriptor)
+            } else if errno != EINTR {
+                return taken
+            }
+        }
+    }
+
     private static func openSocket() throws(ControlSocketError) -> CInt {
         let type = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         let descriptor = socket(AF_UNIX, type, 0)

@@ -52,7 +52,7 @@ extension Daemon: ControlHandler {
     private func page(_ list: ControlListBindings) -> ControlBindingPage {
         let now = bootTimeNanoseconds()
         // One more than fits a page tells whether there is more.
-        let ids = list.hasID ? [list.id] : table.ids(after: list.after, limit: 1_001)
+        let ids = list.hasID ? [list.id] : table.ids(after: list.after, limit: ControlBindingPage.bindingLimit + 1)
         let states = ids.lazy.compactMap { [table] id in
             table.state(of: id, now: now).map(ControlBindingState.init)
         }

@@ -373,7 +373,11 @@ import Testing
 
     @Test("When the daemon stops, each client is told, the socket goes, and a silent client does not hold it up")
     func stops() async throws {
-        try await TestServer.run({ $0.closeTimeout = .milliseconds(200) }) { server in
+        let change: (inout ControlServer.Configuration) -> Void = {
+            $0.closeTimeout = .milliseconds(200)
+            $0.helloTimeout = .hours(1)
+        }
+        try await TestServer.run(change) { server in
             let client = try RawConnection.greeted(server.path)
             let newcomer = try RawConnection(server.path)
             await server.server.close()
@@ -385,6 +389,25 @@ import Testing
                 #expect(try connection.isAtEnd())
             }
             #expect(throws: SystemError.self) { try RawConnection(server.path) }
+        }
+    }
+
+    @Test("When the daemon stops, those whom it has not accepted yet are told too")
+    func tellsThoseWhoWait() async throws {
+        try await TestServer.run { server in
+            // Nothing is accepted while the event loop is held up.
+            let goOn = DispatchSemaphore(value: 0)
+            server.eventLoop.execute { goOn.wait() }
+            let waiting = try (0..<10).map { _ in try RawConnection(server.path) }
+            async let closed: Void = server.server.close()
+            #expect(try await eventually { access(server.path, F_OK) != 0 })
+            goOn.signal()
+            for connection in waiting {
+                let reply: ControlReply = try connection.receive()
+                #expect(reply.error.code == .stopping)
+                #expect(try connection.isAtEnd())
+            }
+            await closed
         }
     }
 

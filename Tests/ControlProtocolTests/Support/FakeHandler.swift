@@ -74,6 +74,9 @@ final class FakeHandler: ControlHandler {
             var state = bindings[binding.id] ?? ControlBindingState()
             state.binding = ControlBinding(binding)
             state.revision = revision
+            // As mooringd does: there, also where nothing was sent.
+            if !state.hasToNode { state.toNode = ControlTraffic() }
+            if !state.hasFromNode { state.fromNode = ControlTraffic() }
             let isNew = bindings.updateValue(state, forKey: binding.id) == nil
             if isNew { changed.added += 1 } else { changed.replaced += 1 }
             publish(isNew ? .added : .replaced, state.binding)
