@@ -82,15 +82,26 @@ let package = Package(
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
         .testTarget(name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "NetworkNamespace"]),
         .testTarget(name: "PacketIOTests", dependencies: ["PacketIO", "PacketBuffer", "IOUring", "NetworkNamespace"]),
-        .testTarget(
-            name: "ControlProtocolTests",
+        .target(
+            name: "ControlTestServer",
             dependencies: [
-                "ControlProtocol", "Bindings", "Wire", "TestSupport",
+                "ControlProtocol", "Bindings", "Wire",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/ControlTestServer"),
+        .testTarget(
+            name: "ControlProtocolTests",
+            dependencies: [
+                "ControlProtocol", "ControlTestServer", "Bindings", "Wire", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
+        // Runs the program, so it is built before.
+        .testTarget(
+            name: "mooringTests",
+            dependencies: ["mooring", "ControlProtocol", "ControlTestServer", "Bindings", "Wire", "TestSupport"]),
         .testTarget(name: "mooringdTests", dependencies: ["mooringd"]),
         .testTarget(name: "Repository", dependencies: ["TestSupport"], path: "Tests/Repository"),
         // Runs the programs, so they are built before.

@@ -139,12 +139,13 @@ extension Binding {
     /// - Parameter place: what an error calls it; by default the id.
     /// - Throws: the first rule that is broken.
     public func validate(at place: String? = nil) throws(BindingError) {
-        let place = place ?? "binding \(id)"
         guard (1...BindingLimits.idLength).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
         else {
             throw BindingError(
-                "\(place).id", "an id has 1 to \(BindingLimits.idLength) printable ASCII characters and no space")
+                "\(place ?? "binding \(StrictJSON.quoted(id))").id",
+                "an id has 1 to \(BindingLimits.idLength) printable ASCII characters and no space")
         }
+        let place = place ?? "binding \(id)"
         guard careOfAddress.isUnicastSource else {
             throw BindingError("\(place).careOfAddress", "\(careOfAddress) is no unicast address")
         }

@@ -157,7 +157,10 @@ public enum StrictJSON {
     /// A text in quotation marks, cut where it is long, for messages; control characters are escaped.
     public static func quoted(_ text: String) -> String {
         let cut = text.unicodeScalars.count > 60 ? String(text.unicodeScalars.prefix(60)) + "…" : text
-        return "\"" + cut.unicodeScalars.map { $0.value < 0x20 ? $0.escaped(asASCII: true) : String($0) }.joined()
-            + "\""
+        let plain = cut.unicodeScalars.map { scalar in
+            scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value)
+                ? scalar.escaped(asASCII: true) : String(scalar)
+        }
+        return "\"" + plain.joined() + "\""
     }
 }

@@ -75,6 +75,8 @@ public final class ControlClient: Sendable {
             return ControlClient(channel: channel, connection: connection, hello: reply)
         } catch {
             channel.close(promise: nil)
+            // One connection too many is no answer to what is to be asked.
+            if case .refused(let refusal) = error, refusal.code == .limit { throw .unreachable(refusal.message) }
             throw error
         }
     }

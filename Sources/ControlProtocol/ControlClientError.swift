@@ -42,12 +42,20 @@ public enum ControlClientError: Error, Hashable, CustomStringConvertible {
     static func explain(_ error: any Error, path: String) -> String {
         switch (error as? IOError)?.errnoCode {
         case ENOENT, ENOTDIR: "there is no socket at \(path); is mooringd running? --socket names another"
+        case ECONNREFUSED where !isSocket(path): "\(path) is no socket; --socket names another"
         case ECONNREFUSED: "nobody listens at \(path); mooringd has ended without removing it: start it again"
         case EACCES, EPERM: explainDenial(path: path)
         case EPROTOTYPE, ENOTSOCK: "\(path) is no socket of mooringd; --socket names another"
         case EAGAIN: "mooringd is too busy to take another connection at \(path); try again"
+        case nil where error is SocketAddressError:
+            "\(path) is too long for the path of a socket; --socket names another"
         default: "can't connect to \(path): \(error)"
         }
+    }
+
+    private static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFSOCK
     }
 
     private static func explainDenial(path: String) -> String {

@@ -8,6 +8,7 @@
 // Ending says why, closes its direction, and discards what still comes until the client closes or time is up: closing
 // at once would fail the client's writing before it had read the reason.
 
+import Bindings
 import NIOCore
 import SwiftProtobuf
 
@@ -172,6 +173,7 @@ final class ControlServerConnection: ChannelInboundHandler {
         }
         timeout?.cancel()
         phase = .serving
+        if let peer { service.logger.debug("\(peer) calls itself \(StrictJSON.quoted(hello.client))") }
         var reply = ControlHelloReply()
         reply.version = min(hello.version, ControlVersion.current)
         reply.server = service.configuration.name

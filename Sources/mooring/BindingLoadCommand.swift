@@ -13,12 +13,12 @@ struct BindingLoadCommand: AsyncParsableCommand {
             EXAMPLES:
               mooring binding load bindings.json
               mooring binding load bindings.json --replace
-              generate | mooring binding load /dev/stdin
+              generate | mooring binding load -
             """)
 
     @OptionGroup var common: CommonOptions
 
-    @Argument(help: "A binding file (JSON).", completion: .file(extensions: ["json"]))
+    @Argument(help: "A binding file (JSON); - is standard input.", completion: .file(extensions: ["json"]))
     var file: String
 
     @Flag(help: "Remove the bindings that are not in the file.")
@@ -27,7 +27,7 @@ struct BindingLoadCommand: AsyncParsableCommand {
     func run() async throws {
         let bindings: [Binding]
         do throws(BindingError) {
-            bindings = try BindingFile(contentsOf: file).resolvedBindings
+            bindings = try BindingFile(contentsOf: file == "-" ? "/dev/stdin" : file).resolvedBindings
         } catch {
             throw CommandFailure(.unusable, "\(error)")
         }
@@ -57,7 +57,7 @@ struct BindingLoadCommand: AsyncParsableCommand {
         do throws(ControlClientError) {
             return try await client.load(bindings, removing: removedIDs) { progress in
                 last = progress
-                if progress.batches > 1 {
+                if progress.batches > 1, !common.json {
                     let put = progress.changed.added + progress.changed.replaced
                     Output.error.line(
                         "batch \(progress.batchesDone) of \(progress.batches): \(put) of \(bindings.count) bindings")

@@ -38,7 +38,13 @@ struct Mooring: AsyncParsableCommand {
         } catch {
             Output.standard.flush()
             let end = End(error)
-            (end.code == .done ? Output.standard : Output.error).line(end.message)
+            if end.code == .done {
+                Output.standard.line(end.message)
+            } else if CommandLine.arguments.contains("--json") {
+                Output.error.json(ErrorReport(error: end.cause, status: end.code.rawValue))
+            } else {
+                Output.error.line(end.message)
+            }
             Output.standard.flush()
             Glibc.exit(end.code.rawValue)
         }
@@ -47,18 +53,30 @@ struct Mooring: AsyncParsableCommand {
     /// How a command ends that does not end well, or that has printed its help.
     private struct End {
         let code: ExitStatus
+        /// What is wrong.
+        let cause: String
+        /// The same, for people: with the program's name, or with the usage.
         let message: String
 
         init(_ error: any Error) {
             switch error {
-            case let error as CommandFailure: (code, message) = (error.status, "mooring: \(error.message)")
-            case let error as ControlClientError: (code, message) = (ExitStatus(error), "mooring: \(error)")
+            case let error as CommandFailure: (code, cause) = (error.status, error.message)
+            case let error as ControlClientError: (code, cause) = (ExitStatus(error), "\(error)")
             default:
                 // Help and version are errors to ArgumentParser too. Its own exit status for unusable arguments is 64.
                 code = Mooring.exitCode(for: error) == .success ? .done : .unusable
+                cause = Mooring.message(for: error)
                 message = Mooring.fullMessage(for: error)
+                return
             }
+            message = "mooring: \(cause)"
         }
+    }
+
+    /// An error as JSON.
+    private struct ErrorReport: Encodable {
+        let error: String
+        let status: Int32
     }
 }
 

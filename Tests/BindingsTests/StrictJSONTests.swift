@@ -159,7 +159,7 @@ import Testing
         """
 
     @Test("Mutated documents never crash it, and it takes what Python's json takes, and nothing else")
-    func agreesWithPython() throws {
+    func agreesWithPython() async throws {
         let seed = RandomTest.seed(for: "mutated JSON")
         var random = SeededGenerator(seed: seed)
         let valid = Array(
@@ -187,7 +187,7 @@ import Testing
         let input = documents.flatMap { document in
             withUnsafeBytes(of: UInt32(document.text.utf8.count).bigEndian, Array.init) + Array(document.text.utf8)
         }
-        let verdicts = try Program.run(["/usr/bin/python3", "-c", Self.judge, "/dev/stdin"], input: input)
+        let verdicts = try await Program.run(["/usr/bin/python3", "-c", Self.judge, "/dev/stdin"], input: input)
         #expect(verdicts.status == 0, "\(verdicts.errorOutput)")
         let lines = verdicts.output.split(separator: "\n")
         try #require(lines.count == documents.count)

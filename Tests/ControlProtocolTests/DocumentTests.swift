@@ -2,6 +2,7 @@
 // them; its limits and names are the code's.
 
 import Bindings
+import ControlTestServer
 import Foundation
 import TestSupport
 import Testing
@@ -15,7 +16,8 @@ import Testing
     private let schema: String
 
     init() throws {
-        page = try String(contentsOf: Repository.root.appendingPathComponent("docs/control-protocol.md"), encoding: .utf8)
+        page = try String(
+            contentsOf: Repository.root.appendingPathComponent("docs/control-protocol.md"), encoding: .utf8)
         schema = try String(contentsOfFile: Self.sources + "/control.proto", encoding: .utf8)
     }
 
@@ -33,17 +35,17 @@ import Testing
         let client = try block("python")
         #expect(client.count <= 10)
         try await TestServer.run { server in
-            let generated = try Program.run(
+            let generated = try await Program.run(
                 ["protoc", "--python_out=\(server.directory)", "-I", Self.sources, "control.proto"])
             try #require(generated.status == 0, "\(generated.errorOutput)")
-            let ran = try Program.run(
+            let ran = try await Program.run(
                 ["/usr/bin/python3", "-c", client.joined(separator: "\n"), server.path],
                 environment: ["PYTHONPATH": server.directory, "PYTHONDONTWRITEBYTECODE": "1"])
             #expect(ran.status == 0, "\(ran.errorOutput)")
             for part in ["server: \"mooringd \(mooringVersion)\"", "added: 1", "id: \"mn1\"", "revision: 1"] {
                 #expect(ran.output.contains(part), "\(ran.output)")
             }
-            let operatorsView = try await ControlClient.connect(to: server.path, as: "test")
+            let operatorsView = try await ControlClient.connect(to: server.path, as: "test", timeout: .hours(1))
             let state = try #require(try await operatorsView.binding("mn1"))
             let binding = try Binding(state.binding)
             #expect(binding.careOfAddress.description == "203.0.113.9")
@@ -105,10 +107,10 @@ import Testing
     }
 
     @Test("protoc reads the transcript's bytes as what stands beside them")
-    func decodesTranscript() throws {
+    func decodesTranscript() async throws {
         for exchange in try transcript() {
             let type = exchange.isFromClient ? "Request" : "Reply"
-            let decoded = try Program.run(
+            let decoded = try await Program.run(
                 ["protoc", "--decode=mooring.control.v1.\(type)", "-I", Self.sources, "control.proto"],
                 input: Array(exchange.bytes.dropFirst(4)))
             #expect(decoded.status == 0, "\(decoded.errorOutput)")

@@ -1,3 +1,4 @@
+import ControlTestServer
 import NIOCore
 import Testing
 

@@ -1,4 +1,5 @@
 import ControlProtocol
+import ControlTestServer
 import Foundation
 import TestSupport
 import Testing
@@ -373,11 +374,7 @@ import Testing
 
     @Test("When the daemon stops, each client is told, the socket goes, and a silent client does not hold it up")
     func stops() async throws {
-        let change: (inout ControlServer.Configuration) -> Void = {
-            $0.closeTimeout = .milliseconds(200)
-            $0.helloTimeout = .hours(1)
-        }
-        try await TestServer.run(change) { server in
+        try await TestServer.run({ $0.closeTimeout = .milliseconds(200) }) { server in
             let client = try RawConnection.greeted(server.path)
             let newcomer = try RawConnection(server.path)
             await server.server.close()

@@ -27,7 +27,7 @@ public struct Program: Sendable {
     public static func run(
         _ command: [String], input: [UInt8] = [], environment: [String: String] = [:],
         within limit: Duration = .seconds(300)
-    ) throws -> Program {
+    ) async throws -> Program {
         let streams = try [openFile(holding: input), openFile(holding: []), openFile(holding: [])]
         defer { for stream in streams { close(stream) } }
         let identifier = try spawn(command, environment, streams)
@@ -42,7 +42,13 @@ public struct Program: Sendable {
                 isLate = true
                 kill(identifier, SIGKILL)
             }
-            usleep(2000)
+            // No thread is held up meanwhile: what the program talks to may need it.
+            do {
+                try await Task.sleep(for: .milliseconds(2))
+            } catch {
+                isLate = true
+                kill(identifier, SIGKILL)
+            }
         }
         let program = Program(
             status: status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F,

@@ -2,13 +2,13 @@ import ControlProtocol
 import Glibc
 
 /// A client that sends whatever bytes it is told to. Its calls wait for 60 seconds at the most.
-final class RawConnection: Sendable {
+package final class RawConnection: Sendable {
     /// The stream ended where more was expected.
-    struct Ended: Error {}
+    package struct Ended: Error {}
 
     private let descriptor: CInt
 
-    init(_ path: String) throws {
+    package init(_ path: String) throws {
         descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SystemError("socket") }
         var limit = timeval(tv_sec: 60, tv_usec: 0)
@@ -27,7 +27,7 @@ final class RawConnection: Sendable {
     }
 
     /// Connects and says hello.
-    static func greeted(_ path: String) throws -> RawConnection {
+    package static func greeted(_ path: String) throws -> RawConnection {
         let connection = try RawConnection(path)
         try connection.send(frame(request(1) { $0.hello.version = 1 }))
         guard case .hello = try connection.receive().body else { throw Ended() }
@@ -37,7 +37,7 @@ final class RawConnection: Sendable {
     deinit { close(descriptor) }
 
     /// Sends all bytes. What a server that has closed no longer takes is let go.
-    func send(_ bytes: [UInt8]) throws {
+    package func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -50,10 +50,10 @@ final class RawConnection: Sendable {
     }
 
     /// Sends nothing more.
-    func endSending() { shutdown(descriptor, CInt(SHUT_WR)) }
+    package func endSending() { shutdown(descriptor, CInt(SHUT_WR)) }
 
     /// So many bytes.
-    func receive(_ count: Int) throws -> [UInt8] {
+    package func receive(_ count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         var received = 0
         while received < count {
@@ -66,16 +66,18 @@ final class RawConnection: Sendable {
     }
 
     /// The bytes of the next frame, its length among them.
-    func receiveFrame() throws -> [UInt8] {
+    package func receiveFrame() throws -> [UInt8] {
         let length = try receive(4)
         return length + (try receive(length.reduce(0) { $0 << 8 | Int($1) }))
     }
 
     /// The next reply.
-    func receive() throws -> ControlReply { try ControlReply(serializedBytes: Array(receiveFrame().dropFirst(4))) }
+    package func receive() throws -> ControlReply {
+        try ControlReply(serializedBytes: Array(receiveFrame().dropFirst(4)))
+    }
 
     /// Whether the server closes, with nothing more to say.
-    func isAtEnd() throws -> Bool {
+    package func isAtEnd() throws -> Bool {
         do {
             _ = try receive(1)
             return false
@@ -86,7 +88,7 @@ final class RawConnection: Sendable {
 }
 
 /// A request.
-func request(_ id: UInt64, _ fill: (inout ControlRequest) -> Void) -> ControlRequest {
+package func request(_ id: UInt64, _ fill: (inout ControlRequest) -> Void) -> ControlRequest {
     var request = ControlRequest()
     request.id = id
     fill(&request)
@@ -94,7 +96,9 @@ func request(_ id: UInt64, _ fill: (inout ControlRequest) -> Void) -> ControlReq
 }
 
 /// A message as a frame.
-func frame(_ request: ControlRequest) throws -> [UInt8] { frame(try request.serializedBytes() as [UInt8]) }
+package func frame(_ request: ControlRequest) throws -> [UInt8] { frame(try request.serializedBytes() as [UInt8]) }
 
 /// Bytes as a frame.
-func frame(_ bytes: [UInt8]) -> [UInt8] { withUnsafeBytes(of: UInt32(bytes.count).bigEndian, Array.init) + bytes }
+package func frame(_ bytes: [UInt8]) -> [UInt8] {
+    withUnsafeBytes(of: UInt32(bytes.count).bigEndian, Array.init) + bytes
+}

@@ -3,19 +3,19 @@ import ControlProtocol
 import Wire
 
 /// Answers as mooringd does, from a dictionary.
-final class FakeHandler: ControlHandler {
+package final class FakeHandler: ControlHandler {
     /// What tests set, and look at, on the event loop.
-    private(set) var requests = 0
+    package private(set) var requests = 0
     /// How often `PutBindings` is refused with a conflict before it is taken.
-    var conflicts = 0
+    package var conflicts = 0
     /// The length of the version in `Status`, for long replies.
-    var statusPadding = 0
-    var counters = ControlCounters()
+    package var statusPadding = 0
+    package var counters = ControlCounters()
     private var bindings: [String: ControlBindingState] = [:]
     private var revision: UInt64 = 0
-    let publisher: ControlPublisher
+    package let publisher: ControlPublisher
 
-    init(_ publisher: ControlPublisher) {
+    package init(_ publisher: ControlPublisher) {
         self.publisher = publisher
         counters.received.home = 10
         counters.received.access = 7
@@ -25,7 +25,7 @@ final class FakeHandler: ControlHandler {
         counters.dropped = ["no-binding": 2, "inner-source-unregistered": 1, "packet-too-big": 0]
     }
 
-    func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+    package func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
         requests += 1
         switch request {
         case .putBindings(let put):

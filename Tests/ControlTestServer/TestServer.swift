@@ -5,20 +5,22 @@ import NIOCore
 import NIOPosix
 
 /// A server with a fake handler on a socket in a directory of its own.
-struct TestServer: Sendable {
-    let directory: String
-    let path: String
-    let server: ControlServer
-    let handler: NIOLoopBound<FakeHandler>
-    let eventLoop: any EventLoop
+package struct TestServer: Sendable {
+    package let directory: String
+    package let path: String
+    package let server: ControlServer
+    package let handler: NIOLoopBound<FakeHandler>
+    package let eventLoop: any EventLoop
 
     /// Runs the body beside a server, then closes it and removes its directory.
-    static func run(
+    package static func run(
         _ change: (inout ControlServer.Configuration) -> Void = { _ in },
         _ body: (TestServer) async throws -> Void
     ) async throws {
         try await withDirectory { directory in
             var configuration = ControlServer.Configuration(path: directory + "/control.sock")
+            // How long a busy machine takes to say hello is no matter of these tests.
+            configuration.helloTimeout = .hours(1)
             change(&configuration)
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let server = try await start(configuration, group.next(), directory)
@@ -55,15 +57,15 @@ struct TestServer: Sendable {
     }
 
     /// Runs the body where the handler lives.
-    func onLoop<Value: Sendable>(_ body: @escaping @Sendable (FakeHandler) -> Value) async throws -> Value {
+    package func onLoop<Value: Sendable>(_ body: @escaping @Sendable (FakeHandler) -> Value) async throws -> Value {
         try await eventLoop.submit { [handler] in body(handler.value) }.get()
     }
 
-    static let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    package static let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }
 
 /// Runs the body with a new directory, and removes it.
-func withDirectory(_ body: (String) async throws -> Void) async throws {
+package func withDirectory(_ body: (String) async throws -> Void) async throws {
     var template = Array("/tmp/mooring-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp") }
     let directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -72,14 +74,14 @@ func withDirectory(_ body: (String) async throws -> Void) async throws {
 }
 
 /// A system call failed.
-struct SystemError: Error, CustomStringConvertible {
-    let description: String
+package struct SystemError: Error, CustomStringConvertible {
+    package let description: String
 
-    init(_ call: String) { description = "\(call): \(String(cString: strerror(errno)))" }
+    package init(_ call: String) { description = "\(call): \(String(cString: strerror(errno)))" }
 }
 
 /// Asks again and again until the answer is yes, for a long while.
-func eventually(_ isTrue: () async throws -> Bool) async throws -> Bool {
+package func eventually(_ isTrue: () async throws -> Bool) async throws -> Bool {
     let deadline = ContinuousClock.now.advanced(by: .seconds(60))
     while ContinuousClock.now < deadline {
         if try await isTrue() { return true }

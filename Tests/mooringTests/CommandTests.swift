@@ -1,0 +1,168 @@
+// What the commands do, and what they print.
+
+import ControlProtocol
+import ControlTestServer
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("mooring") struct CommandTests {
+    @Test(
+        "Every command has help with examples, which need no daemon",
+        arguments: [
+            [], ["status"], ["binding"], ["binding", "load"], ["binding", "put"], ["binding", "remove"],
+            ["binding", "list"], ["binding", "show"], ["counters"], ["watch"],
+        ])
+    func helps(command: [String]) async throws {
+        let help = try await Tool.run(command + ["--help"])
+        #expect(help.status == 0)
+        #expect(help.output.contains("EXAMPLES:\n  mooring \(command.joined(separator: " "))"), "\(help.output)")
+        #expect(help.errorOutput == "")
+    }
+
+    @Test("The version is that of the release")
+    func tellsVersion() async throws {
+        #expect(try await Tool.run(["--version"]).output == "\(mooringVersion)\n")
+    }
+
+    @Test("status")
+    func status() async throws {
+        try await TestServer.run { server in
+            let expected = """
+                {"accessDevice":"mooring-access","bindingLimit":1000,"bindings":0,"endpoints":["192.0.2.1"],
+                 "homeDevice":"mooring-home","io":"io_uring","prefixLimit":2000,"prefixes":0,"processID":42,
+                 "tunnelMTU":1480,"uptimeMilliseconds":93784000,"version":"\(mooringVersion)","workers":1}
+                """
+            #expect(try await server.json(["status"]) == JSON(expected))
+            let text = try await server.tool(["status"]).output
+            #expect(
+                text.contains("mooringd \(mooringVersion), process 42\n  up: 1 day, 2 hours, 3 minutes, 4 seconds\n"))
+            #expect(text.contains("  bindings: 0 of at most 1000\n"))
+        }
+    }
+
+    @Test("counters")
+    func counters() async throws {
+        try await TestServer.run { server in
+            let expected = """
+                {"absorbed":0,"dropped":{"inner-source-unregistered":1,"no-binding":2,"packet-too-big":0},
+                 "generated":{"access":0,"home":0},"punted":0,"received":{"access":7,"home":10},
+                 "receivedBytes":{"access":0,"home":15000},"suppressedErrors":0,"transmitted":{"access":8,"home":6},
+                 "transmittedBytes":{"access":0,"home":0}}
+                """
+            #expect(try await server.json(["counters"]) == JSON(expected))
+            let text = try await server.tool(["counters"]).output
+            #expect(text.contains("no-binding"))
+            #expect(!text.contains("packet-too-big"))
+            #expect(try await server.tool(["counters", "--all"]).output.contains("packet-too-big"))
+        }
+    }
+
+    @Test("A binding is put, shown, changed and removed")
+    func changes() async throws {
+        try await TestServer.run { server in
+            #expect(
+                try await server.json([
+                    "binding", "put", "mn1", "--care-of", "203.0.113.9", "--prefix", "2001:db8:1::/64", "--prefix",
+                    "2001:db8:2::/64,home-address", "--home-address", "198.51.100.7", "--encapsulation", "gre",
+                    "--gre-key", "7", "--lifetime", "600",
+                ]) == JSON("{\"added\":1,\"removed\":0,\"replaced\":0}"))
+            let expected = """
+                {"careOfAddress":"203.0.113.9","dscp":"uniform","ecn":"normal","encapsulation":"gre",
+                 "fromNode":{"bytes":0,"packets":0},"gre":{"checksum":false,"key":7,"sequence":false},
+                 "homeAddress":"198.51.100.7","id":"mn1","lifetime":600,
+                 "prefixes":[{"prefix":"2001:db8:1::/64","tunnel":"care-of"},
+                             {"prefix":"2001:db8:2::/64","tunnel":"home-address"}],
+                 "revision":1,"toNode":{"bytes":0,"packets":0}}
+                """
+            #expect(try await server.json(["binding", "show", "mn1"]) == JSON(expected))
+            #expect(try await server.json(["binding", "list"])["bindings"].elements == [JSON(expected)])
+            #expect(
+                try await server.tool([
+                    "binding", "put", "mn1", "--update", "--care-of", "198.51.100.20", "--gre-key", "none",
+                ])
+                .output == "replaced mn1\n")
+            let moved = try await server.json(["binding", "show", "mn1"])
+            #expect(moved["careOfAddress"].string == "198.51.100.20")
+            #expect(moved["gre"].keys == ["checksum", "sequence"])
+            #expect(moved["lifetime"].number == 600)
+            let table = try await server.tool(["binding", "list"]).output.split(separator: "\n")
+            #expect(table.count == 2)
+            #expect(table[0].hasPrefix("ID   CARE-OF        PREFIXES"))
+            #expect(table[1].hasPrefix("mn1  198.51.100.20  2001:db8:1::/64 and 1 more"))
+            let removal = try await server.tool(["binding", "remove", "mn1", "mn2", "--json"], status: 1)
+            #expect(try JSON(removal.output) == JSON("{\"notFound\":[\"mn2\"],\"removed\":[\"mn1\"]}"))
+            #expect(try await server.json(["binding", "list"]) == JSON("{\"bindings\":[]}"))
+        }
+    }
+
+    @Test("A file of 10000 bindings is put whole, listed page by page in order, and replaced by another")
+    func loadsMany() async throws {
+        try await TestServer.run { server in
+            let bindings = (0..<10_000).map { index in
+                "{\"id\":\"mn\(index)\",\"careOfAddress\":\"203.0.113.9\","
+                    + "\"prefixes\":[{\"prefix\":\"2001:db8:1:\(String(index, radix: 16))::/64\"}]}"
+            }
+            let file = "{\"bindings\":[\(bindings.joined(separator: ","))]}"
+            #expect(
+                try await server.json(["binding", "load", "-"], input: file)
+                    == JSON("{\"added\":10000,\"removed\":0,\"replaced\":0}"))
+            let before = try await server.onLoop { $0.requests }
+            #expect(before == 1)
+            let ids = try await server.json(["binding", "list"])["bindings"].elements.map { $0["id"].string ?? "" }
+            #expect(ids == (0..<10_000).map { "mn\($0)" }.sorted())
+            #expect(try await server.onLoop { $0.requests } - before == 10)
+            #expect(try await server.tool(["binding", "list"]).output.split(separator: "\n").count == 10_001)
+            let few = "{\"bindings\":[\(bindings[1...2].joined(separator: ","))]}"
+            #expect(
+                try await server.tool(["binding", "load", "-", "--replace"], input: few).output
+                    == "2 bindings: 0 added, 2 replaced; 9998 removed\n")
+        }
+    }
+
+    @Test("The file's endpoint and tunnel MTU count for bindings that have none")
+    func loadsDefaults() async throws {
+        try await TestServer.run { server in
+            let file = """
+                {"endpoint":"192.0.2.1","tunnelMTU":1400,"bindings":[
+                 {"id":"a","careOfAddress":"203.0.113.9"},
+                 {"id":"b","careOfAddress":"203.0.113.9","endpoint":"192.0.2.2","tunnelMTU":1300}]}
+                """
+            _ = try await server.tool(["binding", "load", "-"], input: file)
+            let list = try await server.json(["binding", "list"])["bindings"].elements
+            #expect(list.map { $0["endpoint"].string } == ["192.0.2.1", "192.0.2.2"])
+            #expect(list.map { $0["tunnelMTU"].number } == [1400, 1300])
+        }
+    }
+
+    @Test("watch prints each event as a line, as it comes")
+    func watches() async throws {
+        try await TestServer.run { server in
+            async let watching = Tool.run(["watch", "--json"], socket: server.path)
+            #expect(try await eventually { try await server.onLoop { $0.publisher.isWatched } })
+            _ = try await server.tool(["binding", "put", "mn1", "--care-of", "203.0.113.9"])
+            try await server.onLoop { handler in
+                handler.publisher.publish(
+                    .security(
+                        .with {
+                            $0.reason = "inner-source-unregistered"
+                            $0.outerSource = 0xCB00_7109
+                            $0.innerSource = Data([0x20, 0x01, 0x0D, 0xB8] + [UInt8](repeating: 0, count: 12))
+                            $0.suppressed = 3
+                        }))
+            }
+            await server.server.close()
+            let lines = try await watching.output.split(separator: "\n").map { try JSON(String($0)) }
+            try #require(lines.count == 2)
+            #expect(lines[0]["binding"]["change"].string == "added")
+            #expect(lines[0]["binding"]["binding"]["id"].string == "mn1")
+            #expect(
+                lines[1]["security"]
+                    == (try JSON(
+                        """
+                        {"innerSource":"2001:db8::","outerSource":"203.0.113.9","reason":"inner-source-unregistered",
+                         "suppressed":3}
+                        """)))
+        }
+    }
+}
