@@ -96,6 +96,7 @@ let package = Package(
             dependencies: [
                 "ControlProtocol", "ControlTestServer", "Bindings", "Wire", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         // Runs the program, so it is built before.
