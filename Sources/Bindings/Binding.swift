@@ -135,12 +135,16 @@ public struct BindingError: Error, Hashable, CustomStringConvertible {
 }
 
 extension Binding {
+    /// Whether a text may name a binding.
+    public static func isID(_ text: String) -> Bool {
+        (1...BindingLimits.idLength).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
     /// Checks all rules that concern this binding alone.
     /// - Parameter place: what an error calls it; by default the id.
     /// - Throws: the first rule that is broken.
     public func validate(at place: String? = nil) throws(BindingError) {
-        guard (1...BindingLimits.idLength).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-        else {
+        guard Self.isID(id) else {
             throw BindingError(
                 "\(place ?? "binding \(StrictJSON.quoted(id))").id",
                 "an id has 1 to \(BindingLimits.idLength) printable ASCII characters and no space")

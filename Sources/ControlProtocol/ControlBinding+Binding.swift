@@ -149,6 +149,10 @@ extension ControlPutBindings {
     /// The bindings of a batch.
     /// - Throws: what is wrong with the first that is not acceptable; the message names its place in the batch.
     public func checkedBindings() throws(ControlError) -> [Binding] {
+        // An id that is none can't be bound, and must not come into messages and logs as it is.
+        if let id = expectedRevisions.keys.first(where: { !Binding.isID($0) }) {
+            throw ControlError(.badBinding, "expected_revisions: \(StrictJSON.quoted(id)) can't be an id", binding: id)
+        }
         var checked: [Binding] = []
         checked.reserveCapacity(bindings.count)
         var places: [String: Int] = [:]

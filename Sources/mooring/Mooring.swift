@@ -1,6 +1,7 @@
 // `mooring`, the operator's tool. Every command asks mooringd over its Unix socket; docs/man/mooring.1 describes them.
 
 import ArgumentParser
+import Bindings
 import ControlProtocol
 import Glibc
 
@@ -62,6 +63,9 @@ struct Mooring: AsyncParsableCommand {
             switch error {
             case let error as CommandFailure: (code, cause) = (error.status, error.message)
             case let error as ControlClientError: (code, cause) = (ExitStatus(error), "\(error)")
+            case let error as BindingError:
+                let answer = ControlClientError.unexpected("a binding that means nothing here (\(error))")
+                (code, cause) = (ExitStatus(answer), "\(answer)")
             default:
                 // Help and version are errors to ArgumentParser too. Its own exit status for unusable arguments is 64.
                 code = Mooring.exitCode(for: error) == .success ? .done : .unusable

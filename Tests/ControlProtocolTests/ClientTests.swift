@@ -120,7 +120,7 @@ import Wire
             let watcher = try await Self.connect(server.path)
             let writer = try await Self.connect(server.path)
             let events = try await watcher.events(security: false)
-            let total: UInt64 = 40_000
+            let total: UInt64 = 20_000
             for start in stride(from: 0, to: Int(total), by: 1000) {
                 let put = (start..<start + 1000).map {
                     Binding(id: "mobile-node-\($0)", careOfAddress: IPv4Address(rawValue: 0xCB00_7109))

@@ -102,6 +102,105 @@ import Testing
         }
     }
 
+    @Test("Who sends a byte now and then is sent away like one who says nothing")
+    func endsDripping() async throws {
+        try await TestServer.run({ $0.helloTimeout = .milliseconds(100) }) { server in
+            let connection = try RawConnection(server.path)
+            for byte in try frame(request(1) { $0.hello.client = String(repeating: "x", count: 40) }).dropLast() {
+                try connection.send([byte])
+                try await Task.sleep(for: .milliseconds(3))
+            }
+            let reply: ControlReply = try connection.receive()
+            #expect(reply.error.message.contains("no Hello came"))
+            #expect(try connection.isAtEnd())
+        }
+    }
+
+    @Test(
+        "Of a flood of connections, as many as the limit are served and the rest told or closed; then all is as before")
+    func survivesFlood() async throws {
+        try await TestServer.run({ $0.connectionLimit = 8 }) { server in
+            for _ in 0..<10 {
+                var connections = try (0..<100).map { _ in try RawConnection(server.path) }
+                var (served, told, closed) = (0, 0, 0)
+                for connection in connections {
+                    try connection.send(frame(request(1) { $0.hello.version = 1 }))
+                    do {
+                        switch try (connection.receive() as ControlReply).body {
+                        case .hello: served += 1
+                        case .error(let error):
+                            #expect(error.code == .limit)
+                            told += 1
+                        case let other: Issue.record("\(String(describing: other))")
+                        }
+                    } catch is RawConnection.Ended { closed += 1 }
+                }
+                #expect(served == 8)
+                #expect(told >= 8)
+                #expect(served + told + closed == 100)
+                connections = []
+                // The last of them are gone when as many as the limit get in at once.
+                #expect(
+                    try await eventually { (try? (0..<8).map { _ in try RawConnection.greeted(server.path) }) != nil })
+                #expect(
+                    try await eventually {
+                        let probe = try RawConnection(server.path)
+                        try probe.send(frame(request(1) { $0.hello.version = 1 }))
+                        return try (probe.receive() as ControlReply).hello.version == 1
+                    })
+            }
+        }
+    }
+
+    @Test("As many bindings as fit a frame, all empty, are refused by the first, and others are served on")
+    func refusesHugeBatch() async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            let other = try RawConnection.greeted(server.path)
+            // PutBindings (field 3) of 300000 bindings (field 1) of no bytes.
+            let batch = Hex("1a c0 cf 24").bytes + (0..<300_000).flatMap { _ in [0x0A, 0x00] as [UInt8] }
+            for round in 2...4 as ClosedRange<UInt64> {
+                try connection.send(frame(batch))
+                let refusal: ControlReply = try connection.receive()
+                #expect(refusal.error.code == .badBinding)
+                #expect(refusal.error.message.hasPrefix("bindings[0].id: an id has 1 to 128"))
+                try other.send(frame(request(round) { $0.getStatus = ControlGetStatus() }))
+                let reply: ControlReply = try other.receive()
+                #expect(reply.id == round)
+            }
+        }
+    }
+
+    @Test(
+        "Ids that are none are refused or not found, and messages about them are short and have no control characters",
+        arguments: [
+            "", " ", "a b", "a\nb", "a\u{1B}[2J", "\u{7F}", "\u{9B}2J", "é", String(repeating: "A", count: 10_240),
+        ])
+    func refusesOddIDs(id: String) async throws {
+        try await TestServer.run { server in
+            let connection = try RawConnection.greeted(server.path)
+            func ask(_ fill: (inout ControlRequest) -> Void) throws -> ControlReply {
+                try connection.send(frame(request(2, fill)))
+                return try connection.receive()
+            }
+            let refusals = [
+                try ask { $0.putBindings.bindings = [.with { $0.id = id }] },
+                try ask { $0.putBindings.expectedRevisions = [id: 1] },
+                try ask { $0.putBindings.expectedRevisions = [id: 0] },
+            ]
+            for refusal in refusals {
+                #expect(refusal.error.code == .badBinding)
+                #expect(refusal.error.message.utf8.count < 300)
+                #expect(refusal.error.message.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control })
+                #expect(refusal.error.binding.unicodeScalars.count <= 128)
+            }
+            #expect(try ask { $0.removeBindings.ids = [id] }.bindingsChanged.notFound == 1)
+            #expect(try ask { $0.putBindings.removeIds = [id] }.bindingsChanged.notFound == 1)
+            #expect(try ask { $0.listBindings.id = id }.bindingPage == ControlBindingPage())
+            #expect(try ask { $0.listBindings.after = id }.bindingPage == ControlBindingPage())
+        }
+    }
+
     @Test("Mutated frames never stop the server, and other connections go on")
     func survivesMutation() async throws {
         let seed = RandomTest.seed(for: "mutated control frames")

@@ -60,7 +60,8 @@ package final class FakeHandler: ControlHandler {
             binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
         }
         let leaving = Set(put.removeIds).union(checked.map(\.id))
-        for (index, (id, state)) in bindings.enumerated() where !leaving.contains(id) {
+        for (index, (id, state)) in bindings.enumerated()
+        where !leaving.contains(id) && !state.binding.prefixes.isEmpty {
             guard let binding = try? Binding(state.binding) else { continue }
             owned += binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: -1 - index) }
         }

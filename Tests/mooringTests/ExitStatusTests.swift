@@ -156,6 +156,11 @@ import Testing
             try Data(text.utf8).write(to: URL(fileURLWithPath: file))
             try await expectFailure(
                 ["binding", "load", file, "--replace"], socket: server.path, status: 2, saying: "\(file): \(place)")
+            // A path that begins like the place.
+            let relative = try await Program.run(
+                ["sh", "-c", "cd \"$1\" && exec \"$2\" binding load bindings", "sh", server.directory, Tool.path])
+            #expect(relative.status == 2)
+            #expect(relative.errorOutput.contains("bindings: \(place)"), "\(relative.errorOutput)")
             #expect(try await server.onLoop { $0.requests } == 0)
         }
     }
