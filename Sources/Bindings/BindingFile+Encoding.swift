@@ -1,6 +1,5 @@
-// To JSON, in the form that BindingFile reads. `mooring`'s --json speaks of bindings in the same words.
+// To JSON or whatever an encoder makes, in the form that BindingFile reads. `mooring`'s --json speaks of bindings in the same words.
 
-import FoundationEssentials
 import Wire
 
 extension BindingFile: Encodable {
@@ -13,17 +12,6 @@ extension BindingFile: Encodable {
         try file.encodeIfPresent(tunnelMTU, forKey: .tunnelMTU)
         try file.encode(bindings, forKey: .bindings)
         if !groups.isEmpty { try file.encode(groups, forKey: .groups) }
-    }
-
-    /// The text of the file, keys sorted, indented.
-    public var json: String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        do {
-            return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-        } catch {
-            preconditionFailure("strings, numbers and truth values can always be encoded: \(error)")
-        }
     }
 }
 

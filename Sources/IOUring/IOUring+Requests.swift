@@ -3,6 +3,9 @@
 
 import CLiburing
 
+/// How long a timeout takes, as the kernel reads it: `tv_sec` and `tv_nsec`.
+public typealias RequestDuration = __kernel_timespec
+
 extension IOUring {
     /// A blank entry of the submission queue; where none is free the queue is submitted first. Nil where the kernel
     /// took nothing.
@@ -50,7 +53,7 @@ extension IOUring {
 
     /// Queues a completion (`-ETIME`) that comes after a time. The pointee must stay valid until it is submitted.
     /// - Returns: false where the queue is full and the kernel takes nothing.
-    public func timeout(_ duration: UnsafeMutablePointer<__kernel_timespec>, userData: UInt64) -> Bool {
+    public func timeout(_ duration: UnsafeMutablePointer<RequestDuration>, userData: UInt64) -> Bool {
         guard let entry = nextEntry() else { return false }
         io_uring_prep_rw(Int32(CLIBURING_OP_TIMEOUT), entry, -1, duration, 1, 0)
         entry.pointee.user_data = userData

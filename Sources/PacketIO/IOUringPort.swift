@@ -12,7 +12,6 @@
 // The kernel cuts off a packet that is larger than its buffer without a word (seen on Linux 6.18), so a buffer has one
 // byte more than the largest packet: what fills it was too large.
 
-import CLiburing
 import Glibc
 import IOUring
 import PacketBuffer
@@ -42,7 +41,7 @@ public struct IOUringPort: ~Copyable, PacketPort {
     /// Where the eventfd's count is read to.
     let wakeCount: UnsafeMutablePointer<UInt64>
     /// How long a read that failed rests.
-    let pause: UnsafeMutablePointer<__kernel_timespec>
+    let pause: UnsafeMutablePointer<RequestDuration>
 
     /// A port on those devices.
     /// - Throws: `PortError` where io_uring can't be had, or memory is short.
@@ -78,7 +77,7 @@ public struct IOUringPort: ~Copyable, PacketPort {
         wakeCount = .allocate(capacity: 1)
         wakeCount.initialize(to: 0)
         pause = .allocate(capacity: 1)
-        pause.initialize(to: __kernel_timespec(tv_sec: 0, tv_nsec: 10_000_000))
+        pause.initialize(to: RequestDuration(tv_sec: 0, tv_nsec: 10_000_000))
         for slot in 0..<UInt32(configuration.slotCount) { post(slot) }
         publish()
     }

@@ -1,8 +1,13 @@
 import Bindings
+import Foundation
 import Testing
 import Wire
 
 @Suite("Binding files") struct BindingFileTests {
+    private func readAgain(_ file: BindingFile) throws -> BindingFile {
+        try BindingFile(json: Array(JSONEncoder().encode(file)))
+    }
+
     private func read(_ text: String) throws(BindingError) -> BindingFile { try BindingFile(json: Array(text.utf8)) }
 
     /// A file with one binding of the least size, and whatever else is to stand in it.
@@ -64,12 +69,10 @@ import Wire
 
     @Test("What is written is read back the same")
     func roundTrips() throws {
-        let written = Self.documentedContents.json
-        #expect(try read(written) == Self.documentedContents)
-        #expect(written.contains("\"prefix\" : \"2001:db8:1::/64\""))
+        #expect(try readAgain(Self.documentedContents) == Self.documentedContents)
         let least = BindingFile(bindings: [Binding(id: "mn1", careOfAddress: IPv4Address(rawValue: 0xCB00_7109))])
-        #expect(try read(least.json) == least)
-        #expect(try read(BindingFile().json) == BindingFile())
+        #expect(try readAgain(least) == least)
+        #expect(try readAgain(BindingFile()) == BindingFile())
     }
 
     @Test("What may be left out has its default")
