@@ -36,7 +36,7 @@ public struct Counters: Hashable, Sendable {
     /// Packets consumed on purpose, such as echo requests that were answered.
     public var absorbed: UInt64 = 0
     /// By `DropReason.rawValue`.
-    public var dropped = [UInt64](repeating: 0, count: DropReason.allCases.count)
+    public var dropped = [UInt64](repeating: 0, count: DropReason.count)
     /// Bytes of packets as they were on the device.
     public var receivedBytes = BySide()
     /// Bytes of packets as they were on the device.
@@ -67,7 +67,8 @@ enum CounterIndex {
     static let transmittedBytes = 10
     static let suppressedErrors = 12
     static let dropped = 13
-    static let count = dropped + DropReason.allCases.count
+    // No `static let`: what another module counts would be computed lazily, under a lock that each batch asks for.
+    static var count: Int { dropped + DropReason.count }
 }
 
 /// Where a worker publishes its counters, and others read them.

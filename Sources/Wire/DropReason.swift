@@ -42,6 +42,10 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case receiveFailed
     case transmitFailed
 
+    /// How many reasons there are. `allCases` makes an array; counters are laid out where nothing may be allocated.
+    @inlinable
+    public static var count: Int { Int(transmitFailed.rawValue) + 1 }
+
     /// The counter's name: the case in kebab case, such as `no-binding`.
     public var name: String {
         var name = ""

@@ -6,6 +6,7 @@ struct DropReasonTests {
     @Test("counters are indexed by raw value, so raw values count up from 0")
     func rawValues() {
         for (index, reason) in DropReason.allCases.enumerated() { #expect(Int(reason.rawValue) == index) }
+        #expect(DropReason.count == DropReason.allCases.count)
     }
 
     @Test("names are in kebab case and differ from each other")
