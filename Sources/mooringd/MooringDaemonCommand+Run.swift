@@ -23,7 +23,9 @@ extension MooringDaemonCommand {
             // The parser's own exit code for what can't be used is 64.
             let code = exitCode(for: error)
             let text = fullMessage(for: error)
-            if !text.isEmpty { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+            // Help and version are errors to the parser too.
+            let output: FileHandle = code.isSuccess ? .standardOutput : .standardError
+            if !text.isEmpty { output.write(Data("\(text)\n".utf8)) }
             Foundation.exit(code == .validationFailure ? 2 : code.rawValue)
         }
     }
