@@ -50,7 +50,7 @@ let package = Package(
         .executableTarget(
             name: "mooringd",
             dependencies: [
-                "Wire", "PacketBuffer", "Bindings", "Forwarding", "PacketIO", "RouteNetlink", "ControlProtocol",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "PacketIO", "ControlProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -80,8 +80,11 @@ let package = Package(
             name: "ForwardingTests",
             dependencies: ["Forwarding", "Wire", "PacketBuffer", "PrefixTable", "Bindings", "TestSupport"]),
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
-        .testTarget(name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "NetworkNamespace"]),
-        .testTarget(name: "PacketIOTests", dependencies: ["PacketIO", "PacketBuffer", "IOUring", "NetworkNamespace"]),
+        .testTarget(
+            name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "Wire", "CLinuxNet", "NetworkNamespace"]),
+        .testTarget(
+            name: "PacketIOTests",
+            dependencies: ["PacketIO", "PacketBuffer", "IOUring", "RouteNetlink", "Wire", "NetworkNamespace"]),
         .target(
             name: "ControlTestServer",
             dependencies: [
@@ -97,17 +100,22 @@ let package = Package(
                 "ControlProtocol", "ControlTestServer", "Bindings", "Wire", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         // Runs the program, so it is built before.
         .testTarget(
             name: "mooringTests",
             dependencies: ["mooring", "ControlProtocol", "ControlTestServer", "Bindings", "Wire", "TestSupport"]),
-        .testTarget(name: "mooringdTests", dependencies: ["mooringd"]),
-        .testTarget(name: "Repository", dependencies: ["TestSupport"], path: "Tests/Repository"),
+        .testTarget(
+            name: "mooringdTests",
+            dependencies: [
+                "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .testTarget(
+            name: "Repository", dependencies: ["mooringd", "mooring", "TestSupport"], path: "Tests/Repository"),
         // Runs the programs, so they are built before.
         .testTarget(
-            name: "EndToEnd", dependencies: ["mooringd", "mooring"], path: "Tests/EndToEnd",
+            name: "EndToEnd", dependencies: ["mooringd", "mooring", "TestSupport"], path: "Tests/EndToEnd",
             exclude: ["protocol41.py", "transfer.py"]),
     ],
     swiftLanguageModes: [.v6]

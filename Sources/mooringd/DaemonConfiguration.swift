@@ -104,7 +104,7 @@ struct ConfigurationError: Error, Equatable, CustomStringConvertible {
 
 extension DaemonConfiguration {
     /// The keys of the configuration file.
-    private static let keys = [
+    static let keys = [
         "endpoints", "sharedEndpoint", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes", "homeMTU",
         "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "setup", "forwarding", "socket",
         "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "logLevel",

@@ -49,6 +49,8 @@ struct ForwardingLoop: ~Copyable {
         }
     }
 
+    /// A function of its own, so that the test of its code (Tests/Repository/HotPathTests.swift) finds it.
+    @inline(never)
     private mutating func forward<Port: PacketPort & ~Copyable>(
         _ port: inout Port, until stopping: borrowing Atomic<Bool>
     ) throws(PortError) {

@@ -2,6 +2,7 @@
 // anyone where user namespaces are allowed. Tried once.
 
 import Foundation
+import TestSupport
 
 enum Privilege {
     /// Whether a user namespace of their own makes the topologies possible.
@@ -24,8 +25,9 @@ enum Privilege {
         if !succeeds(["sh", "-c", ": <>/dev/net/tun"]) {
             return "/dev/net/tun can't be opened: load the module tun, run the tests as root, or allow it to this user"
         }
-        for program in ["mooringd", "mooring"] where !FileManager.default.isExecutableFile(atPath: path(of: program)) {
-            return "\(path(of: program)) is not built: set MOORING_BIN_DIR to where it is"
+        for path in ["mooringd", "mooring"].map(Repository.path)
+        where !FileManager.default.isExecutableFile(atPath: path) {
+            return "\(path) is not built: set MOORING_BIN_DIR to where it is"
         }
         return nil
     }()
@@ -34,14 +36,6 @@ enum Privilege {
 
     /// For the list of skipped tests.
     static let description = obstacle ?? "namespaces can be made"
-
-    /// Of one of the project's programs: in MOORING_BIN_DIR, or else beside this test bundle.
-    static func path(of program: String) -> String {
-        let directory =
-            ProcessInfo.processInfo.environment["MOORING_BIN_DIR"]
-            ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        return "\(directory)/\(program)"
-    }
 
     private static func succeeds(_ command: [String]) -> Bool {
         let process = Process()

@@ -1,6 +1,7 @@
 // mooringd at the home agent and at the node, and mooring to talk to them.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// How mooringd moves packets.
@@ -40,7 +41,7 @@ extension Topology {
 
     /// The command line of a role's mooringd.
     func mooringd(_ role: Role, _ options: [String] = []) -> [String] {
-        [Privilege.path(of: "mooringd"), "--socket", socket(of: role)]
+        [Repository.path(of: "mooringd"), "--socket", socket(of: role)]
             + (role == .homeAgent ? Self.homeAgentOptions : Self.nodeOptions) + options
     }
 
@@ -104,7 +105,7 @@ extension Topology {
     }
 
     func mooringCommand(_ role: Role, _ arguments: [String]) -> [String] {
-        [Privilege.path(of: "mooring")] + arguments + ["--socket", socket(of: role)]
+        [Repository.path(of: "mooring")] + arguments + ["--socket", socket(of: role)]
     }
 
     func counters(_ role: Role) async throws -> Counters {

@@ -8,6 +8,14 @@ public enum Repository {
     /// Its top directory.
     public static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
+
+    /// Where one of the project's programs is: in MOORING_BIN_DIR, or else beside the test bundle.
+    public static func path(of program: String) -> String {
+        let directory =
+            ProcessInfo.processInfo.environment["MOORING_BIN_DIR"]
+            ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+        return "\(directory)/\(program)"
+    }
 }
 
 /// Vectors made by `Tests/Vectors/make.py`.
