@@ -14,7 +14,7 @@ struct BindingListCommand: AsyncParsableCommand {
     /// Rows that are aligned with each other before they are printed.
     private static let rowsPerPart = 1000
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     func run() async throws {
         let client = try await common.connect()

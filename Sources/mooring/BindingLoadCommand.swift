@@ -16,7 +16,7 @@ struct BindingLoadCommand: AsyncParsableCommand {
               generate | mooring binding load -
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     @Argument(help: "A binding file (JSON); - is standard input.", completion: .file(extensions: ["json"]))
     var file: String

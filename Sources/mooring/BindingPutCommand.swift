@@ -17,7 +17,7 @@ struct BindingPutCommand: AsyncParsableCommand {
               mooring binding put mn2 --update --lifetime forever --gre-key none
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     @Argument(help: "The binding's id: 1 to 128 printable ASCII characters, no space.")
     var id: String

@@ -11,7 +11,7 @@ struct BindingRemoveCommand: AsyncParsableCommand {
               mooring binding remove mn1 mn2
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     @Argument(help: "The bindings' ids.")
     var ids: [String]

@@ -11,7 +11,7 @@ struct BindingShowCommand: AsyncParsableCommand {
               mooring binding show mn1 --json | jq -r .careOfAddress
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     @Argument(help: "The binding's id.")
     var id: String

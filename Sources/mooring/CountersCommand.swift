@@ -16,7 +16,7 @@ struct CountersCommand: AsyncParsableCommand {
               mooring counters --json | jq '.dropped | map_values(select(. > 0))'
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     @Flag(help: "Show drop reasons that never occurred, too.")
     var all = false

@@ -11,7 +11,7 @@ struct StatusCommand: AsyncParsableCommand {
               mooring status --json | jq .bindings
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     func run() async throws {
         let client = try await common.connect()

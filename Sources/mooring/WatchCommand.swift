@@ -16,7 +16,7 @@ struct WatchCommand: AsyncParsableCommand {
               mooring watch --security --json | tee security.log
             """)
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var common: ClientOptions
 
     @Flag(help: "Print changes of bindings.")
     var bindings = false

@@ -3,7 +3,7 @@ import ControlProtocol
 import Glibc
 
 /// What every command takes.
-struct CommonOptions: ParsableArguments {
+struct ClientOptions: ParsableArguments {
     @Option(
         name: .customLong("socket"),
         help: ArgumentHelp(
