@@ -82,8 +82,8 @@ public final class BindingTable {
     /// - Throws: `SlabError` where there is no address space for it.
     public init(_ configuration: Configuration) throws(SlabError) {
         self.configuration = configuration
-        prefixes = try PrefixTable(capacity: configuration.prefixLimit, quiescentStates: quiescentStates)
-        // As many again may be waiting for the readers while all bindings change at once.
+        // As many again may stand beside them, or be waiting for the readers, while all bindings change at once.
+        prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
         records = try Slab(capacity: configuration.bindingLimit * 2 + 4096, quiescentStates: quiescentStates)
         traffic = try Slab(capacity: configuration.bindingLimit * 2 + 4096, quiescentStates: quiescentStates)
     }
@@ -152,14 +152,18 @@ public final class BindingTable {
 
     // MARK: Writing
 
-    /// Sets what bindings get that name no endpoint or tunnel MTU. Those that are there and name none get it at once.
-    public func setDefaults(endpoint: IPv4Address?, tunnelMTU: UInt16) {
+    /// Sets what bindings get that name no endpoint or tunnel MTU. Those that are there and name none get it at once,
+    /// and keep their revision: nobody has put them.
+    /// - Parameter tunnelMTU: in bytes, within `BindingLimits.tunnelMTU`.
+    /// - Throws: `BindingTableError` naming a binding that can't have these, with nothing changed.
+    public func setDefaults(endpoint: IPv4Address?, tunnelMTU: UInt16) throws(BindingTableError) {
+        precondition(BindingLimits.tunnelMTU.contains(tunnelMTU), "a tunnel MTU is within 1280 and 1480")
         guard endpoint != configuration.endpoint || tunnelMTU != configuration.tunnelMTU else { return }
+        let concerned = entries.values.filter { $0.binding.endpoint == nil || $0.binding.tunnelMTU == nil }
+        for entry in concerned { try checkCarried(entry.binding, defaultEndpoint: endpoint) }
         configuration.endpoint = endpoint
         configuration.tunnelMTU = tunnelMTU
-        for entry in entries.values where entry.binding.endpoint == nil || entry.binding.tunnelMTU == nil {
-            apply(entry.binding, expiry: entry.expiry)
-        }
+        for entry in concerned { apply(entry.binding, expiry: entry.expiry, revision: entry.revision) }
         finishChange()
     }
 
@@ -186,7 +190,9 @@ public final class BindingTable {
             } else {
                 changes.replaced.append(binding.id)
             }
-            apply(binding, expiry: binding.lifetime.map { now + UInt64($0) * 1_000_000_000 })
+            lastRevision += 1
+            apply(
+                binding, expiry: binding.lifetime.map { now + UInt64($0) * 1_000_000_000 }, revision: lastRevision)
         }
         finishChange()
         changes.removed = remove(Array(leaving))
@@ -215,7 +221,7 @@ public final class BindingTable {
     /// - Returns: what was removed.
     public func expire(now: UInt64) -> [Binding] {
         guard now >= earliestExpiry else { return [] }
-        let expired = remove(entries.values.compactMap { $0.expiry ?? .max <= now ? $0.binding.id : nil })
+        let expired = remove(entries.filter { $0.value.expiry.map { $0 <= now } ?? false }.map(\.key))
         earliestExpiry = entries.values.reduce(.max) { min($0, $1.expiry ?? .max) }
         return expired
     }
@@ -233,7 +239,7 @@ public final class BindingTable {
             if batch.updateValue(index, forKey: binding.id) != nil {
                 throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
             }
-            try checkCarried(binding)
+            try checkCarried(binding, defaultEndpoint: configuration.endpoint)
             owned += binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
         }
         if let (first, second) = OwnedPrefix.firstOverlap(of: owned) {
@@ -254,18 +260,18 @@ public final class BindingTable {
                 throw .conflict(bindings[prefix.owner].id, prefix.prefix, holder: found.holder, held: found.held)
             }
         }
-        let replaced = bindings.compactMap { entries[$0.id] }
-        let total =
-            entries.count + bindings.count - replaced.count - leaving.count(where: { entries[$0] != nil })
-        guard total <= configuration.bindingLimit else { throw .tooManyBindings(limit: configuration.bindingLimit) }
-        // While the change is under way, old prefixes may stand beside new ones.
-        guard prefixes.count + owned.count <= configuration.prefixLimit else {
+        let going = (bindings.map(\.id) + leaving).compactMap { entries[$0] }
+        guard entries.count - going.count + bindings.count <= configuration.bindingLimit else {
+            throw .tooManyBindings(limit: configuration.bindingLimit)
+        }
+        let goingPrefixes = going.reduce(0) { $0 + $1.binding.prefixes.count }
+        guard prefixes.count - goingPrefixes + owned.count <= configuration.prefixLimit else {
             throw .tooManyPrefixes(limit: configuration.prefixLimit)
         }
     }
 
     /// What this version of the forwarder can't carry is refused when it is put, not dropped when packets come.
-    private func checkCarried(_ binding: Binding) throws(BindingTableError) {
+    private func checkCarried(_ binding: Binding, defaultEndpoint: IPv4Address?) throws(BindingTableError) {
         func refuse(_ what: String) -> BindingTableError {
             .malformed(binding.id, BindingError("binding \(binding.id)", "\(what) is not carried by this version"))
         }
@@ -273,7 +279,7 @@ public final class BindingTable {
             throw refuse("encapsulation \"\(binding.encapsulation.rawValue)\"")
         }
         if binding.prefixes.contains(where: { $0.tunnel == .homeAddress }) { throw refuse("tunnel \"home-address\"") }
-        guard let endpoint = binding.endpoint ?? configuration.endpoint else {
+        guard let endpoint = binding.endpoint ?? defaultEndpoint else {
             throw .malformed(
                 binding.id, BindingError("binding \(binding.id).endpoint", "is missing, and the daemon has no endpoint")
             )
@@ -285,7 +291,7 @@ public final class BindingTable {
         }
     }
 
-    private func apply(_ binding: Binding, expiry: UInt64?) {
+    private func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
         let old = entries[binding.id]
         let traffic = old?.traffic ?? take(from: self.traffic) { $0.initialize(to: TrafficCell()) }
         guard let endpoint = binding.endpoint ?? configuration.endpoint else {
@@ -311,9 +317,8 @@ public final class BindingTable {
         }
         countEndpoint(binding, by: 1)
         earliestExpiry = min(earliestExpiry, expiry ?? .max)
-        lastRevision += 1
         entries[binding.id] = Entry(
-            binding: binding, record: record, traffic: traffic, expiry: expiry, revision: lastRevision)
+            binding: binding, record: record, traffic: traffic, expiry: expiry, revision: revision)
     }
 
     private func countEndpoint(_ binding: Binding, by change: Int) {

@@ -16,8 +16,6 @@ extension Forwarder {
         header.totalLength = UInt16(IPv4.minimumHeaderLength + message.length)
         header.identification = nextIdentification()
         header.timeToLive = timeToLive
-        let checksum = InternetChecksum.updated(
-            message.checksum, from: UInt16(ICMPv4.echoRequest) << 8, to: UInt16(ICMPv4.echoReply) << 8)
 
         // Options are not sent back: the new header ends where the message begins.
         let options = request.headerLength - IPv4.minimumHeaderLength
@@ -26,7 +24,11 @@ extension Forwarder {
         header.write(to: packet.start)
         let reply = packet.start + IPv4.minimumHeaderLength
         reply.storeByte(ICMPv4.echoReply, at: ICMPv4.Offset.type)
-        reply.storeNetwork(checksum, at: ICMPv4.Offset.checksum)
+        // Made anew: a checksum that is only updated (RFC 1624) comes out wrong where all else is zero.
+        reply.storeNetwork(UInt16(0), at: ICMPv4.Offset.checksum)
+        var sum = InternetChecksum()
+        sum.add(UnsafeRawBufferPointer(start: reply, count: message.length))
+        reply.storeNetwork(sum.checksum, at: ICMPv4.Offset.checksum)
 
         count(CounterIndex.absorbed)
         count(CounterIndex.generated, .access)

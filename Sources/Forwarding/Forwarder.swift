@@ -172,12 +172,12 @@ public struct Forwarder: ~Copyable {
         count(CounterIndex.received, packet.ingress)
         count(CounterIndex.receivedBytes, packet.ingress, by: packet.length)
         do throws(DropReason) {
-            switch packet.ingress {
-            case .home:
-                if version == 4 { throw .ipv4NotCarried }
-                return try classifyFromHome(IPv6View(packet.bytes))
-            case .access:
-                return try classifyFromAccess(&packet, IPv4View(packet.bytes))
+            switch (packet.ingress, version) {
+            case (.home, 6): return try classifyFromHome(IPv6View(packet.bytes))
+            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes))
+            case (.home, 4): throw .ipv4NotCarried
+            case (.access, 6): throw .ipv6NotCarried
+            default: throw .notIP
             }
         } catch {
             drop(&packet, error)

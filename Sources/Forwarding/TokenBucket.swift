@@ -11,7 +11,8 @@ public struct TokenBucket: Sendable {
     ///   - burst: how many at once, at least 1.
     public init(perSecond: UInt64, burst: UInt64) {
         nanosecondsPerToken = perSecond == 0 ? 0 : max(1_000_000_000 / perSecond, 1)
-        burstNanoseconds = nanosecondsPerToken.multipliedReportingOverflow(by: max(burst, 1)).partialValue
+        let (product, overflow) = nanosecondsPerToken.multipliedReportingOverflow(by: max(burst, 1))
+        burstNanoseconds = overflow ? .max : product
         credit = burstNanoseconds
     }
 

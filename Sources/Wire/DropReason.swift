@@ -26,6 +26,7 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case packetTooBig
 
     // Access side, out of the tunnel.
+    case ipv6NotCarried
     case notForEndpoint
     case outerFragment
     case unsupportedProtocol
@@ -78,6 +79,7 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .multicastNotCarried: "An IPv6 multicast destination on the home side; this version tunnels unicast."
         case .linkLocal: "An IPv6 link-local source or destination, which does not leave its link."
         case .packetTooBig: "The packet is larger than the tunnel MTU; its sender is told with Packet Too Big."
+        case .ipv6NotCarried: "An IPv6 packet from the access side, in no tunnel; this version tunnels over IPv4."
         case .notForEndpoint: "The outer destination is not the tunnel endpoint."
         case .outerFragment: "The outer packet is a fragment; this version does not reassemble."
         case .unsupportedProtocol: "The outer packet's protocol is no tunnel that this version knows."

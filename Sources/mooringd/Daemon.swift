@@ -156,7 +156,7 @@ final class Daemon {
                 logger.warning("settings need a restart", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
             }
             if let path = new.bindings { try load(file: path) }
-            table.setDefaults(endpoint: table.configuration.endpoint, tunnelMTU: new.tunnelMTU)
+            try table.setDefaults(endpoint: table.configuration.endpoint, tunnelMTU: new.tunnelMTU)
             logger.logLevel = new.logLevel
             // The rest stays what it is, and is compared with again at the next reload.
             configuration.bindings = new.bindings

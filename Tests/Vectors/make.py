@@ -450,6 +450,41 @@ def make_outer_headers():
     }
 
 
+def make_times_to_live():
+    """The outer TTL is a setting; the inner hop limit is not touched (RFC 4213, 3.3)."""
+    packet = to_node(hlim=17)
+    return [{"timeToLive": ttl, "in": bytes(packet).hex(), "out": bytes(outer("plain", packet, ttl=ttl)).hex()}
+            for ttl in (1, 2, 63, 64, 128, 255)]
+
+
+def make_congestion():
+    """Figure 4 of RFC 6040, by rows of the inner and columns of the outer field; None is a drop."""
+    not_ect, ect1, ect0, ce = 0, 1, 2, 3
+    columns = (not_ect, ect0, ect1, ce)
+    figure = {
+        not_ect: (not_ect, not_ect, not_ect, None),
+        ect0: (ect0, ect0, ect1, ce),
+        ect1: (ect1, ect1, ect1, ce),
+        ce: (ce, ce, ce, ce),
+    }
+    cases = []
+    for binding in ("plain", "pipe", "compatibility", "both"):
+        for arriving, row in figure.items():
+            for tunnel, result in zip(columns, row):
+                # Class 26 within, 46 without: a pipe keeps the inner one.
+                dscp = 26 if binding in ("pipe", "both") else 46
+
+                def inner(traffic_class):
+                    return IPv6(src=NODE[binding], dst=CORRESPONDENT, tc=traffic_class, fl=0x9ABCD, hlim=9) / UDP() / Raw(data(6))
+
+                cases.append({
+                    "binding": binding, "inner": arriving, "outer": tunnel,
+                    "in": from_node(binding, inner(26 << 2 | arriving), tos=46 << 2 | tunnel).hex(),
+                    "out": None if result is None else bytes(inner(dscp << 2 | result)).hex(),
+                })
+    return cases
+
+
 def make_decapsulation():
     cases = []
 
@@ -537,7 +572,16 @@ def make_unanswered():
         "a loopback source": to_node(upper=UDP() / Raw(big), source="::1"),
         "an IPv4-mapped source": to_node(upper=UDP() / Raw(big), source="::ffff:192.0.2.9"),
     }
-    return [{"name": name, "in": bytes(packet).hex()} for name, packet in packets.items()]
+    unbound = IPv6(src=CORRESPONDENT, dst="2001:db8:9::1")
+    unrouted = {
+        "an error to an address that is not bound": unbound / ICMPv6TimeExceeded() / quoted,
+        "a redirect to an address that is not bound": unbound / ICMPv6ND_Redirect(tgt="fe80::1", dst=CORRESPONDENT),
+        "three bytes of ICMPv6": IPv6(src=CORRESPONDENT, dst="2001:db8:9::1", nh=58) / Raw(b"\x80\x00\x00"),
+        "an unspecified source, an address that is not bound": IPv6(src="::", dst="2001:db8:9::1") / UDP(),
+        "a multicast source, an address that is not bound": IPv6(src="ff0e::1", dst="2001:db8:9::1") / UDP(),
+    }
+    return [{"name": name, "in": bytes(packet).hex(), "reason": reason}
+            for reason, dropped in (("packet-too-big", packets), ("no-binding", unrouted)) for name, packet in dropped.items()]
 
 
 def make_echoes():
@@ -654,7 +698,8 @@ def make_drops():
 def make_forwarding():
     save("forwarding", {
         "endpoint": ENDPOINT, "otherEndpoint": OTHER_ENDPOINT, "errorSource": ERROR_SOURCE, "bindings": BINDINGS,
-        "encapsulation": make_encapsulation(), "outerHeaders": make_outer_headers(), "decapsulation": make_decapsulation(),
+        "encapsulation": make_encapsulation(), "outerHeaders": make_outer_headers(),
+        "timesToLive": make_times_to_live(), "congestion": make_congestion(), "decapsulation": make_decapsulation(),
         "errors": make_errors(), "unanswered": make_unanswered(), "echoes": make_echoes(), "drops": make_drops(),
     })
 

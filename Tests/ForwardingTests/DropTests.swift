@@ -1,0 +1,124 @@
+import Bindings
+import Forwarding
+import PacketBuffer
+import TestSupport
+import Testing
+import Wire
+
+@Suite("Drops")
+struct DropTests {
+    static let vectors = ForwardingVectors.all
+
+    /// Reasons that views give to those who look further into a packet than to forward it.
+    static let notTheForwarders: Set<DropReason> = [.ipv6ExtensionHeader, .udpTruncated, .udpLength, .icmpv6Truncated]
+    /// Reasons that a port's failures become.
+    static let thePorts: Set<DropReason> = [.receiveFailed, .transmitFailed]
+
+    @Test("T7 H13 H14 each packet is dropped for its reason, in one counter", arguments: vectors.drops)
+    func drop(_ vector: ForwardingVectors.Drop) throws {
+        let reason = try #require(DropReason(named: vector.reason), "there is no reason of that name")
+        var settings = TestForwarder.settings
+        settings.errorSource = nil
+        let forwarder = try TestForwarder(settings: settings)
+        #expect(forwarder.process(vector.given) == .released)
+        #expect(forwarder.dropped == [reason: 1])
+        let counters = forwarder.counters
+        #expect(counters.received.sum == 1)
+        #expect((vector.given.side == .home ? counters.received.home : counters.received.access) == 1)
+        #expect(counters.receivedBytes.sum == UInt64(vector.in.bytes.count))
+        #expect(counters.transmitted == BySide())
+        #expect(counters.generated == BySide())
+        #expect(counters.absorbed == 0)
+        #expect(counters.isConserved)
+        #expect(forwarder.forwarder.securityExceptions.drain().exceptions.count == (reason.isSecurityException ? 1 : 0))
+        let traffic = Self.vectors.bindings.map { forwarder.table.state(of: $0.id, now: 0)?.traffic }
+        #expect(traffic.allSatisfy { $0 == BindingTraffic() })
+    }
+
+    @Test("every reason has a packet that is dropped for it, or is known not to be the forwarder's")
+    func everyReason() {
+        let covered = Set(Self.vectors.drops.map(\.reason))
+        let expected = Set(DropReason.allCases).subtracting(Self.notTheForwarders).subtracting(Self.thePorts)
+        #expect(covered == Set(expected.map(\.name)))
+    }
+
+    @Test("packets that are dropped side by side are told apart")
+    func together() throws {
+        let forwarder = try TestForwarder(batchCapacity: Self.vectors.drops.count)
+        _ = forwarder.process(Self.vectors.drops.map(\.given))
+        let expected = Dictionary(grouping: Self.vectors.drops, by: \.reason).mapValues { UInt64($0.count) }
+        #expect(Dictionary(uniqueKeysWithValues: forwarder.dropped.map { ($0.key.name, $0.value) }) == expected)
+        #expect(forwarder.counters.isConserved)
+    }
+
+    @Test("T7 of every source address that RFC 1122 forbids, and its neighbours")
+    func outerSources() throws {
+        let packet = try #require(Self.vectors.decapsulation.first { $0.name == "UDP" }).in.bytes
+        for (source, reason) in [
+            ([0, 0, 0, 0], DropReason.outerSourceInvalid), ([0, 255, 255, 255], .outerSourceInvalid),
+            ([1, 0, 0, 0], .outerSourceMismatch), ([126, 255, 255, 255], .outerSourceMismatch),
+            ([127, 0, 0, 0], .outerSourceInvalid), ([127, 255, 255, 255], .outerSourceInvalid),
+            ([128, 0, 0, 0], .outerSourceMismatch), ([223, 255, 255, 255], .outerSourceMismatch),
+            ([224, 0, 0, 0], .outerSourceInvalid), ([255, 255, 255, 255], .outerSourceInvalid),
+        ] as [([UInt8], DropReason)] {
+            let forwarder = try TestForwarder()
+            #expect(forwarder.process(.access(withSource(source, packet))) == .released)
+            #expect(forwarder.dropped == [reason: 1], "\(source)")
+        }
+    }
+
+    /// The packet with another outer source, the checksum made anew.
+    private func withSource(_ source: [UInt8], _ packet: [UInt8]) -> [UInt8] {
+        var packet = packet
+        packet[12..<16] = source[...]
+        packet[10..<12] = [0, 0]
+        var sum = stride(from: 0, to: 20, by: 2).reduce(UInt32(0)) {
+            $0 + UInt32(packet[$1]) << 8 + UInt32(packet[$1 + 1])
+        }
+        while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
+        packet[10..<12] = [UInt8(~sum >> 8 & 0xFF), UInt8(~sum & 0xFF)]
+        return packet
+    }
+}
+
+@Suite("One device for both sides")
+struct SingleDeviceTests {
+    static let vectors = ForwardingVectors.all
+
+    @Test("the version says the side, whatever the port says")
+    func sides() throws {
+        var settings = TestForwarder.settings
+        settings.singleDevice = true
+        let forwarder = try TestForwarder(settings: settings, firstIdentification: 1)
+        let (outward, inward) = (Self.vectors.encapsulation[0], Self.vectors.decapsulation[0])
+        #expect(
+            forwarder.process([
+                .access(outward.in.bytes), .home(inward.in.bytes), .home(outward.in.bytes), .access(inward.in.bytes),
+            ]).map { $0.bytes?.count } == [outward.out, inward.out, outward.out, inward.out].map(\.bytes.count))
+        let counters = forwarder.counters
+        #expect(counters.received == BySide(home: 2, access: 2))
+        #expect(counters.transmitted == BySide(home: 2, access: 2))
+        #expect(forwarder.dropped == [:])
+    }
+
+    @Test("echo requests and errors work as with two devices")
+    func answers() throws {
+        var settings = TestForwarder.settings
+        settings.singleDevice = true
+        let forwarder = try TestForwarder(settings: settings)
+        let (echo, error) = (Self.vectors.echoes[0], Self.vectors.errors[0])
+        #expect(
+            forwarder.process([.home(echo.in.bytes), .access(error.in.bytes)])
+                == [.access(echo.out.bytes), .home(error.out.bytes)])
+    }
+
+    @Test("what is no IP is dropped as that, and IPv6 without a tunnel counts as from the home side")
+    func drops() throws {
+        var settings = TestForwarder.settings
+        settings.singleDevice = true
+        let forwarder = try TestForwarder(settings: settings)
+        _ = forwarder.process([.home([0x50]), .access([0x50]), .home([]), .access([]), .access([0x60])])
+        #expect(forwarder.dropped == [.notIP: 2, .empty: 2, .ipv6Truncated: 1])
+        #expect(forwarder.counters.isConserved)
+    }
+}

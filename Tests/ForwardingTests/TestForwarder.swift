@@ -1,0 +1,172 @@
+// A forwarder over a table of bindings, and packets for it in slots that show when something is written where it must
+// not be: before the headroom lie known bytes, and behind the packet ends the memory, so that whoever reads or writes
+// there ends the test.
+
+import Bindings
+import Forwarding
+import Glibc
+import PacketBuffer
+import Testing
+import Wire
+
+/// A packet as it comes in.
+enum Given: Hashable, Sendable {
+    case home([UInt8])
+    case access([UInt8])
+
+    var side: Side {
+        switch self {
+        case .home: .home
+        case .access: .access
+        }
+    }
+
+    var bytes: [UInt8] {
+        switch self {
+        case .home(let bytes), .access(let bytes): bytes
+        }
+    }
+}
+
+/// What became of a packet.
+enum Outcome: Hashable, Sendable {
+    case released
+    case home([UInt8])
+    case access([UInt8])
+
+    /// What was transmitted; nil where nothing was.
+    var bytes: [UInt8]? {
+        switch self {
+        case .released: nil
+        case .home(let bytes), .access(let bytes): bytes
+        }
+    }
+}
+
+/// Memory for packets that ends where they end.
+final class GuardedSlots {
+    /// Of a packet, in bytes.
+    static let packetCapacity = 16 * pageSize - PacketPool.headroom - canaryLength
+    private static let pageSize = 4096
+    private static let slotSize = 17 * pageSize
+    private static let canaryLength = 64
+    private static let canary: UInt8 = 0xC5
+
+    let count: Int
+    private let memory: UnsafeMutableRawPointer
+
+    init(count: Int) {
+        self.count = count
+        let mapped = mmap(
+            nil, count * Self.slotSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let mapped, mapped != MAP_FAILED else { fatalError("no memory for slots") }
+        memory = mapped
+        for slot in 0..<count {
+            let result = mprotect(end(of: slot), Self.pageSize, PROT_NONE)
+            precondition(result == 0, "a page could not be protected")
+        }
+    }
+
+    deinit { munmap(memory, count * Self.slotSize) }
+
+    private func end(of slot: Int) -> UnsafeMutableRawPointer {
+        memory + slot * Self.slotSize + 16 * Self.pageSize
+    }
+
+    /// A packet of those bytes that ends where its slot's memory ends.
+    func packet(_ given: Given, slot: Int) -> Packet {
+        let bytes = given.bytes
+        precondition(bytes.count <= Self.packetCapacity, "the packet is larger than a slot")
+        let start = end(of: slot) - bytes.count
+        let headroom = start - PacketPool.headroom
+        memset(headroom - Self.canaryLength, Int32(Self.canary), Self.canaryLength + PacketPool.headroom)
+        start.copyMemory(from: bytes, byteCount: bytes.count)
+        return Packet(start: start, length: bytes.count, slot: UInt32(slot), ingress: given.side)
+    }
+
+    /// Whether nothing was written before the headroom of a packet of `length` bytes.
+    func isUntouchedBeforeHeadroom(slot: Int, length: Int) -> Bool {
+        let canaries = end(of: slot) - length - PacketPool.headroom - Self.canaryLength
+        return UnsafeRawBufferPointer(start: canaries, count: Self.canaryLength).allSatisfy { $0 == Self.canary }
+    }
+
+    /// Whether the packet lies in the memory that its slot has for one of `length` bytes.
+    func holds(_ packet: Packet, slot: Int, length: Int) -> Bool {
+        packet.length >= 0 && packet.start >= end(of: slot) - length - PacketPool.headroom
+            && packet.start + packet.length <= end(of: slot)
+    }
+}
+
+/// A forwarder with everything around it.
+final class TestForwarder {
+    let table: BindingTable
+    var forwarder: Forwarder
+    private var batch: PacketBatch
+    private let slots: GuardedSlots
+
+    /// What most tests want: one endpoint, and a source for errors.
+    static var settings: ForwarderSettings {
+        var settings = ForwarderSettings()
+        settings.endpoints = [IPv4Address(ForwardingVectors.all.endpoint)!]
+        settings.errorSource = IPv6Address(ForwardingVectors.all.errorSource)!
+        return settings
+    }
+
+    /// A table with the bindings of the vectors.
+    static func makeTable(timeToLive: UInt8 = 64) throws -> BindingTable {
+        var configuration = BindingTable.Configuration()
+        configuration.endpoint = IPv4Address(ForwardingVectors.all.endpoint)!
+        configuration.outerTimeToLive = timeToLive
+        let table = try BindingTable(configuration)
+        _ = try table.put(ForwardingVectors.all.bindings.map(\.binding), now: 0)
+        return table
+    }
+
+    /// A forwarder whose first packet gets the given identification.
+    init(
+        _ table: BindingTable? = nil, settings: ForwarderSettings = TestForwarder.settings, batchCapacity: Int = 128,
+        firstIdentification: UInt16 = 1
+    ) throws {
+        self.table = try table ?? Self.makeTable()
+        forwarder = Forwarder(
+            reading: self.table.reader, settings: settings, batchCapacity: batchCapacity,
+            identification: firstIdentification &- 1)
+        batch = PacketBatch(capacity: batchCapacity)
+        slots = GuardedSlots(count: batchCapacity)
+    }
+
+    /// Processes one batch, and publishes the counters.
+    func process(_ packets: [Given], now: UInt64 = 0) -> [Outcome] {
+        for (slot, given) in packets.enumerated() { batch.append(slots.packet(given, slot: slot)) }
+        forwarder.process(&batch, now: now)
+        let outcomes = packets.enumerated().map { slot, given in
+            let packet = batch[slot]
+            #expect(packet.slot == UInt32(slot), "packets keep their places and slots")
+            #expect(slots.isUntouchedBeforeHeadroom(slot: slot, length: given.bytes.count), "wrote before the headroom")
+            switch packet.verdict {
+            case .release: return Outcome.released
+            case .transmitHome, .transmitAccess:
+                guard slots.holds(packet, slot: slot, length: given.bytes.count) else {
+                    Issue.record("a packet to transmit lies outside its slot")
+                    return .released
+                }
+                return packet.verdict == .transmitHome ? .home(Array(packet.bytes)) : .access(Array(packet.bytes))
+            }
+        }
+        batch.removeAll()
+        forwarder.publishCounters()
+        return outcomes
+    }
+
+    /// Processes a batch of one.
+    func process(_ given: Given, now: UInt64 = 0) -> Outcome { process([given], now: now)[0] }
+
+    var counters: Counters { forwarder.published.read() }
+
+    /// What was dropped, by reason, where it is not 0.
+    var dropped: [DropReason: UInt64] {
+        let counters = counters
+        return Dictionary(
+            uniqueKeysWithValues: DropReason.allCases.map { ($0, counters[$0]) }.filter { $0.1 != 0 })
+    }
+}
