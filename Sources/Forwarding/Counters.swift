@@ -37,9 +37,9 @@ public struct Counters: Hashable, Sendable {
     public var absorbed: UInt64 = 0
     /// By `DropReason.rawValue`.
     public var dropped = [UInt64](repeating: 0, count: DropReason.count)
-    /// Bytes of packets as they were on the device.
+    /// Bytes of packets read from the devices.
     public var receivedBytes = BySide()
-    /// Bytes of packets as they were on the device.
+    /// Bytes of packets given to the kernel, those that it then did not take included.
     public var transmittedBytes = BySide()
     /// ICMP errors that were not made: too many, or no source address for them.
     public var suppressedErrors: UInt64 = 0

@@ -21,9 +21,11 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     // Home side, towards the tunnel.
     case noBinding
     case ipv4NotCarried
+    case packetTooBig
+
+    // Either side.
     case multicastNotCarried
     case linkLocal
-    case packetTooBig
 
     // Access side, out of the tunnel.
     case ipv6NotCarried
@@ -76,7 +78,7 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .icmpv6Truncated: "Fewer bytes than an ICMPv6 header."
         case .noBinding: "No binding has a prefix that holds the destination."
         case .ipv4NotCarried: "An IPv4 packet from the home side; this version tunnels IPv6."
-        case .multicastNotCarried: "An IPv6 multicast destination on the home side; this version tunnels unicast."
+        case .multicastNotCarried: "An IPv6 multicast destination; this version tunnels unicast."
         case .linkLocal: "An IPv6 link-local source or destination, which does not leave its link."
         case .packetTooBig: "The packet is larger than the tunnel MTU; its sender is told with Packet Too Big."
         case .ipv6NotCarried: "An IPv6 packet from the access side, in no tunnel; this version tunnels over IPv4."

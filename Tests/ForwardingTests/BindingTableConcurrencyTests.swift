@@ -71,10 +71,9 @@ struct BindingTableConcurrencyTests {
     /// Whether the outer header is one of a binding that was made: source, destination and traffic class belong
     /// together, and the checksum is right.
     private static func isWhole(_ sent: [UInt8]) -> Bool {
-        var sum = stride(from: 0, to: 20, by: 2).reduce(0) { $0 + Int(sent[$1]) << 8 + Int(sent[$1 + 1]) }
-        while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
         // The last byte of the care-of address is that of the endpoint, but for the top bit.
-        return sum == 0xFFFF && sent[15] | 0x80 == sent[19] && Array(sent[16..<19]) == [203, 0, 113]
+        return PacketMutation.onesComplementSum(sent[..<20]) == 0xFFFF && sent[15] | 0x80 == sent[19]
+            && Array(sent[16..<19]) == [203, 0, 113]
     }
 
     private static func binding(_ id: String, node: Int, _ prefixes: [String]) -> Binding {

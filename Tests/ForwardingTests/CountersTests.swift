@@ -52,7 +52,9 @@ struct CountersTests {
         // The port counts from when it was made, so the same number is no further failure.
         test.forwarder.publishCounters(transmitFailures: failures(access: 1))
         #expect(test.dropped == [.transmitFailed: 1])
+        let bytes = test.counters.transmittedBytes
         test.forwarder.publishCounters(transmitFailures: failures(home: 1, access: 2))
+        #expect(test.counters.transmittedBytes == bytes, "bytes count when they are given to the kernel")
         #expect(test.counters.transmitted == BySide())
         #expect(test.dropped == [.transmitFailed: 3])
         #expect(test.counters.isConserved)

@@ -78,6 +78,19 @@ struct DecapsulationTests {
                 == .home(elsewhere.out.bytes))
     }
 
+    @Test("H12 H14 the tunnel is from the care-of address: the node's home address is not accepted in its place")
+    func homeAddress() throws {
+        let table = try TestForwarder.makeTable()
+        var binding = Self.vectors.binding("plain")
+        binding.homeAddress = IPv4Address("198.51.100.7")!
+        _ = try table.put([binding], now: 0)
+        let forwarder = try TestForwarder(table)
+        let packet = try #require(Self.vectors.decapsulation.first { $0.name == "UDP" }).in.bytes
+        #expect(forwarder.process(.access(withOuterSource([198, 51, 100, 7], packet))) == .released)
+        #expect(forwarder.dropped == [.outerSourceMismatch: 1])
+        #expect(forwarder.forwarder.securityExceptions.drain().exceptions.count == 1)
+    }
+
     @Test("H14 after a move, packets from the old care-of address are dropped and those from the new pass")
     func move() throws {
         let forwarder = try TestForwarder()

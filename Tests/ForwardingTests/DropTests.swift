@@ -62,22 +62,9 @@ struct DropTests {
             ([224, 0, 0, 0], .outerSourceInvalid), ([255, 255, 255, 255], .outerSourceInvalid),
         ] as [([UInt8], DropReason)] {
             let forwarder = try TestForwarder()
-            #expect(forwarder.process(.access(withSource(source, packet))) == .released)
+            #expect(forwarder.process(.access(withOuterSource(source, packet))) == .released)
             #expect(forwarder.dropped == [reason: 1], "\(source)")
         }
-    }
-
-    /// The packet with another outer source, the checksum made anew.
-    private func withSource(_ source: [UInt8], _ packet: [UInt8]) -> [UInt8] {
-        var packet = packet
-        packet[12..<16] = source[...]
-        packet[10..<12] = [0, 0]
-        var sum = stride(from: 0, to: 20, by: 2).reduce(UInt32(0)) {
-            $0 + UInt32(packet[$1]) << 8 + UInt32(packet[$1 + 1])
-        }
-        while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
-        packet[10..<12] = [UInt8(~sum >> 8 & 0xFF), UInt8(~sum & 0xFF)]
-        return packet
     }
 }
 

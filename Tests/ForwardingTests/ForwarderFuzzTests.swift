@@ -60,9 +60,9 @@ struct ForwarderFuzzTests {
         case .access(let bytes):
             guard bytes.count >= 20, bytes[0] == 0x45 else { return "no plain IPv4 header to the access side" }
             guard Int(bytes[2]) << 8 + Int(bytes[3]) == bytes.count else { return "a wrong length to the access side" }
-            var sum = stride(from: 0, to: 20, by: 2).reduce(0) { $0 + Int(bytes[$1]) << 8 + Int(bytes[$1 + 1]) }
-            while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
-            guard sum == 0xFFFF else { return "a wrong checksum to the access side" }
+            guard PacketMutation.onesComplementSum(bytes[..<20]) == 0xFFFF else {
+                return "a wrong checksum to the access side"
+            }
             guard bytes[6] == 0, bytes[7] == 0 else { return "a fragment or DF to the access side" }
             guard bytes[9] == 41 || bytes[9] == 1 else { return "protocol \(bytes[9]) to the access side" }
             return nil

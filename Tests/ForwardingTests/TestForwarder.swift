@@ -6,6 +6,7 @@ import Bindings
 import Forwarding
 import Glibc
 import PacketBuffer
+import TestSupport
 import Testing
 import Wire
 
@@ -169,4 +170,12 @@ final class TestForwarder {
         return Dictionary(
             uniqueKeysWithValues: DropReason.allCases.map { ($0, counters[$0]) }.filter { $0.1 != 0 })
     }
+}
+
+/// An IPv4 packet with another source.
+func withOuterSource(_ source: [UInt8], _ packet: [UInt8]) -> [UInt8] {
+    var packet = packet
+    packet[12..<16] = source[...]
+    PacketMutation.mendIPv4Checksum(&packet)
+    return packet
 }

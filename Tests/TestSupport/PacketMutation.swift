@@ -40,13 +40,19 @@ public enum PacketMutation {
         }
     }
 
-    private static func mendIPv4Checksum(_ bytes: inout [UInt8]) {
+    /// Gives an IPv4 packet of at least 20 bytes the right header checksum.
+    public static func mendIPv4Checksum(_ bytes: inout [UInt8]) {
         let length = min(max(Int(bytes[0] & 15) * 4, 20), bytes.count)
         (bytes[10], bytes[11]) = (0, 0)
-        var sum: UInt32 = 0
-        for index in 0..<length { sum += index.isMultiple(of: 2) ? UInt32(bytes[index]) << 8 : UInt32(bytes[index]) }
-        while sum > 0xFFFF { sum = (sum & 0xFFFF) + (sum >> 16) }
-        let checksum = ~UInt16(sum)
+        let checksum = ~onesComplementSum(bytes[..<length])
         (bytes[10], bytes[11]) = (UInt8(checksum >> 8), UInt8(checksum & 0xFF))
+    }
+
+    /// The sum of 16-bit words in one's complement (RFC 1071), word by word: 0xFFFF over what holds its own checksum.
+    public static func onesComplementSum(_ bytes: ArraySlice<UInt8>) -> UInt16 {
+        var sum: UInt32 = 0
+        for (index, byte) in bytes.enumerated() { sum += index.isMultiple(of: 2) ? UInt32(byte) << 8 : UInt32(byte) }
+        while sum > 0xFFFF { sum = (sum & 0xFFFF) + (sum >> 16) }
+        return UInt16(sum)
     }
 }
