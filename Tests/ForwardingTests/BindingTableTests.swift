@@ -198,8 +198,8 @@ struct BindingTableTests {
         let start = 5 * Self.second
         _ = try table.put(
             [
-                Binding("short", ["2001:db8:a::/48"], lifetime: 10), Binding("long", ["2001:db8:b::/48"], lifetime: 20),
-                Binding("ever", ["2001:db8:c::/48"]),
+                Binding("long", ["2001:db8:b::/48"], lifetime: 20), Binding("short", ["2001:db8:a::/48"], lifetime: 10),
+                Binding("ever", ["2001:db8:c::/48"]), Binding("brief", [], lifetime: 3),
             ], now: start)
         func lifetime(_ id: String, _ now: UInt64) -> UInt32? { table.state(of: id, now: now)?.binding.lifetime }
         #expect(lifetime("short", start) == 10)
@@ -208,6 +208,8 @@ struct BindingTableTests {
         #expect(lifetime("short", start + 10 * Self.second - 1) == 1)
         #expect(lifetime("short", start + 99 * Self.second) == 0)
         #expect(lifetime("ever", .max) == nil)
+        #expect(table.expire(now: start + 3 * Self.second - 1) == [])
+        #expect(table.expire(now: start + 3 * Self.second).map(\.id) == ["brief"])
         #expect(table.expire(now: start + 10 * Self.second - 1) == [])
         // Put again in time, it lives on.
         _ = try table.put([Binding("short", ["2001:db8:a::/48"], lifetime: 11)], now: start + 9 * Self.second)
@@ -245,6 +247,10 @@ struct BindingTableTests {
         #expect(table.ids(after: "", limit: 0) == [])
         #expect(table.ids(after: "~", limit: 5) == [])
         #expect(table.ids(after: "aB", limit: 1) == ["aa"])
+        // An id that is new stands in its place at once.
+        _ = try table.put([Binding("aC", [])], now: 0)
+        #expect(table.ids(after: "aB", limit: 1) == ["aC"])
+        _ = table.remove(["aC"])
         // The id that a page ended with may go before the next is asked for.
         #expect(table.ids(after: "", limit: 4).last == "a")
         _ = table.remove(["a", "0"])
