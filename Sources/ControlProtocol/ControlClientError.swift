@@ -63,6 +63,10 @@ public enum ControlClientError: Error, Hashable, CustomStringConvertible {
         guard stat(path, &status) == 0 else {
             return "may not look at \(path); become root, or a member of the group of its directory"
         }
+        // The group of a socket for which none was named is the daemon's own, and gives no right.
+        guard status.st_gid != 0 else {
+            return "may not use \(path); become root, or have mooringd's --socket-group name a group of yours"
+        }
         let group = getgrgid(status.st_gid).map { String(cString: $0.pointee.gr_name) } ?? "\(status.st_gid)"
         return "may not use \(path); become root, or a member of group \(group) (usermod -aG \(group) USER, "
             + "and log in again)"

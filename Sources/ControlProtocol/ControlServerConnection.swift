@@ -54,7 +54,9 @@ final class ControlServerConnection: ChannelInboundHandler {
             guard service.access.allows(peer) else {
                 service.logger.notice("Refused \(peer) on the control socket")
                 throw ControlError(
-                    .notAllowed, "\(peer) may not use this socket; become root, or a member of the socket's group")
+                    .notAllowed,
+                    "\(peer) may not use this socket; become root, or have mooringd's --socket-group, --allow-user or "
+                        + "--allow-group let you in")
             }
             try service.admit(self)
             service.logger.debug("\(peer) has connected to the control socket")

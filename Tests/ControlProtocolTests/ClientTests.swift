@@ -3,6 +3,7 @@
 
 import Bindings
 import ControlTestServer
+import Glibc
 import NIOCore
 import NIOPosix
 import Testing
@@ -219,6 +220,33 @@ import Wire
             let client = try await Self.connect(path)
             let expected = ControlClientError.refused(ControlError(.stopping, "it stops"))
             await #expect(throws: expected) { try await client.status() }
+        }
+    }
+
+    @Test("Who may not use the file is told which group may, unless none was named")
+    func explainsDenial() async throws {
+        try await withDirectory { directory in
+            let socket = try ControlSocket.listen(at: directory + "/socket", mode: 0o600, group: nil)
+            defer { socket.close() }
+            let denial = IOError(errnoCode: EACCES, reason: "connect")
+            func explanation() -> String { ControlClientError.explain(denial, path: directory + "/socket") }
+            // Another group is to be had by root only.
+            if geteuid() == 0 {
+                lchown(directory + "/socket", uid_t.max, 0)
+                #expect(explanation().contains("--socket-group name a group of yours"))
+                lchown(directory + "/socket", uid_t.max, 4711)
+                #expect(explanation().contains("a member of group 4711 (usermod -aG 4711 USER"))
+            }
+            let gone = ControlClientError.explain(denial, path: directory + "/none")
+            #expect(gone.contains("a member of the group of its directory"))
+            let others: [(CInt, String)] = [
+                (ENOENT, "is mooringd running?"), (EAGAIN, "too busy"), (EPROTOTYPE, "is no socket of mooringd"),
+                (ECONNREFUSED, "nobody listens"), (ENOMEM, "can't connect to"),
+            ]
+            for (code, part) in others {
+                let error = IOError(errnoCode: code, reason: "connect")
+                #expect(ControlClientError.explain(error, path: directory + "/socket").contains(part))
+            }
         }
     }
 

@@ -184,7 +184,7 @@ import Testing
         #expect(Set(peer.supplementaryGroups) == Set(groups))
     }
 
-    @Test("Who may not is told so, whatever it sends; members of the socket's group may")
+    @Test("Who may not is told so, whatever it sends; members of the group that is named may")
     func turnsAway() async throws {
         let nobody = ControlAccess(users: [], groups: [], owners: [])
         try await TestServer.run({ $0.access = nobody }) { server in
