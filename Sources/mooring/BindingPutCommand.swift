@@ -33,14 +33,18 @@ struct BindingPutCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let changed = try await put()
+        if common.json {
+            Output.standard.json(ChangeReport(changed))
+        } else {
+            Output.standard.line(changed.added > 0 ? "added \(id)" : "replaced \(id)")
+        }
+    }
+
+    private func applyOptions(to binding: inout Binding) throws(CommandFailure) {
         do {
-            let changed = try await put()
-            if common.json {
-                Output.standard.json(ChangeReport(changed))
-            } else {
-                Output.standard.line(changed.added > 0 ? "added \(id)" : "replaced \(id)")
-            }
-        } catch let error as BindingError {
+            try options.apply(to: &binding)
+        } catch {
             throw CommandFailure(.unusable, "\(error)")
         }
     }
@@ -49,14 +53,14 @@ struct BindingPutCommand: AsyncParsableCommand {
         guard update else {
             // Checked before the daemon is asked: what is wrong here is wrong without one, too.
             var binding = Binding(id: id, careOfAddress: options.careOf ?? .unspecified)
-            try options.apply(to: &binding)
+            try applyOptions(to: &binding)
             let client = try await common.connect()
             let changed = try await client.put([binding])
             await client.close()
             return changed
         }
         let client = try await common.connect()
-        guard try await client.update(id, options.apply) != nil else {
+        guard try await client.update(id, applyOptions) != nil else {
             throw CommandFailure(.no, "\(id) is not bound; without --update it is put anew")
         }
         await client.close()

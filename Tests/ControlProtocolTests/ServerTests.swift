@@ -213,6 +213,17 @@ import Testing
             #expect(reply.error.code == .version)
             #expect(reply.error.message.contains("no Hello came"))
             #expect(try connection.isAtEnd())
+            // Who has said it may then be silent: another's time, which began later, is up, and this one is served.
+            var greeted: RawConnection?
+            #expect(
+                try await eventually {
+                    greeted = try? RawConnection.greeted(server.path)
+                    return greeted != nil
+                })
+            let later = try RawConnection(server.path)
+            #expect(try (later.receive() as ControlReply).error.code == .version)
+            try greeted?.send(frame(request(2) { $0.getStatus = ControlGetStatus() }))
+            #expect(try (greeted?.receive() as ControlReply?)?.id == 2)
         }
     }
 

@@ -25,6 +25,9 @@ package final class FakeHandler: ControlHandler {
         counters.dropped = ["no-binding": 2, "inner-source-unregistered": 1, "packet-too-big": 0]
     }
 
+    /// Gives a binding an encapsulation that this version does not know, as a newer daemon might.
+    package func makeUnknown(_ id: String) { bindings[id]?.binding.encapsulation = .UNRECOGNIZED(99) }
+
     package func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
         requests += 1
         switch request {

@@ -80,6 +80,18 @@ import Testing
         }
     }
 
+    @Test("3 where the daemon answers with what this version does not know")
+    func meetsNewerDaemon() async throws {
+        try await TestServer.run { server in
+            _ = try await server.tool(["binding", "put", "mn1", "--care-of", "203.0.113.9"])
+            try await server.onLoop { $0.makeUnknown("mn1") }
+            for command in [["show", "mn1"], ["list"], ["put", "mn1", "--update", "--ecn", "normal"]] {
+                try await expectFailure(
+                    ["binding"] + command, socket: server.path, status: 3, saying: "too far apart?")
+            }
+        }
+    }
+
     @Test(
         "1 where a binding is not there",
         arguments: [["show", "mn1"], ["remove", "mn1"], ["put", "mn1", "--update", "--care-of", "203.0.113.9"]])
