@@ -101,12 +101,19 @@ import Wire
             let batches = ControlPutBindings.batches(bindings, removing: removed, limit: limit)
             #expect(batches.flatMap(\.removeIds) == removed)
             #expect(try batches.flatMap(\.bindings).map { try Binding($0) } == bindings)
+            #expect((batches.count > 1) == (count > 1))
             for batch in batches {
                 let bytes = try frame(request(.max) { $0.putBindings = batch })
                 #expect(bytes.count - 4 <= limit)
                 #expect(batches.count == 1 || batch != ControlPutBindings())
             }
         }
+    }
+
+    @Test("What fits one frame is one batch, so that it is put whole or not at all")
+    func keepsWhole() {
+        let ids = (0..<500).map { "gone-\($0)" }
+        #expect(ControlPutBindings.batches(Self.bindings(1000), removing: ids, limit: 4 << 20).count == 1)
     }
 
     // MARK: Events

@@ -160,27 +160,4 @@ import Wire
         #expect(page(1000, states(9, prefixes: 1024)).more)
         #expect(page(1000, states(2, prefixes: 9000)).bindings.count == 1)
     }
-
-    @Test("A load is split into requests that fit the frame, and is one where it fits")
-    func batches() throws {
-        let bindings = try (0..<1000).map { index in
-            var binding = Binding(id: "mn\(index)", careOfAddress: IPv4Address(rawValue: 0xCB00_7109))
-            let address = IPv6Address(high: 0x2001_0DB8_0000_0000 + UInt64(index), low: 0)
-            binding.prefixes = [BoundPrefix(try #require(IPv6Prefix(address: address, length: 64)))]
-            return binding
-        }
-        let ids = (0..<500).map { "old\($0)" }
-        #expect(ControlPutBindings.batches([], removing: [], limit: 4096).count == 1)
-        #expect(ControlPutBindings.batches(bindings, removing: ids, limit: 4 << 20).count == 1)
-        let batches = ControlPutBindings.batches(bindings, removing: ids, limit: 4096)
-        #expect(batches.count > 10)
-        for batch in batches {
-            var request = ControlRequest()
-            request.id = .max
-            request.putBindings = batch
-            #expect((try request.serializedBytes() as [UInt8]).count <= 4096)
-        }
-        #expect(batches.flatMap(\.removeIds) == ids)
-        #expect(try batches.flatMap { try $0.checkedBindings() } == bindings)
-    }
 }
