@@ -80,11 +80,15 @@ let package = Package(
             name: "ForwardingTests",
             dependencies: ["Forwarding", "Wire", "PacketBuffer", "PrefixTable", "Bindings", "TestSupport"]),
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
+        .target(name: "TestThread", path: "Tests/TestThread"),
+        .testTarget(name: "IOUringTests", dependencies: ["IOUring", "TestThread"]),
         .testTarget(
             name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "Wire", "CLinuxNet", "NetworkNamespace"]),
         .testTarget(
             name: "PacketIOTests",
-            dependencies: ["PacketIO", "PacketBuffer", "IOUring", "RouteNetlink", "Wire", "NetworkNamespace"]),
+            dependencies: [
+                "PacketIO", "PacketBuffer", "IOUring", "RouteNetlink", "Wire", "NetworkNamespace", "TestThread",
+            ]),
         .target(
             name: "ControlTestServer",
             dependencies: [

@@ -33,7 +33,7 @@ public enum ChosenPort: ~Copyable, Sendable {
         }
         let rings: PortRing
         do throws(IOUringError) {
-            rings = try PortRing(configuration, isShared: devices.isShared)
+            rings = try PortRing(configuration, devices: devices, waker: waker)
         } catch {
             guard choice == .automatic else { throw PortError(error.description) }
             let port = try SystemCallPort(devices: devices, waker: waker, configuration: configuration)

@@ -96,13 +96,13 @@ extension IOUringPort {
                     homePosted &-= 1
                     if !append(completion, from: .home, to: &batch) { failedReads.home &+= 1 }
                 }
-                if !completion.hasMore { homeRead = try readEnded(completion.result, side: .home) }
+                if !completion.hasMore { try readEnded(completion.result, side: .home) }
             case RequestKind.readAccess:
                 if completion.hasBuffer {
                     accessPosted &-= 1
                     if !append(completion, from: .access, to: &batch) { failedReads.access &+= 1 }
                 }
-                if !completion.hasMore { accessRead = try readEnded(completion.result, side: .access) }
+                if !completion.hasMore { try readEnded(completion.result, side: .access) }
             case RequestKind.writeHome:
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.home &+= 1 }
@@ -150,12 +150,14 @@ extension IOUringPort {
         }
     }
 
-    /// What becomes of a side whose standing read has ended. A read that found no slot is armed again as soon as there
-    /// is one; one that failed rests for a while, so that a lasting failure costs no core.
+    /// A side's standing read has ended. One that found no slot is armed again as soon as there is one; one that failed
+    /// rests for a while, so that a lasting failure costs no core.
     @usableFromInline @inline(never)
-    mutating func readEnded(_ result: Int32, side: Side) throws(PortError) -> ReadState {
+    mutating func readEnded(_ result: Int32, side: Side) throws(PortError) {
+        // Even where this throws: the end of the port must not await a read that stands no more.
+        setRead(.wanted, side: side)
         switch result {
-        case 1..., -ENOBUFS, -ECANCELED, -EINTR: return .wanted
+        case 1..., -ENOBUFS, -ECANCELED, -EINTR: return
         default: break
         }
         if let error = devices.goneError(side) { throw error }
@@ -168,6 +170,10 @@ extension IOUringPort {
         }
         if side == .home { failedReads.home &+= 1 } else { failedReads.access &+= 1 }
         let kind = side == .home ? RequestKind.resumeHome : RequestKind.resumeAccess
-        return rings.ring.timeout(pause, userData: kind) ? .paused : .wanted
+        if rings.ring.timeout(pause, userData: kind) { setRead(.paused, side: side) }
+    }
+
+    private mutating func setRead(_ state: ReadState, side: Side) {
+        if side == .home { homeRead = state } else { accessRead = state }
     }
 }

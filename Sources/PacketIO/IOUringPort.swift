@@ -47,23 +47,20 @@ public struct IOUringPort: ~Copyable, PacketPort {
     /// - Throws: `PortError` where io_uring can't be had, or memory is short.
     public init(devices: consuming PortDevices, waker: PortWaker, configuration: PortConfiguration) throws(PortError) {
         let rings: PortRing
-        do { rings = try PortRing(configuration, isShared: devices.isShared) } catch {
+        do { rings = try PortRing(configuration, devices: devices, waker: waker) } catch {
             throw PortError(error.description)
         }
         try self.init(rings: rings, devices: devices, waker: waker, configuration: configuration)
     }
 
-    /// A port on those devices and a ring made for the configuration.
+    /// A port on those devices and a ring made for them and the configuration.
     init(
         rings: consuming PortRing, devices: consuming PortDevices, waker: PortWaker, configuration: PortConfiguration
     ) throws(PortError) {
-        var files = [devices.home.descriptor, waker.descriptor]
-        if !devices.isShared { files.append(devices.descriptor(.access)) }
         var pool: PacketPool
         do {
-            try rings.ring.registerFiles(files)
             pool = try PacketPool(slotCount: configuration.slotCount, packetCapacity: configuration.packetCapacity + 1)
-        } catch { throw PortError("\(error)") }
+        } catch { throw PortError(error.description) }
         backlog = PacketBacklog(capacity: configuration.slotCount)
         bufferLength = UInt32(configuration.packetCapacity + 1)
         accessFile = devices.isShared ? PortFile.home : PortFile.access

@@ -1,5 +1,5 @@
-// The kernel's part of an io_uring port: the ring and the slots lent to it. It is made before the devices are bound to
-// it, so that where io_uring can't be had they are still at hand for another port.
+// The kernel's part of an io_uring port: the ring, the descriptors it knows and the slots lent to it. It only borrows the
+// devices, so that where io_uring can't be had they are still at hand for another port.
 
 import IOUring
 import PacketBuffer
@@ -16,15 +16,20 @@ struct PortRing: ~Copyable {
     /// A ring that can't overflow with this configuration: every slot has at most one completion under way, and there
     /// are few requests without a slot.
     /// - Throws: `IOUringError` where io_uring, or a part of it that is needed, can't be had.
-    init(_ configuration: PortConfiguration, isShared: Bool) throws(IOUringError) {
+    init(
+        _ configuration: PortConfiguration, devices: borrowing PortDevices, waker: PortWaker
+    ) throws(IOUringError) {
         let slotless = 16
-        let homeSlots = isShared ? configuration.slotCount : configuration.slotCount / 2
+        let homeSlots = devices.isShared ? configuration.slotCount : configuration.slotCount / 2
         let ring = try IOUring(
             submissionCapacity: configuration.batchCapacity + slotless,
             completionCapacity: max(configuration.slotCount, configuration.batchCapacity) + 2 * slotless)
         try ring.requireMultishotRead()
         let homeBuffers = try BufferRing(ring: ring, group: 0, capacity: homeSlots)
         let accessBuffers = try BufferRing(ring: ring, group: 1, capacity: max(1, configuration.slotCount - homeSlots))
+        var files = [devices.home.descriptor, waker.descriptor]
+        if !devices.isShared { files.append(devices.descriptor(.access)) }
+        try ring.registerFiles(files)
         homeSlotCount = UInt32(homeSlots)
         self.ring = ring
         self.homeBuffers = homeBuffers

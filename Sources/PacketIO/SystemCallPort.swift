@@ -79,11 +79,11 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         var readsLeft = batch.capacity
         while readsLeft > 0 && (isHomeReady || isAccessReady) {
             guard let slot = pool.take() else { return }
-            readsLeft &-= 1
             let side: Side = isAccessReady && (isAccessNext || !isHomeReady) ? .access : .home
             isAccessNext = side == .home
             let start = pool.packetStart(slot)
             let result = Glibc.read(side == .home ? homeDescriptor : accessDescriptor, start, readLength)
+            if result > 0 { readsLeft &-= 1 }
             if result > 0 && result < readLength {
                 batch.append(Packet(start: start, length: result, slot: slot, ingress: side))
                 continue
