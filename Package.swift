@@ -108,7 +108,7 @@ let package = Package(
         // Runs the program, so it is built before.
         .testTarget(
             name: "mooringTests",
-            dependencies: ["mooring", "ControlProtocol", "ControlTestServer", "Bindings", "Wire", "TestSupport"]),
+            dependencies: ["mooring", "ControlProtocol", "ControlTestServer", "TestSupport"]),
         .testTarget(
             name: "mooringdTests",
             dependencies: [

@@ -46,7 +46,7 @@ struct SourceFile: CustomTestStringConvertible {
     /// The modules that it imports.
     var imports: Set<String> {
         let statement =
-            #/^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+(?:(?:class|enum|func|let|protocol|struct|typealias|var)\s+)?(\w+)/#
+            #/^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+(?:(?:class|enum|func|let|protocol|struct|typealias|var)\s+)?(\w+)(?:\.\w+)*\s*(?:\/\/.*)?$/#
         return Set(lines.compactMap { $0.firstMatch(of: statement).map { String($0.1) } })
     }
 
