@@ -156,7 +156,9 @@ struct TunDeviceTests {
     @Test("Without CAP_NET_ADMIN a device can't be made, another user's not be taken, but one's own can")
     func notPermitted() async throws {
         try await NetworkNamespace.run {
-            try NetworkNamespace.shell("ip tuntap add dev moor0 mode tun user 4711")
+            do { try NetworkNamespace.shell("ip tuntap add dev moor0 mode tun user 4711") } catch {
+                try Test.cancel("needs a second user, which a user namespace may lack: \(error)")
+            }
             try NetworkNamespace.shell("ip tuntap add dev moor1 mode tun user \(geteuid())")
             let errors = try TestThread {
                 try TunControl.dropNetworkAdministration()
