@@ -92,6 +92,11 @@ public struct IOUringPort: ~Copyable, PacketPort {
     /// Cancels what is under way and awaits every last completion: a read that stands may write to the pool until then.
     private borrowing func cancelAndDrain() {
         var isCancelUnderWay = rings.ring.cancelAll(userData: RequestKind.cancel)
+        if !isCancelUnderWay {
+            // The queue is full of writes, which complete as they are handed over.
+            _ = rings.ring.submitAndGetEvents()
+            isCancelUnderWay = rings.ring.cancelAll(userData: RequestKind.cancel)
+        }
         var isWakerUnderWay = isWakerArmed
         var isHomeUnderWay = homeRead.isUnderWay
         var isAccessUnderWay = accessRead.isUnderWay

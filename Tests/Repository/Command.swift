@@ -1,6 +1,5 @@
 // Commands that the tests of the repository run: SwiftPM, binutils, the project's own programs.
 
-import Foundation
 import TestSupport
 
 /// A command did not do what it was run for.
@@ -9,33 +8,21 @@ struct CommandFailure: Error, CustomStringConvertible {
 }
 
 enum Command {
-    /// Runs a command in the repository's top directory to its end; its standard error goes where that of the tests goes.
+    /// Runs a command in the repository's top directory to its end.
     /// - Returns: its standard output.
-    /// - Throws: where it can't be started or its exit status is not 0; the output is then part of the message.
+    /// - Throws: where it can't be started or its exit status is not 0; its outputs are then part of the message.
     @discardableResult
     static func run(_ command: [String]) async throws -> String {
-        try await withCheckedThrowingContinuation { continuation in
-            // Waiting takes a thread of its own: some commands take minutes, and other tests want to go on.
-            Thread.detachNewThread { continuation.resume(with: Result { try runBlocking(command) }) }
-        }
-    }
-
-    private static func runBlocking(_ command: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        process.currentDirectoryURL = Repository.root
-        process.environment = ProcessInfo.processInfo.environment.merging(["LC_ALL": "C.UTF-8"]) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+        // A first optimised build takes minutes.
+        let program = try await Program.run(
+            ["env", "-C", Repository.root.path] + command, environment: ["LC_ALL": "C.UTF-8"], within: .seconds(1_800))
+        guard program.status == 0 else {
             throw CommandFailure(
-                description: "`\(command.joined(separator: " "))` failed with \(process.terminationStatus):\n\(text)")
+                description: """
+                    `\(command.joined(separator: " "))` failed with \(program.status):
+                    \(program.output)\(program.errorOutput)
+                    """)
         }
-        return text
+        return program.output
     }
 }
