@@ -81,7 +81,7 @@ let package = Package(
             dependencies: ["Forwarding", "Wire", "PacketBuffer", "PrefixTable", "Bindings", "TestSupport"]),
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
         .target(name: "TestThread", path: "Tests/TestThread"),
-        .testTarget(name: "IOUringTests", dependencies: ["IOUring", "TestThread"]),
+        .testTarget(name: "IOUringTests", dependencies: ["IOUring", "CLiburing", "TestThread"]),
         .testTarget(
             name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "Wire", "CLinuxNet", "NetworkNamespace"]),
         .testTarget(

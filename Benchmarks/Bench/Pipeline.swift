@@ -19,7 +19,7 @@ struct Pipeline: ParsableCommand {
     @Option(help: "Inner packet, in bytes: 48 to 1280.") var size: [Int] = [64, 1280]
     @Option(help: "encapsulate or decapsulate; both where absent.") var direction: Direction?
     @Option(help: "Tunnel kind.") var encapsulation = "ip-in-ip"
-    @Option(help: "Packets in a batch.") var batch = 128
+    @Option(help: "Packets in a batch.") var batch = 256
     @Option(help: "Packets a figure is taken over.") var packets = 4_000_000
     @OptionGroup var output: OutputOptions
 

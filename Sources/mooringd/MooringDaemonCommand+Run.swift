@@ -81,7 +81,7 @@ extension MooringDaemonCommand {
         let port = try ChosenPort(
             settings.io, devices: devices, waker: waker,
             configuration: PortConfiguration(
-                packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.batchCapacity,
+                packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
                 batchCapacity: ForwardingLoop.batchCapacity))
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let ended = eventLoop.makePromise(of: Void.self)

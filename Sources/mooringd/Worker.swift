@@ -21,7 +21,9 @@ func bootTimeNanoseconds() -> UInt64 {
 /// The loop of a worker.
 struct ForwardingLoop: ~Copyable {
     /// Packets handled at a time: enough to share the cost of a system call, few enough to stay in the cache.
-    static let batchCapacity = 128
+    static let batchCapacity = 256
+    /// Packets that a port holds. With fewer, reads run out of slots under load and have to be armed again.
+    static let slotCount = 4 * batchCapacity
     /// Batches that are still taken when the worker is told to stop, so that what the kernel has handed over goes on.
     static let drainLimit = 64
 
