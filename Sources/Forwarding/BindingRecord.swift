@@ -1,126 +1,170 @@
-// What the hot path knows of a binding: one cache line, made when the binding is put and never changed after readers
-// can see it. A binding that changes gets a new record.
+// What the hot path knows of a binding: two cache lines, made when the binding is put and never changed after readers
+// can see it. A binding that changes gets new records. It has one for each way that its packets go: IPv4 to the home
+// address, IPv6 to the care-of address, IPv6 to the home address.
 
 import Bindings
-import Synchronization
+import PrefixTable
 import Wire
 
-/// A binding, ready for packets. 64 bytes.
-@usableFromInline
+/// Which packets of a binding go a way.
+enum BindingWay: UInt8, BitwiseCopyable, CaseIterable {
+    /// IPv4 to and from the home address.
+    case ipv4
+    /// IPv6 of prefixes that are tunnelled to the care-of address.
+    case careOf
+    /// IPv6 of prefixes that are tunnelled to the home address, and that packet to the care-of address.
+    case homeAddress
+}
+
+/// A way of a binding, ready for packets. 128 bytes.
 struct BindingRecord: BitwiseCopyable {
-    /// The first 16 bytes of the outer IPv4 header as they lie in memory: TOS, total length, identification and
-    /// checksum zero.
-    @usableFromInline let outerHeader: (UInt64, UInt64)
-    /// The last four bytes of it: the care-of address, in memory order.
-    @usableFromInline let outerDestination: UInt32
-    /// One's complement sum of the outer header, unfolded, in host order.
-    @usableFromInline let outerHeaderSum: UInt32
+    /// All headers that are written before a packet, at the end of this space. Of each IPv4 header, TOS, total length,
+    /// identification, flags and checksum are zero.
+    typealias Headers = (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
+    let headers: Headers
+    /// One's complement sum of the outer IPv4 header as it stands there, unfolded, in host order.
+    let outerSum: UInt32
+    /// The same of the IPv4 header to the home address, which is the last of the headers; 0 where there is none.
+    let middleSum: UInt32
     /// Where outer packets come from.
-    @usableFromInline let careOfAddress: IPv4Address
+    let careOfAddress: IPv4Address
     /// Where they must be sent to.
-    @usableFromInline let endpoint: IPv4Address
+    let endpoint: IPv4Address
+    /// 0.0.0.0 where there is none.
+    let homeAddress: IPv4Address
     /// The largest inner packet, in bytes.
-    @usableFromInline let tunnelMTU: UInt32
+    let tunnelMTU: UInt32
     /// The slot of its traffic counters.
-    @usableFromInline let traffic: UInt32
+    let traffic: UInt32
+    /// The slot of its sequence numbers; `PrefixTable.noValue` where it has none.
+    let sequence: UInt32
+    /// Of GRE, where `hasKey`.
+    let key: UInt32
+    /// The node's, of UDP.
+    let port: UInt16
+    /// Bytes of all headers, 20 to 64.
+    let headerLength: UInt8
+    let form: TunnelForm
+    let way: BindingWay
     /// Bits of the inner traffic class that the outer header gets: DSCP unless the model is pipe, ECN unless the mode
     /// is compatibility.
-    @usableFromInline let copiedOut: UInt8
+    let copiedOut: UInt8
     /// Bits of the traffic class that decapsulation takes from the outer header: DSCP unless the model is pipe.
-    @usableFromInline let copiedIn: UInt8
-    @usableFromInline let padding: (UInt16, UInt64) = (0, 0)
+    let copiedIn: UInt8
+    let hasKey: Bool
+    /// Whether GRE has a checksum.
+    let hasChecksum: Bool
+    let padding: (UInt8, UInt16, UInt64) = (0, 0, 0)
 
-    init(_ binding: Binding, endpoint: IPv4Address, tunnelMTU: UInt16, timeToLive: UInt8, traffic: UInt32) {
-        var header = IPv4Header(protocol: IPProtocol.ipv6, source: endpoint, destination: binding.careOfAddress)
-        header.totalLength = 0
-        header.timeToLive = timeToLive
-        var bytes: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        (outerHeader, outerDestination, outerHeaderSum) = withUnsafeMutableBytes(of: &bytes) { bytes in
-            let start = bytes.baseAddress!
-            header.write(to: start)
-            start.storeNetwork(UInt16(0), at: IPv4.Offset.checksum)
-            let words = stride(from: 0, to: IPv4.minimumHeaderLength, by: 2)
-            return (
-                (start.load(as: UInt64.self), start.load(fromByteOffset: 8, as: UInt64.self)),
-                start.load(fromByteOffset: 16, as: UInt32.self),
-                words.reduce(0) { $0 + UInt32(UnsafeRawPointer(start).networkUInt16(at: $1)) }
-            )
+    /// Space for headers, in bytes.
+    static var headerSpace: Int { 64 }
+
+    init(
+        _ binding: Binding, way: BindingWay, endpoint: IPv4Address, tunnelMTU: UInt16, timeToLive: UInt8,
+        traffic: UInt32, sequence: UInt32
+    ) {
+        let ends = TunnelEnds(endpoint: endpoint, careOfAddress: binding.careOfAddress, timeToLive: timeToLive)
+        let bytes = Self.headers(binding, way, ends)
+        precondition(bytes.count <= Self.headerSpace, "headers of a tunnel fit their space")
+        var headers: Headers = (0, 0, 0, 0, 0, 0, 0, 0)
+        let middleOffset = bytes.count - IPv4.minimumHeaderLength
+        let hasMiddle = way == .homeAddress && binding.encapsulation != .minimal
+        (outerSum, middleSum) = withUnsafeMutableBytes(of: &headers) { space in
+            let start = space.baseAddress! + (Self.headerSpace - bytes.count)
+            start.copyMemory(from: bytes, byteCount: bytes.count)
+            let middle = hasMiddle ? Self.prepareIPv4Header(at: start + middleOffset) : 0
+            return (Self.prepareIPv4Header(at: start), middle)
         }
+        self.headers = headers
         careOfAddress = binding.careOfAddress
         self.endpoint = endpoint
+        homeAddress = binding.homeAddress ?? .unspecified
         self.tunnelMTU = UInt32(tunnelMTU)
         self.traffic = traffic
+        self.sequence = sequence
+        key = binding.gre?.key ?? 0
+        port = binding.udpPort ?? 0
+        headerLength = UInt8(bytes.count)
+        form = TunnelForm(binding.encapsulation)
+        self.way = way
         copiedOut = (binding.dscp == .uniform ? 0xFC : 0) | (binding.ecn == .normal ? 0x03 : 0)
         copiedIn = binding.dscp == .uniform ? 0xFC : 0
+        hasKey = binding.gre?.key != nil
+        hasChecksum = binding.gre?.checksum == true
     }
 
-    /// Writes the outer header for a packet of `totalLength` bytes, header included.
-    @inlinable @inline(__always)
-    func writeOuterHeader(
-        to start: UnsafeMutableRawPointer, innerTrafficClass: TrafficClass, totalLength: UInt16, identification: UInt16
+    /// All headers before a packet that goes this way (RFC 5454, 3.3.2).
+    private static func headers(_ binding: Binding, _ way: BindingWay, _ ends: TunnelEnds) -> [UInt8] {
+        let homeAddress = binding.homeAddress ?? .unspecified
+        if binding.encapsulation == .minimal, way == .homeAddress {
+            return MinimalTunnel.header(ends, homeAddress: homeAddress)
+        }
+        let payload = way == .careOf ? IPProtocol.ipv6 : IPProtocol.ipv4
+        let outer =
+            switch binding.encapsulation {
+            case .ipInIP: DirectTunnel.header(ends, payload: payload)
+            case .gre: GRETunnel.header(ends, payload: payload, binding.gre ?? GREOptions())
+            case .udp: UDPTunnel.header(ends, payload: payload, port: binding.udpPort ?? MobileTunnelData.port)
+            // Made of the packet's own header.
+            case .minimal: ends.outerHeader(protocol: IPProtocol.minimal)
+            }
+        guard way == .homeAddress else { return outer }
+        return outer + ends.header(to: homeAddress, protocol: IPProtocol.ipv6)
+    }
+
+    /// Clears what is patched for every packet.
+    /// - Returns: the sum of the rest.
+    private static func prepareIPv4Header(at start: UnsafeMutableRawPointer) -> UInt32 {
+        start.storeNetwork(UInt16(0), at: IPv4.Offset.totalLength)
+        start.storeNetwork(UInt16(0), at: IPv4.Offset.checksum)
+        let words = stride(from: 0, to: IPv4.minimumHeaderLength, by: 2)
+        return words.reduce(0) { $0 + UInt32(UnsafeRawPointer(start).networkUInt16(at: $1)) }
+    }
+
+    /// Writes all headers before a packet. GRE's sequence number and checksum are left as they are.
+    /// - Parameters:
+    ///   - inner: the packet's first byte; `headerSpace` bytes before it may be written to.
+    ///   - dontFragment: `IPv4.dontFragment`, or 0.
+    ///   - identification: of the outer header; one more where there is a header to the home address.
+    @inline(__always)
+    func writeHeaders(
+        before inner: UnsafeMutableRawPointer, innerLength: Int, innerTrafficClass: TrafficClass,
+        dontFragment: UInt16, identification: UInt16
     ) {
+        (inner - Self.headerSpace).storeBytes(of: headers, as: Headers.self)
         let trafficClass = innerTrafficClass.rawValue & copiedOut
-        start.storeBytes(of: outerHeader.0, as: UInt64.self)
-        start.storeBytes(of: outerHeader.1, toByteOffset: 8, as: UInt64.self)
-        start.storeBytes(of: outerDestination, toByteOffset: 16, as: UInt32.self)
+        let outer = inner - Int(headerLength)
+        Self.patchIPv4Header(
+            at: outer, sum: outerSum, trafficClass: trafficClass,
+            totalLength: UInt16(truncatingIfNeeded: innerLength &+ Int(headerLength)), dontFragment: dontFragment,
+            identification: identification)
+        if form == .udp {
+            outer.storeNetwork(
+                UInt16(truncatingIfNeeded: innerLength &+ Int(headerLength) &- IPv4.minimumHeaderLength),
+                at: IPv4.minimumHeaderLength &+ UDP.Offset.length)
+        }
+        if middleSum != 0 {
+            Self.patchIPv4Header(
+                at: inner - IPv4.minimumHeaderLength, sum: middleSum, trafficClass: trafficClass,
+                totalLength: UInt16(truncatingIfNeeded: innerLength &+ IPv4.minimumHeaderLength),
+                dontFragment: dontFragment, identification: identification &+ 1)
+        }
+    }
+
+    @inline(__always)
+    static func patchIPv4Header(
+        at start: UnsafeMutableRawPointer, sum: UInt32, trafficClass: UInt8, totalLength: UInt16,
+        dontFragment: UInt16, identification: UInt16
+    ) {
         start.storeByte(trafficClass, at: IPv4.Offset.trafficClass)
         start.storeNetwork(totalLength, at: IPv4.Offset.totalLength)
         start.storeNetwork(identification, at: IPv4.Offset.identification)
-        // The sum of what is fixed is at hand; what the packet adds is three words (RFC 1624).
-        var sum = outerHeaderSum &+ UInt32(trafficClass) &+ UInt32(totalLength) &+ UInt32(identification)
+        start.storeNetwork(dontFragment, at: IPv4.Offset.fragment)
+        // The sum of what is fixed is at hand; what the packet adds is four words (RFC 1624).
+        var sum = sum &+ UInt32(trafficClass) &+ UInt32(totalLength) &+ UInt32(identification)
+        sum = sum &+ UInt32(dontFragment)
         sum = (sum & 0xFFFF) &+ (sum >> 16)
         sum = (sum & 0xFFFF) &+ (sum >> 16)
         start.storeNetwork(~UInt16(truncatingIfNeeded: sum), at: IPv4.Offset.checksum)
-    }
-}
-
-/// What went through a binding, counted by the worker, read by the control plane.
-@usableFromInline
-struct TrafficCell: ~Copyable {
-    @usableFromInline let packetsToNode = Atomic<UInt64>(0)
-    @usableFromInline let bytesToNode = Atomic<UInt64>(0)
-    @usableFromInline let packetsFromNode = Atomic<UInt64>(0)
-    @usableFromInline let bytesFromNode = Atomic<UInt64>(0)
-
-    @usableFromInline init() {}
-
-    @inlinable @inline(__always)
-    borrowing func addToNode(bytes: Int) {
-        Self.increase(packetsToNode, by: 1)
-        Self.increase(bytesToNode, by: UInt64(truncatingIfNeeded: bytes))
-    }
-
-    @inlinable @inline(__always)
-    borrowing func addFromNode(bytes: Int) {
-        Self.increase(packetsFromNode, by: 1)
-        Self.increase(bytesFromNode, by: UInt64(truncatingIfNeeded: bytes))
-    }
-
-    /// One worker writes, so no locked instruction is needed: others only must not read half a number.
-    @inlinable @inline(__always)
-    static func increase(_ cell: borrowing Atomic<UInt64>, by amount: UInt64) {
-        cell.store(cell.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
-    }
-}
-
-/// Inner packets and bytes, by direction, since the binding was first put.
-public struct BindingTraffic: Hashable, Sendable {
-    /// Into the tunnel.
-    public var packetsToNode: UInt64 = 0
-    /// Into the tunnel.
-    public var bytesToNode: UInt64 = 0
-    /// Out of the tunnel.
-    public var packetsFromNode: UInt64 = 0
-    /// Out of the tunnel.
-    public var bytesFromNode: UInt64 = 0
-
-    /// Nothing yet.
-    public init() {}
-
-    init(_ cell: borrowing TrafficCell) {
-        packetsToNode = cell.packetsToNode.load(ordering: .relaxed)
-        bytesToNode = cell.bytesToNode.load(ordering: .relaxed)
-        packetsFromNode = cell.packetsFromNode.load(ordering: .relaxed)
-        bytesFromNode = cell.bytesFromNode.load(ordering: .relaxed)
     }
 }

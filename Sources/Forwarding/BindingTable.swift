@@ -32,31 +32,15 @@ public final class BindingTable {
     /// A binding and what the table keeps with it.
     private struct Entry {
         var binding: Binding
-        var record: UInt32
+        var records: BindingRecords
         var traffic: UInt32
+        /// Of a GRE tunnel with sequence numbers.
+        var sequence: UInt32?
+        /// The one in use: its own, or the default at the time.
+        var endpoint: IPv4Address
         /// On the clock of `put`; nil for ever.
         var expiry: UInt64?
         var revision: UInt64
-    }
-
-    /// A binding as it is now.
-    public struct State: Sendable {
-        /// Its lifetime is what remains of it, in seconds, rounded up.
-        public var binding: Binding
-        /// What went through it.
-        public var traffic: BindingTraffic
-        /// Never 0, and another one after each time that the binding was put.
-        public var revision: UInt64
-    }
-
-    /// What a change did.
-    public struct Changes: Hashable, Sendable {
-        /// Ids of bindings that are new.
-        public var added: [String] = []
-        /// Ids of bindings that were there before.
-        public var replaced: [String] = []
-        /// Bindings that went.
-        public var removed: [Binding] = []
     }
 
     /// As of now; the endpoint and tunnel MTU count for bindings that are put from then on.
@@ -65,8 +49,11 @@ public final class BindingTable {
     public let quiescentStates = QuiescentStates()
 
     private let prefixes: PrefixTable
+    /// Of bindings that have one, in their IPv4-mapped form.
+    private let homeAddresses: PrefixTable
     private let records: Slab<BindingRecord>
     private let traffic: Slab<TrafficCell>
+    private let sequences: Slab<GRESequence>
     private var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
     private var idsByRecord: [UInt32: String] = [:]
@@ -84,9 +71,15 @@ public final class BindingTable {
         self.configuration = configuration
         // As many again may stand beside them, or be waiting for the readers, while all bindings change at once.
         prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
-        records = try Slab(capacity: configuration.bindingLimit * 2 + 4096, quiescentStates: quiescentStates)
-        traffic = try Slab(capacity: configuration.bindingLimit * 2 + 4096, quiescentStates: quiescentStates)
+        homeAddresses = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
+        let capacity = configuration.bindingLimit * 2 + 4096
+        records = try Slab(capacity: capacity * BindingWay.allCases.count, quiescentStates: quiescentStates)
+        traffic = try Slab(capacity: capacity, quiescentStates: quiescentStates)
+        sequences = try Slab(capacity: capacity, quiescentStates: quiescentStates)
     }
+
+    /// In place of a record's number: there is none.
+    static var noRecord: UInt32 { PrefixTable.noValue }
 
     /// How many bindings there are.
     public var count: Int { entries.count }
@@ -96,26 +89,8 @@ public final class BindingTable {
     /// What a forwarder reads; may be sent to its thread.
     public var reader: Reader {
         Reader(
-            owner: self, prefixes: prefixes.reader, records: UnsafePointer(records.base), traffic: traffic.base)
-    }
-
-    /// The side of a table that forwarders see. It keeps the table's memory, and touches nothing that the writer alone
-    /// may touch.
-    public struct Reader: @unchecked Sendable {
-        private let owner: BindingTable
-        @usableFromInline let prefixes: PrefixTable.Reader
-        @usableFromInline let records: UnsafePointer<BindingRecord>
-        @usableFromInline let traffic: UnsafeMutablePointer<TrafficCell>
-
-        fileprivate init(
-            owner: BindingTable, prefixes: PrefixTable.Reader, records: UnsafePointer<BindingRecord>,
-            traffic: UnsafeMutablePointer<TrafficCell>
-        ) {
-            self.owner = owner
-            self.prefixes = prefixes
-            self.records = records
-            self.traffic = traffic
-        }
+            owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
+            records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base)
     }
 
     // MARK: Reading
@@ -145,9 +120,11 @@ public final class BindingTable {
         return ids[low...].prefix(limit)
     }
 
-    /// The id of the binding that has the longest prefix that holds `address`.
+    /// The id of the binding that has the longest prefix that holds `address`, or the home address that `address` is the
+    /// IPv4-mapped form of.
     public func holder(of address: IPv6Address) -> String? {
-        idsByRecord[prefixes.reader.lookup(address)]
+        let table = address.mappedIPv4 == nil ? prefixes : homeAddresses
+        return idsByRecord[table.reader.lookup(address)]
     }
 
     // MARK: Writing
@@ -160,7 +137,7 @@ public final class BindingTable {
         precondition(BindingLimits.tunnelMTU.contains(tunnelMTU), "a tunnel MTU is within 1280 and 1480")
         guard endpoint != configuration.endpoint || tunnelMTU != configuration.tunnelMTU else { return }
         let concerned = entries.values.filter { $0.binding.endpoint == nil || $0.binding.tunnelMTU == nil }
-        for entry in concerned { try checkCarried(entry.binding, defaultEndpoint: endpoint) }
+        for entry in concerned { try checkEndpoint(entry.binding, defaultEndpoint: endpoint) }
         configuration.endpoint = endpoint
         configuration.tunnelMTU = tunnelMTU
         for entry in concerned { apply(entry.binding, expiry: entry.expiry, revision: entry.revision) }
@@ -205,12 +182,13 @@ public final class BindingTable {
         ids.compactMap { id in
             guard let entry = entries.removeValue(forKey: id) else { return nil }
             // A change that superseded this binding may have given its prefixes to others.
-            for bound in entry.binding.prefixes where prefixes.value(of: bound.prefix) == entry.record {
-                prefixes.remove(bound.prefix)
+            release(entry.binding, entry.records)
+            for record in entry.records.all {
+                records.retire(record)
+                idsByRecord[record] = nil
             }
-            records.retire(entry.record)
             traffic.retire(entry.traffic)
-            idsByRecord[entry.record] = nil
+            if let sequence = entry.sequence { sequences.retire(sequence) }
             sortedIDs = nil
             countEndpoint(entry.binding, by: -1)
             return entry.binding
@@ -228,8 +206,8 @@ public final class BindingTable {
 
     // MARK: A change
 
-    /// Prefixes that a replaced binding had and its successor may not have, with the record they led to.
-    private var stale: [(prefix: IPv6Prefix, record: UInt32)] = []
+    /// Bindings that a change has replaced, with their records, to which prefixes may lead until the change is done.
+    private var replaced: [(binding: Binding, records: BindingRecords)] = []
 
     private func check(_ bindings: [Binding], leaving: Set<String>) throws(BindingTableError) {
         var batch: [String: Int] = [:]
@@ -239,7 +217,7 @@ public final class BindingTable {
             if batch.updateValue(index, forKey: binding.id) != nil {
                 throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
             }
-            try checkCarried(binding, defaultEndpoint: configuration.endpoint)
+            try checkEndpoint(binding, defaultEndpoint: configuration.endpoint)
             owned += binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
         }
         if let (first, second) = OwnedPrefix.firstOverlap(of: owned) {
@@ -260,6 +238,7 @@ public final class BindingTable {
                 throw .conflict(bindings[prefix.owner].id, prefix.prefix, holder: found.holder, held: found.held)
             }
         }
+        try checkHomeAddresses(bindings, batch: batch, leaving: leaving)
         let going = (bindings.map(\.id) + leaving).compactMap { entries[$0] }
         guard entries.count - going.count + bindings.count <= configuration.bindingLimit else {
             throw .tooManyBindings(limit: configuration.bindingLimit)
@@ -270,15 +249,8 @@ public final class BindingTable {
         }
     }
 
-    /// What this version of the forwarder can't carry is refused when it is put, not dropped when packets come.
-    private func checkCarried(_ binding: Binding, defaultEndpoint: IPv4Address?) throws(BindingTableError) {
-        func refuse(_ what: String) -> BindingTableError {
-            .malformed(binding.id, BindingError("binding \(binding.id)", "\(what) is not carried by this version"))
-        }
-        guard binding.encapsulation == .ipInIP else {
-            throw refuse("encapsulation \"\(binding.encapsulation.rawValue)\"")
-        }
-        if binding.prefixes.contains(where: { $0.tunnel == .homeAddress }) { throw refuse("tunnel \"home-address\"") }
+    /// What concerns a binding and the daemon's own endpoint.
+    private func checkEndpoint(_ binding: Binding, defaultEndpoint: IPv4Address?) throws(BindingTableError) {
         guard let endpoint = binding.endpoint ?? defaultEndpoint else {
             throw .malformed(
                 binding.id, BindingError("binding \(binding.id).endpoint", "is missing, and the daemon has no endpoint")
@@ -291,34 +263,70 @@ public final class BindingTable {
         }
     }
 
+    /// A home address belongs to one node (RFC 5944, 3.8.1).
+    private func checkHomeAddresses(
+        _ bindings: [Binding], batch: [String: Int], leaving: Set<String>
+    ) throws(BindingTableError) {
+        var holders: [IPv4Address: String] = [:]
+        for binding in bindings {
+            guard let address = binding.homeAddress else { continue }
+            var holder = holders.updateValue(binding.id, forKey: address)
+            if holder == nil, let held = self.holder(of: IPv6Address(mapping: address)), batch[held] == nil,
+                !leaving.contains(held)
+            {
+                holder = held
+            }
+            if let holder { throw .homeAddressConflict(binding.id, address, holder: holder) }
+        }
+    }
+
     private func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
         let old = entries[binding.id]
         let traffic = old?.traffic ?? take(from: self.traffic) { $0.initialize(to: TrafficCell()) }
         guard let endpoint = binding.endpoint ?? configuration.endpoint else {
             preconditionFailure("a binding was checked to have an endpoint")
         }
-        let record = take(from: records) {
-            $0.initialize(
-                to: BindingRecord(
-                    binding, endpoint: endpoint, tunnelMTU: binding.tunnelMTU ?? configuration.tunnelMTU,
-                    timeToLive: configuration.outerTimeToLive, traffic: traffic))
-        }
-        idsByRecord[record] = binding.id
-        for bound in binding.prefixes {
-            do { try prefixes.insert(bound.prefix, value: record) } catch {
-                preconditionFailure("room for prefixes was checked")
+        let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
+        var ways = BindingRecords()
+        for way in binding.ways {
+            let record = take(from: records) {
+                $0.initialize(
+                    to: BindingRecord(
+                        binding, way: way, endpoint: endpoint, tunnelMTU: binding.tunnelMTU ?? configuration.tunnelMTU,
+                        timeToLive: configuration.outerTimeToLive, traffic: traffic,
+                        sequence: sequence ?? Self.noRecord))
             }
+            idsByRecord[record] = binding.id
+            ways[way] = record
         }
+        do {
+            for bound in binding.prefixes { try prefixes.insert(bound.prefix, value: ways[bound.way]) }
+            if let address = binding.homeAddress {
+                try homeAddresses.insert(.host(IPv6Address(mapping: address)), value: ways[.ipv4])
+            }
+        } catch { preconditionFailure("room for prefixes was checked") }
         if let old {
             countEndpoint(old.binding, by: -1)
-            stale += old.binding.prefixes.map { ($0.prefix, old.record) }
-            idsByRecord[old.record] = nil
-            retiredRecords.append(old.record)
+            for record in old.records.all { idsByRecord[record] = nil }
+            replaced.append((old.binding, old.records))
+            if let number = old.sequence, number != sequence { sequences.retire(number) }
         }
         countEndpoint(binding, by: 1)
         earliestExpiry = min(earliestExpiry, expiry ?? .max)
         entries[binding.id] = Entry(
-            binding: binding, record: record, traffic: traffic, expiry: expiry, revision: revision)
+            binding: binding, records: ways, traffic: traffic, sequence: sequence, endpoint: endpoint,
+            expiry: expiry, revision: revision)
+    }
+
+    /// The slot of a GRE tunnel's sequence numbers: those of the tunnel that was there before, where it is the same.
+    private func sequence(of binding: Binding, endpoint: IPv4Address, replacing old: Entry?) -> UInt32? {
+        guard binding.encapsulation == .gre, binding.gre?.sequence == true else { return nil }
+        if let old, let sequence = old.sequence, old.endpoint == endpoint, old.binding.gre == binding.gre,
+            old.binding.careOfAddress == binding.careOfAddress
+        {
+            return sequence
+        }
+        return take(from: sequences) { $0.initialize(to: GRESequence()) }
     }
 
     private func countEndpoint(_ binding: Binding, by change: Int) {
@@ -327,15 +335,24 @@ public final class BindingTable {
         namedEndpoints[endpoint] = count == 0 ? nil : count
     }
 
-    /// Records that a change has replaced, which prefixes may lead to until the change is done.
-    private var retiredRecords: [UInt32] = []
-
-    /// Ends a change: takes away the prefixes that still lead to a replaced record, then the records.
+    /// Ends a change: takes away what still leads to a replaced record, then the records.
     private func finishChange() {
-        for (prefix, record) in stale where prefixes.value(of: prefix) == record { prefixes.remove(prefix) }
-        stale.removeAll(keepingCapacity: stale.count < 4096)
-        for record in retiredRecords { records.retire(record) }
-        retiredRecords.removeAll(keepingCapacity: retiredRecords.count < 4096)
+        for (binding, records) in replaced { release(binding, records) }
+        for (_, records) in replaced {
+            for record in records.all { self.records.retire(record) }
+        }
+        replaced.removeAll(keepingCapacity: replaced.count < 4096)
+    }
+
+    /// Takes away the prefixes and the home address of a binding that still lead to its records.
+    private func release(_ binding: Binding, _ records: BindingRecords) {
+        for bound in binding.prefixes where prefixes.value(of: bound.prefix) == records[bound.way] {
+            prefixes.remove(bound.prefix)
+        }
+        if let address = binding.homeAddress {
+            let prefix = IPv6Prefix.host(IPv6Address(mapping: address))
+            if homeAddresses.value(of: prefix) == records[.ipv4] { homeAddresses.remove(prefix) }
+        }
     }
 
     private func take<Element: ~Copyable>(
@@ -348,41 +365,6 @@ public final class BindingTable {
             }
             // Only retired numbers are left, and readers pass within one batch.
             sched_yield()
-        }
-    }
-}
-
-/// Why a change to a binding table was refused. Nothing was changed.
-public enum BindingTableError: Error, Hashable, CustomStringConvertible {
-    /// A binding, by its id, breaks a rule.
-    case malformed(String, BindingError)
-    /// A prefix of a binding overlaps one that another holds.
-    case conflict(String, IPv6Prefix, holder: String, held: IPv6Prefix)
-    /// A binding, by its id, is not as the caller knew it: it was put or removed since, or is bound already.
-    case changed(String, isBound: Bool)
-    /// There would be more bindings than the table holds.
-    case tooManyBindings(limit: Int)
-    /// There would be more prefixes than the table holds.
-    case tooManyPrefixes(limit: Int)
-
-    /// What is wrong and what to do.
-    public var description: String {
-        switch self {
-        case .malformed(_, let error): "\(error)"
-        case .conflict(let id, let prefix, let holder, let held):
-            "binding \(id): \(prefix) overlaps \(held), which binding \(holder) holds; remove that first, or put both in one batch"
-        case .changed(let id, let isBound):
-            "binding \(id) \(isBound ? "was put" : "was removed") by somebody else meanwhile: read it again"
-        case .tooManyBindings(let limit): "there may be no more than \(limit) bindings: raise --max-bindings"
-        case .tooManyPrefixes(let limit): "there may be no more than \(limit) prefixes: raise --max-prefixes"
-        }
-    }
-
-    /// The id of the binding that it concerns, where there is one.
-    public var bindingID: String? {
-        switch self {
-        case .malformed(let id, _), .conflict(let id, _, _, _), .changed(let id, _): id
-        case .tooManyBindings, .tooManyPrefixes: nil
         }
     }
 }

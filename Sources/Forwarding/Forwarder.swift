@@ -1,8 +1,8 @@
 // The forwarder: a verdict for every packet of a batch, nothing else. No input or output, no allocation, no lock, no
 // reference counted in the loop. Three stages, so that what one packet waits for is fetched while others are worked on:
 //
-//   classify   views check the headers; what is left needs the binding of one IPv6 address
-//   look up    the prefix table, for all of them
+//   classify   views check the headers; what is left needs the binding of one address
+//   look up    the tables of prefixes and of home addresses, for all of them
 //   finish     encapsulate or decapsulate in place, or drop
 //
 // Every packet that comes in, or is made here, ends in exactly one counter.
@@ -33,20 +33,6 @@ public struct ForwarderSettings: Sendable {
 
 /// The forwarder of one worker.
 public struct Forwarder: ~Copyable {
-    /// What is left of a packet between the stages.
-    @usableFromInline
-    struct Pending: BitwiseCopyable {
-        /// The key: the destination towards a tunnel, the inner source out of one.
-        @usableFromInline var address: IPv6Address
-        /// The binding's record, when it has been looked up.
-        @usableFromInline var record: UInt32
-        @usableFromInline var packet: UInt32
-        /// Bytes of the outer header; 0 says that the packet is to be encapsulated.
-        @usableFromInline var outerHeaderLength: UInt32
-        /// Bytes of the IPv6 packet.
-        @usableFromInline var innerLength: UInt32
-    }
-
     /// Where this forwarder publishes its counters.
     public let published: PublishedCounters
     /// What it noted of packets that nobody had a right to send.
@@ -54,19 +40,21 @@ public struct Forwarder: ~Copyable {
 
     private let table: BindingTable.Reader
     // Copies of what stands in `table`: the loop uses only these pointers.
-    @usableFromInline let prefixes: PrefixTable.Reader
-    @usableFromInline let records: UnsafePointer<BindingRecord>
-    @usableFromInline let traffic: UnsafeMutablePointer<TrafficCell>
-    @usableFromInline let pending: UnsafeMutablePointer<Pending>
-    @usableFromInline let batchCapacity: Int
-    @usableFromInline let counters: UnsafeMutablePointer<UInt64>
-    @usableFromInline let endpoints: UnsafeMutablePointer<IPv4Address>
-    @usableFromInline let endpointCount: Int
-    @usableFromInline let singleDevice: Bool
-    @usableFromInline let timeToLive: UInt8
-    private let errorSource: IPv6Address?
-    private var errorLimit: TokenBucket
-    @usableFromInline var identification: UInt16
+    let prefixes: PrefixTable.Reader
+    let homeAddresses: PrefixTable.Reader
+    let sequences: UnsafeMutablePointer<GRESequence>
+    let records: UnsafePointer<BindingRecord>
+    let traffic: UnsafeMutablePointer<TrafficCell>
+    let pending: UnsafeMutablePointer<PendingPacket>
+    let batchCapacity: Int
+    let counters: UnsafeMutablePointer<UInt64>
+    let endpoints: UnsafeMutablePointer<IPv4Address>
+    let endpointCount: Int
+    let singleDevice: Bool
+    let timeToLive: UInt8
+    let errorSource: IPv6Address?
+    var errorLimit: TokenBucket
+    var identification: UInt16
     private var knownTransmitFailures = PortFailures()
     private var knownReceiveFailures = PortFailures()
 
@@ -83,6 +71,8 @@ public struct Forwarder: ~Copyable {
     ) {
         self.table = table
         prefixes = table.prefixes
+        homeAddresses = table.homeAddresses
+        sequences = table.sequences
         records = table.records
         traffic = table.traffic
         self.batchCapacity = batchCapacity
@@ -120,15 +110,16 @@ public struct Forwarder: ~Copyable {
             }
         }
         for index in 0..<left {
-            pending[index].record = prefixes.lookup(pending[index].address)
+            let address = pending[index].address
+            pending[index].record =
+                pending[index].isIPv4 ? homeAddresses.lookup(address) : prefixes.lookup(address)
         }
         for index in 0..<left {
-            let work = pending[index]
-            let packet = Int(work.packet)
-            if work.outerHeaderLength == 0 {
-                encapsulate(&batch[packet], work, now: now)
+            let packet = Int(pending[index].packet)
+            if pending[index].isFromTunnel {
+                decapsulate(&batch[packet], pending[index])
             } else {
-                decapsulate(&batch[packet], work)
+                encapsulate(&batch[packet], pending[index], now: now)
             }
         }
     }
@@ -160,68 +151,6 @@ public struct Forwarder: ~Copyable {
             knownReceiveFailures = receiveFailures
         }
         published.publish(counters)
-    }
-
-    // MARK: Classify
-
-    @inline(__always)
-    private mutating func classify(_ packet: inout Packet) -> Pending? {
-        guard packet.length > 0 else { return receivedAndDropped(&packet, .empty) }
-        let version = UnsafeRawPointer(packet.start).byte(0) >> 4
-        if singleDevice { packet.ingress = version == 4 ? .access : .home }
-        count(CounterIndex.received, packet.ingress)
-        count(CounterIndex.receivedBytes, packet.ingress, by: packet.length)
-        do throws(DropReason) {
-            switch (packet.ingress, version) {
-            case (.home, 6): return try classifyFromHome(IPv6View(packet.bytes))
-            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes))
-            case (.home, 4): throw .ipv4NotCarried
-            case (.access, 6): throw .ipv6NotCarried
-            default: throw .notIP
-            }
-        } catch {
-            drop(&packet, error)
-            return nil
-        }
-    }
-
-    private mutating func receivedAndDropped(_ packet: inout Packet, _ reason: DropReason) -> Pending? {
-        count(CounterIndex.received, packet.ingress)
-        drop(&packet, reason)
-        return nil
-    }
-
-    @inline(__always)
-    private func classifyFromHome(_ view: IPv6View) throws(DropReason) -> Pending? {
-        let destination = view.destination
-        if destination.isMulticast { throw .multicastNotCarried }
-        if destination.isLinkLocal || view.source.isLinkLocal { throw .linkLocal }
-        return Pending(
-            address: destination, record: PrefixTable.noValue, packet: 0, outerHeaderLength: 0,
-            innerLength: UInt32(truncatingIfNeeded: view.totalLength))
-    }
-
-    @inline(__always)
-    private mutating func classifyFromAccess(_ packet: inout Packet, _ outer: IPv4View) throws(DropReason) -> Pending? {
-        if outer.isFragment { throw .outerFragment }
-        guard outer.source.isUnicastSource else { throw .outerSourceInvalid }
-        guard outer.protocol == IPProtocol.ipv6 else {
-            guard isEndpoint(outer.destination) else { throw .notForEndpoint }
-            guard outer.protocol == IPProtocol.icmpv4 else { throw .unsupportedProtocol }
-            try answerEcho(&packet, outer)
-            return nil
-        }
-        // The inner packet counts by its own length; what lies behind it is padding (RFC 4213, 3.6).
-        guard let first = outer.payload.first, first >> 4 == 6 else { throw .innerVersion }
-        let inner = try IPv6View(outer.payload)
-        let source = inner.source
-        if source.isForbiddenTunnelSource { throw .innerSourceInvalid }
-        if source.isLinkLocal || inner.destination.isLinkLocal { throw .linkLocal }
-        if inner.destination.isMulticast { throw .multicastNotCarried }
-        return Pending(
-            address: source, record: PrefixTable.noValue, packet: 0,
-            outerHeaderLength: UInt32(truncatingIfNeeded: outer.headerLength),
-            innerLength: UInt32(truncatingIfNeeded: inner.totalLength))
     }
 
     @inline(__always)
@@ -257,33 +186,5 @@ public struct Forwarder: ~Copyable {
     mutating func nextIdentification() -> UInt16 {
         identification &+= 1
         return identification
-    }
-
-    /// Turns a packet from the home side that was dropped into an ICMPv6 error to its source, in its own slot, where
-    /// RFC 4443 2.4 allows one.
-    @inline(never)
-    mutating func answerWithError(_ packet: inout Packet, innerLength: Int, _ error: ICMPv6Error, now: UInt64) {
-        guard let view = try? IPv6View(UnsafeRawBufferPointer(start: packet.start, count: innerLength)),
-            Self.mayBeAnsweredWithError(view)
-        else { return }
-        guard let errorSource, errorLimit.take(now: now) else { return count(CounterIndex.suppressedErrors) }
-        let source = view.source
-        let quoted = ICMPv6Error.quotedLength(of: innerLength)
-        packet.length = quoted
-        packet.prepend(ICMPv6Error.overhead)
-        error.write(to: packet.start, source: errorSource, destination: source, quotedLength: quoted)
-        count(CounterIndex.generated, .home)
-        transmit(&packet, to: .home)
-    }
-
-    /// RFC 4443, 2.4 e: not to what is no single node, and not about an error or a redirect.
-    private static func mayBeAnsweredWithError(_ view: IPv6View) -> Bool {
-        guard !view.source.isForbiddenTunnelSource, let upper = try? view.upperLayer(), !upper.isLaterFragment else {
-            return false
-        }
-        guard upper.protocol == IPProtocol.icmpv6 else { return true }
-        let message = UnsafeRawBufferPointer(start: view.start + upper.offset, count: view.totalLength - upper.offset)
-        guard let icmp = try? ICMPv6View(message) else { return false }
-        return !icmp.forbidsErrors
     }
 }

@@ -14,7 +14,6 @@ public struct SecurityException: Hashable, Sendable, BitwiseCopyable {
     /// Whom it claimed to be from.
     public let innerSource: IPv6Address
 
-    @usableFromInline
     init(reason: DropReason, outerSource: IPv4Address, innerSource: IPv6Address) {
         self.reason = reason
         self.outerSource = outerSource
@@ -38,7 +37,6 @@ public final class SecurityExceptionRing: @unchecked Sendable {
     deinit { notes.deallocate() }
 
     /// By the worker.
-    @usableFromInline
     func note(_ exception: SecurityException) {
         let position = head.load(ordering: .relaxed)
         guard position &- tail.load(ordering: .acquiring) < UInt64(Self.capacity) else {

@@ -17,15 +17,21 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case udpTruncated
     case udpLength
     case icmpv6Truncated
+    case greTruncated
+    case minimalTruncated
+    case mobileTunnelDataTruncated
 
     // Home side, towards the tunnel.
     case noBinding
-    case ipv4NotCarried
     case packetTooBig
+    case tunnelLoop
+    case minimalFragment
 
     // Either side.
     case multicastNotCarried
     case linkLocal
+    case timeToLiveZero
+    case minimalOptions
 
     // Access side, out of the tunnel.
     case ipv6NotCarried
@@ -39,7 +45,19 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case innerSourceInvalid
     case innerSourceUnregistered
     case outerSourceMismatch
+    case tunnelMismatch
     case ecnNotCapable
+    case greVersion
+    case greRouting
+    case greFlags
+    case greChecksum
+    case greProtocolType
+    case greKey
+    case greSequence
+    case minimalChecksum
+    case udpChecksum
+    case udpPortMismatch
+    case mobileTunnelDataNextHeader
 
     // The kernel.
     case receiveFailed
@@ -76,9 +94,15 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .udpTruncated: "Fewer bytes than a UDP header."
         case .udpLength: "The UDP length is below 8 bytes or past the end of the packet."
         case .icmpv6Truncated: "Fewer bytes than an ICMPv6 header."
-        case .noBinding: "No binding has a prefix that holds the destination."
-        case .ipv4NotCarried: "An IPv4 packet from the home side; this version tunnels IPv6."
-        case .multicastNotCarried: "An IPv6 multicast destination; this version tunnels unicast."
+        case .greTruncated: "Fewer bytes than the GRE header says it has."
+        case .minimalTruncated: "Fewer bytes than a minimal forwarding header."
+        case .mobileTunnelDataTruncated: "Fewer bytes than a Mobile Tunnel Data header."
+        case .noBinding: "No binding has a prefix that holds the destination, or it as its home address."
+        case .timeToLiveZero: "The TTL of an IPv4 packet is 0 already."
+        case .tunnelLoop: "The source of an IPv4 packet is an end of the tunnel that it would go into."
+        case .minimalOptions: "IPv4 options, which minimal encapsulation can't carry."
+        case .minimalFragment: "A fragment, which minimal encapsulation can't carry."
+        case .multicastNotCarried: "A multicast or broadcast destination; this version tunnels unicast."
         case .linkLocal: "An IPv6 link-local source or destination, which does not leave its link."
         case .packetTooBig: "The packet is larger than the tunnel MTU; its sender is told with Packet Too Big."
         case .ipv6NotCarried: "An IPv6 packet from the access side, in no tunnel; this version tunnels over IPv4."
@@ -88,10 +112,22 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .icmpv4Ignored: "An ICMPv4 message to the endpoint that is no echo request."
         case .icmpv4Malformed: "An ICMPv4 message to the endpoint that is too short or whose checksum is wrong."
         case .outerSourceInvalid: "The outer source is multicast, broadcast, loopback or unspecified."
-        case .innerVersion: "The packet in the tunnel is not IPv6."
+        case .innerVersion: "The packet in the tunnel is not of the IP version that the tunnel's header says."
         case .innerSourceInvalid: "The inner source is multicast, unspecified, loopback, IPv4-mapped or -compatible."
-        case .innerSourceUnregistered: "The inner source is in no registered prefix."
+        case .innerSourceUnregistered: "The inner source is in no registered prefix, and no registered home address."
         case .outerSourceMismatch: "The outer source is not the care-of address of the inner source's binding."
+        case .tunnelMismatch: "The packet came by another kind of tunnel than its binding's."
+        case .greVersion: "The GRE version is not 0."
+        case .greRouting: "GRE with the routing field of RFC 1701."
+        case .greFlags: "GRE with flags of RFC 1701 that must not be set."
+        case .greChecksum: "The GRE checksum is wrong."
+        case .greProtocolType: "GRE that carries neither IPv4 nor IPv6."
+        case .greKey: "The GRE key is not the binding's."
+        case .greSequence: "The GRE sequence number is not behind that of the last packet."
+        case .minimalChecksum: "The checksum of the minimal forwarding header is wrong."
+        case .udpChecksum: "The UDP checksum of a tunnel packet is wrong."
+        case .udpPortMismatch: "The UDP source port is not that of the inner source's binding."
+        case .mobileTunnelDataNextHeader: "Mobile Tunnel Data with another next header than IPv4 or IPv6."
         case .ecnNotCapable: "The outer ECN field says congestion, but the inner packet is not ECN-capable."
         case .receiveFailed: "The kernel could not hand the packet over, or it was larger than the MTU at start."
         case .transmitFailed: "The kernel did not take the packet: the device is down or out of memory."

@@ -8,6 +8,8 @@ public enum ICMPv4 {
     public static let echoReply: UInt8 = 0
     /// Type of an echo request.
     public static let echoRequest: UInt8 = 8
+    /// Type: destination unreachable.
+    public static let destinationUnreachable: UInt8 = 3
 
     /// Where each field starts, in bytes.
     public enum Offset {
@@ -17,6 +19,8 @@ public enum ICMPv4 {
         public static let code = 1
         /// Over the whole message.
         public static let checksum = 2
+        /// Of fragmentation needed, two bytes (RFC 1191, 4).
+        public static let mtu = 6
     }
 }
 
@@ -50,4 +54,50 @@ public struct ICMPv4View: BitwiseCopyable {
     /// The checksum as it stands.
     @inlinable
     public var checksum: UInt16 { start.networkUInt16(at: ICMPv4.Offset.checksum) }
+}
+
+/// An ICMPv4 error, to write (RFC 792).
+public struct ICMPv4Error: Hashable, Sendable {
+    /// Such as destination unreachable.
+    public var type: UInt8
+    /// Within the type.
+    public var code: UInt8
+    /// The lower half of the four bytes behind the checksum: the MTU of fragmentation needed, else 0.
+    public var parameter: UInt16
+
+    /// A packet larger than `mtu` bytes may not be fragmented (RFC 1191, 4).
+    public static func fragmentationNeeded(mtu: UInt16) -> ICMPv4Error {
+        ICMPv4Error(type: ICMPv4.destinationUnreachable, code: 4, parameter: mtu)
+    }
+
+    /// The host is not reachable (RFC 1812, 5.2.7.1).
+    public static let hostUnreachable = ICMPv4Error(type: ICMPv4.destinationUnreachable, code: 1, parameter: 0)
+
+    /// The largest error packet, in bytes (RFC 1812, 4.3.2.3).
+    public static let maximumLength = 576
+
+    /// Bytes that are written before the quote: an IPv4 and an ICMPv4 header.
+    public static let overhead = IPv4.minimumHeaderLength + ICMPv4.headerLength
+
+    /// Of an error packet that quotes a packet of `length` bytes: how much is quoted.
+    public static func quotedLength(of length: Int) -> Int { min(length, maximumLength - overhead) }
+
+    /// Writes IPv4 and ICMPv4 header before a quote that already lies `overhead` bytes behind `start`.
+    /// - Parameters:
+    ///   - header: of the error packet; its total length is set here.
+    ///   - quotedLength: bytes of the quote, as `quotedLength(of:)` says.
+    public func write(to start: UnsafeMutableRawPointer, header: IPv4Header, quotedLength: Int) {
+        let messageLength = ICMPv4.headerLength + quotedLength
+        var header = header
+        header.totalLength = UInt16(IPv4.minimumHeaderLength + messageLength)
+        header.write(to: start)
+        let message = start + IPv4.minimumHeaderLength
+        message.storeNetwork(UInt64(0), at: 0)
+        message.storeByte(type, at: ICMPv4.Offset.type)
+        message.storeByte(code, at: ICMPv4.Offset.code)
+        message.storeNetwork(parameter, at: ICMPv4.Offset.mtu)
+        var sum = InternetChecksum()
+        sum.add(UnsafeRawBufferPointer(start: message, count: messageLength))
+        message.storeNetwork(sum.checksum, at: ICMPv4.Offset.checksum)
+    }
 }

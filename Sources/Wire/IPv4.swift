@@ -18,12 +18,18 @@
 public enum IPProtocol {
     /// ICMP for IPv4.
     public static let icmpv4: UInt8 = 1
+    /// IPv4 in IP (RFC 2003).
+    public static let ipv4: UInt8 = 4
     /// TCP.
     public static let tcp: UInt8 = 6
     /// UDP.
     public static let udp: UInt8 = 17
     /// IPv6 in IP (RFC 4213).
     public static let ipv6: UInt8 = 41
+    /// GRE (RFC 2784).
+    public static let gre: UInt8 = 47
+    /// Minimal encapsulation (RFC 2004).
+    public static let minimal: UInt8 = 55
     /// ICMP for IPv6.
     public static let icmpv6: UInt8 = 58
 }
@@ -99,6 +105,14 @@ public struct IPv4View: BitwiseCopyable {
     @inlinable @inline(__always)
     public var isFragment: Bool { start.networkUInt16(at: IPv4.Offset.fragment) & 0x3FFF != 0 }
 
+    /// Whether it is a part of a datagram other than the first.
+    @inlinable @inline(__always)
+    public var isLaterFragment: Bool { start.networkUInt16(at: IPv4.Offset.fragment) & 0x1FFF != 0 }
+
+    /// Whether routers may not fragment it.
+    @inlinable @inline(__always)
+    public var dontFragment: Bool { start.networkUInt16(at: IPv4.Offset.fragment) & IPv4.dontFragment != 0 }
+
     /// Hops left.
     @inlinable @inline(__always)
     public var timeToLive: UInt8 { start.byte(IPv4.Offset.timeToLive) }
@@ -163,5 +177,15 @@ public struct IPv4Header: Hashable, Sendable {
         var sum = InternetChecksum()
         sum.add(UnsafeRawBufferPointer(start: start, count: IPv4.minimumHeaderLength))
         start.storeNetwork(sum.checksum, at: IPv4.Offset.checksum)
+    }
+
+    /// Changes DSCP and ECN of the header at `start`, and its checksum with them (RFC 1624).
+    @inlinable @inline(__always)
+    public static func setTrafficClass(_ trafficClass: TrafficClass, at start: UnsafeMutableRawPointer) {
+        let old = UnsafeRawPointer(start).networkUInt16(at: 0)
+        let new = old & 0xFF00 | UInt16(trafficClass.rawValue)
+        start.storeNetwork(new, at: 0)
+        let checksum = UnsafeRawPointer(start).networkUInt16(at: IPv4.Offset.checksum)
+        start.storeNetwork(InternetChecksum.updated(checksum, from: old, to: new), at: IPv4.Offset.checksum)
     }
 }

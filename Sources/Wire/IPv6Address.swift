@@ -15,6 +15,19 @@ public struct IPv6Address: Hashable, Sendable, BitwiseCopyable {
     /// `::`.
     public static let unspecified = IPv6Address(high: 0, low: 0)
 
+    /// The IPv4-mapped form of an IPv4 address (RFC 4291, 2.5.5.2).
+    @inlinable @inline(__always)
+    public init(mapping address: IPv4Address) {
+        high = 0
+        low = 0xFFFF_0000_0000 | UInt64(address.rawValue)
+    }
+
+    /// The address that this is the IPv4-mapped form of; nil for any other.
+    @inlinable @inline(__always)
+    public var mappedIPv4: IPv4Address? {
+        high == 0 && low >> 32 == 0xFFFF ? IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)) : nil
+    }
+
     /// `ff00::/8`.
     @inlinable @inline(__always)
     public var isMulticast: Bool { high >> 56 == 0xFF }

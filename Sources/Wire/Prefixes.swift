@@ -18,6 +18,9 @@ public struct IPv6Prefix: Hashable, Sendable, BitwiseCopyable {
         self.length = length
     }
 
+    /// The prefix that holds one address.
+    public static func host(_ address: IPv6Address) -> IPv6Prefix { IPv6Prefix(containing: address, length: 128) }
+
     /// Nil where the length is above 128 or a bit past it is set.
     public init?(address: IPv6Address, length: Int) {
         guard (0...128).contains(length) else { return nil }

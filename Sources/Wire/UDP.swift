@@ -62,4 +62,40 @@ public struct UDPView: BitwiseCopyable {
     public var payload: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: start + UDP.headerLength, count: length &- UDP.headerLength)
     }
+
+    /// Whether the checksum is right for a datagram between the two addresses, or there is none.
+    public func verifies(source: IPv4Address, destination: IPv4Address) -> Bool {
+        guard checksum != 0 else { return true }
+        var sum = InternetChecksum()
+        sum.add(source.rawValue)
+        sum.add(destination.rawValue)
+        sum.add(UInt16(IPProtocol.udp))
+        sum.add(UInt16(truncatingIfNeeded: length))
+        sum.add(UnsafeRawBufferPointer(start: start, count: length))
+        return sum.folded == 0xFFFF
+    }
+}
+
+/// A UDP header, to write.
+public struct UDPHeader: Hashable, Sendable {
+    /// Source port.
+    public var sourcePort: UInt16
+    /// Destination port.
+    public var destinationPort: UInt16
+    /// Header and payload, in bytes.
+    public var length: UInt16 = 8
+
+    /// A header with nothing behind it.
+    public init(sourcePort: UInt16, destinationPort: UInt16) {
+        self.sourcePort = sourcePort
+        self.destinationPort = destinationPort
+    }
+
+    /// Writes eight bytes, without a checksum, which IPv4 allows.
+    public func write(to start: UnsafeMutableRawPointer) {
+        start.storeNetwork(sourcePort, at: UDP.Offset.sourcePort)
+        start.storeNetwork(destinationPort, at: UDP.Offset.destinationPort)
+        start.storeNetwork(length, at: UDP.Offset.length)
+        start.storeNetwork(UInt16(0), at: UDP.Offset.checksum)
+    }
 }

@@ -98,7 +98,7 @@ extension ControlError {
     fileprivate init(_ error: BindingTableError) {
         let code: Code =
             switch error {
-            case .malformed, .conflict: .badBinding
+            case .malformed, .conflict, .homeAddressConflict: .badBinding
             case .changed: .conflict
             case .tooManyBindings, .tooManyPrefixes: .limit
             }

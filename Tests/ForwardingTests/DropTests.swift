@@ -10,7 +10,7 @@ struct DropTests {
     static let vectors = ForwardingVectors.all
 
     /// Reasons that views give to those who look further into a packet than to forward it.
-    static let notTheForwarders: Set<DropReason> = [.ipv6ExtensionHeader, .udpTruncated, .udpLength, .icmpv6Truncated]
+    static let notTheForwarders: Set<DropReason> = [.ipv6ExtensionHeader, .udpTruncated, .icmpv6Truncated]
     /// Reasons that a port's failures become.
     static let thePorts: Set<DropReason> = [.receiveFailed, .transmitFailed]
 
@@ -18,7 +18,7 @@ struct DropTests {
     func drop(_ vector: ForwardingVectors.Drop) throws {
         let reason = try #require(DropReason(named: vector.reason), "there is no reason of that name")
         var settings = TestForwarder.settings
-        settings.errorSource = nil
+        settings.errorsPerSecond = 0
         let forwarder = try TestForwarder(settings: settings)
         #expect(forwarder.process(vector.given) == .released)
         #expect(forwarder.dropped == [reason: 1])
@@ -37,7 +37,7 @@ struct DropTests {
 
     @Test("every reason has a packet that is dropped for it, or is known not to be the forwarder's")
     func everyReason() {
-        let covered = Set(Self.vectors.drops.map(\.reason))
+        let covered = Set((Self.vectors.drops + TunnelVectors.all.drops).map(\.reason))
         let expected = Set(DropReason.allCases).subtracting(Self.notTheForwarders).subtracting(Self.thePorts)
         #expect(covered == Set(expected.map(\.name)))
     }

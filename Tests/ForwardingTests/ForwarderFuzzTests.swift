@@ -13,15 +13,15 @@ struct ForwarderFuzzTests {
 
     @Test(
         "whatever comes, every packet has one end, and what leaves is a whole packet of its side",
-        arguments: [false, true])
-    func mutations(_ singleDevice: Bool) throws {
+        arguments: [false, true], [false, true])
+    func mutations(_ singleDevice: Bool, ofAllTunnels: Bool) throws {
         let seed = RandomTest.seed(for: "fuzz of the forwarder, \(singleDevice ? "one device" : "two devices")")
         var generator = SeededGenerator(seed: seed)
         var settings = TestForwarder.settings
         settings.singleDevice = singleDevice
         settings.endpoints = [Self.vectors.endpoint, Self.vectors.otherEndpoint].map { IPv4Address($0)! }
-        let forwarder = try TestForwarder(settings: settings)
-        let corpus = Self.vectors.packets.map(\.bytes)
+        let forwarder = try TestForwarder(ofAllTunnels ? TunnelVectors.makeTable() : nil, settings: settings)
+        let corpus = (ofAllTunnels ? TunnelVectors.all.packets : Self.vectors.packets).map(\.bytes)
         var (received, now) = (UInt64(0), UInt64(0))
         for _ in 0..<RandomTest.count(500) {
             let packets: [Given] = (0..<Int.random(in: 1...128, using: &generator)).map { _ in
@@ -54,17 +54,25 @@ struct ForwarderFuzzTests {
         switch outcome {
         case .released: return nil
         case .home(let bytes):
-            // An IPv6 packet to its last byte, with nothing behind it.
-            guard bytes.count >= 40, bytes[0] >> 4 == 6 else { return "no IPv6 to the home side" }
+            // An IP packet to its last byte, with nothing behind it.
+            if bytes.count >= 20, bytes[0] >> 4 == 4 {
+                let headerLength = Int(bytes[0] & 15) * 4
+                guard headerLength >= 20, headerLength <= bytes.count,
+                    PacketMutation.onesComplementSum(bytes[..<headerLength]) == 0xFFFF
+                else { return "a wrong IPv4 header to the home side" }
+                return Int(bytes[2]) << 8 + Int(bytes[3]) == bytes.count ? nil : "a wrong length to the home side"
+            }
+            guard bytes.count >= 40, bytes[0] >> 4 == 6 else { return "no IP to the home side" }
             return 40 + Int(bytes[4]) << 8 + Int(bytes[5]) == bytes.count ? nil : "a wrong length to the home side"
         case .access(let bytes):
             guard bytes.count >= 20, bytes[0] == 0x45 else { return "no plain IPv4 header to the access side" }
+            let isMinimal = bytes[9] == 55
             guard Int(bytes[2]) << 8 + Int(bytes[3]) == bytes.count else { return "a wrong length to the access side" }
             guard PacketMutation.onesComplementSum(bytes[..<20]) == 0xFFFF else {
                 return "a wrong checksum to the access side"
             }
-            guard bytes[6] == 0, bytes[7] == 0 else { return "a fragment or DF to the access side" }
-            guard bytes[9] == 41 || bytes[9] == 1 else { return "protocol \(bytes[9]) to the access side" }
+            guard isMinimal || (bytes[6] & 0xBF == 0 && bytes[7] == 0) else { return "a fragment to the access side" }
+            guard [1, 4, 17, 41, 47, 55].contains(bytes[9]) else { return "protocol \(bytes[9]) to the access side" }
             return nil
         }
     }

@@ -40,7 +40,7 @@ struct HotPathTests {
     /// What every loop must lead to. Other functions are inlined into these.
     static let passed = [
         Function("Forwarder.process", "$s10Forwarding9ForwarderV7process"),
-        Function("Forwarder.answerWithError", "$s10Forwarding9ForwarderV15answerWithError"),
+        Function("Forwarder.answer", "$s10Forwarding9ForwarderV6answer_7dropped"),
         Function("Forwarder.publishCounters", "$s10Forwarding9ForwarderV15publishCounters"),
         Function("PrefixTable.Reader.lookupAgain", "$s11PrefixTableAAC6ReaderV11lookupAgain"),
     ]

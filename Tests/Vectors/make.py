@@ -655,7 +655,7 @@ def make_drops():
     case("ipv6-payload-length", "access", "past the end of the outer packet", from_node("plain", bytes(inner)[:-1]))
     case("ipv6-payload-length", "access", "within padding only", from_node("plain", bytes(inner)[:-4]) + bytes(4))
     case("no-binding", "home", "an address that is not bound", IPv6(src=CORRESPONDENT, dst="2001:db8:9::1") / UDP())
-    case("ipv4-not-carried", "home", "IPv4", IP(src="198.51.100.1", dst="198.51.100.7") / UDP())
+    case("no-binding", "home", "IPv4", IP(src="198.51.100.1", dst="198.51.100.7") / UDP())
     case("multicast-not-carried", "home", "to a group", IPv6(src=CORRESPONDENT, dst="ff0e::1") / UDP())
     case("multicast-not-carried", "access", "from a node to a group", from_node("plain", IPv6(src=NODE["plain"], dst="ff0e::1") / UDP()))
     case("link-local", "home", "source", IPv6(src="fe80::1", dst=NODE["plain"]) / UDP())
@@ -669,7 +669,7 @@ def make_drops():
     case("not-for-endpoint", "access", "echo request to another", IP(src="203.0.113.9", dst="192.0.2.99") / ICMP())
     for name, fields in {"first": {"flags": "MF"}, "middle": {"flags": "MF", "frag": 9}, "last": {"frag": 9}}.items():
         case("outer-fragment", "access", name, from_node("plain", inner, **fields))
-    for protocol in (0, 2, 4, 6, 17, 47, 50, 55, 58, 255):
+    for protocol in (0, 2, 6, 17, 50, 58, 255):
         case("unsupported-protocol", "access", f"protocol {protocol}", IP(src="203.0.113.9", dst=ENDPOINT, proto=protocol) / Raw(data(32)))
     endpoint = IP(src="203.0.113.9", dst=ENDPOINT)
     case("icmpv4-ignored", "access", "echo reply", endpoint / ICMP(type=0))

@@ -1,0 +1,51 @@
+// What a binding table tells of itself, and what it lets forwarders see.
+
+import Bindings
+import PrefixTable
+import Wire
+
+extension BindingTable {
+    /// A binding as it is now.
+    public struct State: Sendable {
+        /// Its lifetime is what remains of it, in seconds, rounded up.
+        public var binding: Binding
+        /// What went through it.
+        public var traffic: BindingTraffic
+        /// Never 0, and another one after each time that the binding was put.
+        public var revision: UInt64
+    }
+
+    /// What a change did.
+    public struct Changes: Hashable, Sendable {
+        /// Ids of bindings that are new.
+        public var added: [String] = []
+        /// Ids of bindings that were there before.
+        public var replaced: [String] = []
+        /// Bindings that went.
+        public var removed: [Binding] = []
+    }
+
+    /// The side of a table that forwarders see. It keeps the table's memory, and touches nothing that the writer alone
+    /// may touch.
+    public struct Reader: @unchecked Sendable {
+        private let owner: BindingTable
+        let prefixes: PrefixTable.Reader
+        let homeAddresses: PrefixTable.Reader
+        let records: UnsafePointer<BindingRecord>
+        let traffic: UnsafeMutablePointer<TrafficCell>
+        let sequences: UnsafeMutablePointer<GRESequence>
+
+        init(
+            owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: PrefixTable.Reader,
+            records: UnsafePointer<BindingRecord>, traffic: UnsafeMutablePointer<TrafficCell>,
+            sequences: UnsafeMutablePointer<GRESequence>
+        ) {
+            self.owner = owner
+            self.prefixes = prefixes
+            self.homeAddresses = homeAddresses
+            self.records = records
+            self.traffic = traffic
+            self.sequences = sequences
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// IP-in-IP (RFC 2003) for IPv4, and protocol 41 (RFC 4213) for IPv6: the inner packet follows the outer header.
+
+import Wire
+
+enum DirectTunnel {
+    /// Of a payload of that protocol, 4 or 41.
+    static func header(_ ends: TunnelEnds, payload: UInt8) -> [UInt8] { ends.outerHeader(protocol: payload) }
+
+    @inline(__always)
+    static func open(_ outer: IPv4View) -> OpenedTunnel {
+        OpenedTunnel(.direct, protocol: outer.protocol, inner: outer.payload)
+    }
+}

@@ -1,0 +1,101 @@
+// The last stage out of a tunnel: whether the node may send what it sent, from where it sent it, in the tunnel in which it
+// came (RFC 5454, 3.3.2); then DSCP (RFC 2983) and ECN (RFC 6040, 4.2) of the headers that are taken off.
+
+import PacketBuffer
+import PrefixTable
+import Wire
+
+extension Forwarder {
+    @inline(__always)
+    mutating func decapsulate(_ packet: inout Packet, _ work: PendingPacket) {
+        guard work.record != PrefixTable.noValue else {
+            return dropAsException(&packet, .innerSourceUnregistered, work)
+        }
+        let record = records + Int(work.record)
+        if let reason = refusal(of: work, record.pointee) {
+            return reason.isSecurityException ? dropAsException(&packet, reason, work) : drop(&packet, reason)
+        }
+        if work.hasSequence, record.pointee.sequence != PrefixTable.noValue,
+            !sequences[Int(record.pointee.sequence)].accept(work.sequence)
+        {
+            return drop(&packet, .greSequence)
+        }
+        packet.removeFirst(Int(work.innerOffset))
+        packet.length = Int(work.innerLength)
+        guard let new = innerClass(packet.start, work, copied: record.pointee.copiedIn) else {
+            return drop(&packet, .ecnNotCapable)
+        }
+        if work.isIPv4 {
+            if new.rawValue != UnsafeRawPointer(packet.start).byte(IPv4.Offset.trafficClass) {
+                IPv4Header.setTrafficClass(new, at: packet.start)
+            }
+        } else if new != ipv6Class(packet.start) {
+            IPv6Header.setTrafficClass(new, at: packet.start)
+        }
+        traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length)
+        transmit(&packet, to: .home)
+    }
+
+    /// Why the binding does not allow the packet; nil where it does.
+    @inline(__always)
+    private func refusal(of work: PendingPacket, _ record: BindingRecord) -> DropReason? {
+        let isFromHomeAddress = work.middleSource.rawValue != 0
+        // The home address is the outer source where the packet came without the IPv4 tunnel.
+        let isWithoutTunnel =
+            record.way == .homeAddress && !isFromHomeAddress && work.outerSource == record.homeAddress
+        guard isWithoutTunnel || work.outerSource == record.careOfAddress else { return .outerSourceMismatch }
+        if isFromHomeAddress, work.middleSource != record.homeAddress { return .outerSourceMismatch }
+        // A node that has just moved still gets what was sent to where it was.
+        guard work.outerDestination == record.endpoint || isEndpoint(work.outerDestination) else {
+            return .notForEndpoint
+        }
+        if isWithoutTunnel { return work.form == .direct ? nil : .tunnelMismatch }
+        guard isFromHomeAddress == (record.way == .homeAddress), work.form == record.form else {
+            return .tunnelMismatch
+        }
+        switch record.form {
+        case .direct, .minimal: return nil
+        case .gre: return work.hasKey == record.hasKey && work.key == record.key ? nil : .greKey
+        case .udp: return work.port == record.port ? nil : .udpPortMismatch
+        }
+    }
+
+    /// DSCP and ECN of the packet itself when all headers are off; nil where it must be dropped.
+    @inline(__always)
+    private func innerClass(
+        _ inner: UnsafeMutableRawPointer, _ work: PendingPacket, copied: UInt8
+    ) -> TrafficClass? {
+        var outer = TrafficClass(rawValue: work.outerClass)
+        if work.middleSource.rawValue != 0 {
+            guard let middle = Self.decapsulated(TrafficClass(rawValue: work.middleClass), outer, copied) else {
+                return nil
+            }
+            outer = middle
+        }
+        let own =
+            work.isIPv4
+            ? TrafficClass(rawValue: UnsafeRawPointer(inner).byte(IPv4.Offset.trafficClass)) : ipv6Class(inner)
+        return Self.decapsulated(own, outer, copied)
+    }
+
+    @inline(__always)
+    private static func decapsulated(
+        _ inner: TrafficClass, _ outer: TrafficClass, _ copied: UInt8
+    ) -> TrafficClass? {
+        guard let ecn = ECN.decapsulated(inner: inner.ecn, outer: outer.ecn) else { return nil }
+        return TrafficClass(
+            rawValue: (outer.rawValue & copied) | (inner.rawValue & 0xFC & ~copied) | ecn.rawValue)
+    }
+
+    @inline(__always)
+    private func ipv6Class(_ start: UnsafeMutableRawPointer) -> TrafficClass {
+        TrafficClass(rawValue: UInt8(truncatingIfNeeded: UnsafeRawPointer(start).networkUInt16(at: 0) >> 4))
+    }
+
+    @inline(never)
+    private mutating func dropAsException(_ packet: inout Packet, _ reason: DropReason, _ work: PendingPacket) {
+        drop(&packet, reason)
+        securityExceptions.note(
+            SecurityException(reason: reason, outerSource: work.outerSource, innerSource: work.address))
+    }
+}

@@ -1,0 +1,51 @@
+// What is left of a packet between the stages of a batch: by which address its binding is found, and what will be asked
+// of that binding.
+
+import PrefixTable
+import Wire
+
+/// A packet that waits for its binding.
+struct PendingPacket: BitwiseCopyable {
+    /// The key: the destination towards a tunnel, the inner source out of one. IPv4 in its mapped form.
+    var address: IPv6Address
+    /// The binding's record, when it has been looked up.
+    var record = PrefixTable.noValue
+    /// Its place in the batch.
+    var packet: UInt32 = 0
+    /// Whether the packet itself, the inner one where it comes from a tunnel, is IPv4.
+    var isIPv4: Bool
+    /// Whether it is to be decapsulated.
+    var isFromTunnel = false
+    /// Bytes of the packet itself.
+    var innerLength: UInt32
+
+    // Out of a tunnel only.
+    /// What it lies in.
+    var form = TunnelForm.direct
+    /// Bytes before it.
+    var innerOffset: UInt16 = 0
+    /// DSCP and ECN of the outer header.
+    var outerClass: UInt8 = 0
+    /// DSCP and ECN of the header from the home address.
+    var middleClass: UInt8 = 0
+    var outerSource = IPv4Address.unspecified
+    var outerDestination = IPv4Address.unspecified
+    /// The home address that the packet came from; 0.0.0.0 where there was one header only.
+    var middleSource = IPv4Address.unspecified
+    /// Of GRE.
+    var key: UInt32 = 0
+    /// Of GRE.
+    var sequence: UInt32 = 0
+    /// Of UDP.
+    var port: UInt16 = 0
+    var hasKey = false
+    var hasSequence = false
+
+    /// A packet from the home side.
+    @inline(__always)
+    init(to address: IPv6Address, isIPv4: Bool, length: Int) {
+        self.address = address
+        self.isIPv4 = isIPv4
+        innerLength = UInt32(truncatingIfNeeded: length)
+    }
+}

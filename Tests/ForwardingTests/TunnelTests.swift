@@ -1,0 +1,209 @@
+// Every kind of tunnel, in both directions, byte for byte as scapy encodes it (Tests/Vectors/tunnels.py), and every reason
+// for which a tunnel packet is dropped.
+
+import Bindings
+import Forwarding
+import PacketBuffer
+import TestSupport
+import Testing
+import Wire
+
+/// The shape of Tests/Vectors/tunnels.json.
+struct TunnelVectors: Decodable {
+    struct Passage: Decodable, Sendable, CustomTestStringConvertible {
+        let name: String
+        let `in`: Hex
+        let out: Hex
+
+        var testDescription: String { name }
+    }
+
+    struct Unanswered: Decodable, Sendable, CustomTestStringConvertible {
+        let name: String
+        let `in`: Hex
+
+        var testDescription: String { name }
+    }
+
+    let encapsulation: [Passage]
+    let decapsulation: [Passage]
+    let drops: [ForwardingVectors.Drop]
+    let errors: [Passage]
+    let unanswered: [Unanswered]
+
+    static let all: TunnelVectors = Vectors.load("tunnels")
+
+    /// All packets.
+    var packets: [Given] {
+        encapsulation.map { .home($0.in.bytes) } + decapsulation.map { .access($0.in.bytes) } + drops.map(\.given)
+            + errors.map { .home($0.in.bytes) } + unanswered.map { .home($0.in.bytes) }
+    }
+
+    /// A table with the bindings that they are for.
+    static func makeTable() throws -> BindingTable {
+        let file = try BindingFile(
+            contentsOf: Repository.root.appendingPathComponent("Tests/Vectors/tunnels-bindings.json").path)
+        var configuration = BindingTable.Configuration()
+        configuration.endpoint = file.endpoint
+        let table = try BindingTable(configuration)
+        _ = try table.put(file.resolvedBindings, now: 0)
+        return table
+    }
+}
+
+@Suite("Tunnel kinds")
+struct TunnelTests {
+    static let vectors = TunnelVectors.all
+
+    private func makeForwarder(answers: Bool = false, table: BindingTable? = nil) throws -> TestForwarder {
+        var settings = TestForwarder.settings
+        if !answers { settings.errorsPerSecond = 0 }
+        return try TestForwarder(table ?? TunnelVectors.makeTable(), settings: settings, firstIdentification: 1)
+    }
+
+    @Test("H9 H10 T1 T8 T9 T10 N1 each kind of tunnel, into it", arguments: vectors.encapsulation)
+    func encapsulation(_ vector: TunnelVectors.Passage) throws {
+        let forwarder = try makeForwarder()
+        let outcome = forwarder.process(.home(vector.in.bytes))
+        #expect(outcome == .access(vector.out.bytes), "\(hexadecimal(outcome.bytes ?? [])) \(forwarder.dropped)")
+        #expect(forwarder.dropped == [:])
+        #expect(forwarder.counters.isConserved)
+    }
+
+    @Test("H12 T8 T9 T10 N1 each kind of tunnel, out of it", arguments: vectors.decapsulation)
+    func decapsulation(_ vector: TunnelVectors.Passage) throws {
+        let forwarder = try makeForwarder()
+        let outcome = forwarder.process(.access(vector.in.bytes))
+        #expect(outcome == .home(vector.out.bytes), "\(hexadecimal(outcome.bytes ?? [])) \(forwarder.dropped)")
+        #expect(forwarder.dropped == [:])
+        #expect(forwarder.counters.isConserved)
+    }
+
+    @Test("H13 H14 T7 each tunnel packet is dropped for its reason, in one counter", arguments: vectors.drops)
+    func drops(_ vector: ForwardingVectors.Drop) throws {
+        let reason = try #require(DropReason(named: vector.reason), "there is no reason of that name")
+        let forwarder = try makeForwarder()
+        #expect(forwarder.process(vector.given) == .released)
+        #expect(forwarder.dropped == [reason: 1])
+        #expect(forwarder.counters.isConserved)
+        #expect(forwarder.forwarder.securityExceptions.drain().exceptions.count == (reason.isSecurityException ? 1 : 0))
+    }
+
+    @Test("T10 an IPv4 packet that can't go into its tunnel is answered", arguments: vectors.errors)
+    func errors(_ vector: TunnelVectors.Passage) throws {
+        let forwarder = try makeForwarder(answers: true)
+        let outcome = forwarder.process(.home(vector.in.bytes))
+        #expect(outcome == .home(vector.out.bytes), "\(hexadecimal(outcome.bytes ?? []))")
+        #expect(forwarder.counters.generated.home == 1)
+        #expect(forwarder.counters.isConserved)
+    }
+
+    @Test("RFC 1812, 4.3.2.7: what must not be answered is not", arguments: vectors.unanswered)
+    func unanswered(_ vector: TunnelVectors.Unanswered) throws {
+        let forwarder = try makeForwarder(answers: true)
+        #expect(forwarder.process(.home(vector.in.bytes)) == .released)
+        #expect(forwarder.counters.generated.sum == 0)
+        #expect(forwarder.counters.suppressedErrors == 0)
+    }
+
+    @Test("all of them in batches, each in its place")
+    func batches() throws {
+        let forwarder = try makeForwarder()
+        let packets = Self.vectors.packets
+        let passages = Self.vectors.encapsulation + Self.vectors.decapsulation
+        for start in stride(from: 0, to: packets.count, by: 128) {
+            let batch = Array(packets[start..<min(start + 128, packets.count)])
+            let outcomes = forwarder.process(batch)
+            for (place, outcome) in outcomes.enumerated() where start + place < passages.count {
+                // One sequence number can't come twice.
+                if case .access = batch[place], passages[start + place].name.hasPrefix("gre-sequence") { continue }
+                // The identification of outer headers depends on what came before; what follows them does not.
+                let expected = passages[start + place].out.bytes
+                #expect(outcome.bytes?.count == expected.count, "\(passages[start + place].name)")
+                #expect(outcome.bytes?.suffix(12) == expected.suffix(12), "\(passages[start + place].name)")
+            }
+        }
+        #expect(forwarder.counters.isConserved)
+        #expect(forwarder.counters.received.sum == UInt64(packets.count))
+    }
+
+    @Test("T10 GRE sequence numbers count up, go on when the binding is put again, and begin anew in another tunnel")
+    func greSequenceOut() throws {
+        let table = try TunnelVectors.makeTable()
+        let forwarder = try makeForwarder(table: table)
+        let packet = try #require(Self.vectors.encapsulation.first { $0.name == "gre-sequence: IPv4" }).in.bytes
+        // Outer header, flags, checksum, key.
+        func next() -> [UInt8] { forwarder.process(.home(packet)).bytes.map { Array($0[32..<36]) } ?? [] }
+        #expect(next() == [0, 0, 0, 0])
+        #expect(next() == [0, 0, 0, 1])
+        var binding = try #require(table.state(of: "gre-sequence", now: 0)?.binding)
+        binding.dscp = .pipe
+        _ = try table.put([binding], now: 0)
+        #expect(next() == [0, 0, 0, 2])
+        binding.careOfAddress = IPv4Address("203.0.113.99")!
+        _ = try table.put([binding], now: 0)
+        #expect(next() == [0, 0, 0, 0])
+        binding.gre?.key = 5
+        _ = try table.put([binding], now: 0)
+        #expect(next() == [0, 0, 0, 0])
+    }
+
+    @Test("T10 a GRE packet that is not behind the last one is dropped (RFC 2890, 2.2)")
+    func greSequenceIn() throws {
+        let forwarder = try makeForwarder()
+        let packet = try #require(Self.vectors.decapsulation.first { $0.name == "gre-sequence: IPv4" }).in.bytes
+        func passes(_ sequence: UInt32) -> Bool {
+            var packet = packet
+            withUnsafeBytes(of: sequence.bigEndian) { packet.replaceSubrange(32..<36, with: $0) }
+            packet.replaceSubrange(24..<26, with: [0, 0])
+            let sum = ~PacketMutation.onesComplementSum(packet[20...])
+            packet.replaceSubrange(24..<26, with: [UInt8(sum >> 8), UInt8(sum & 0xFF)])
+            return forwarder.process(.access(packet)) != .released
+        }
+        #expect(passes(0))
+        #expect(!passes(0))
+        #expect(passes(1))
+        #expect(passes(5))
+        #expect(!passes(4))
+        #expect(!passes(5))
+        #expect(passes(5 + (1 << 31) - 1))
+        #expect(!passes(5))
+        #expect(passes(0xFFFF_FFFF))
+        #expect(passes(0))
+        #expect(forwarder.dropped == [.greSequence: 4])
+    }
+
+    @Test("of two bindings with one home address the second is refused, and the message says who has it")
+    func homeAddressConflict() throws {
+        let table = try TunnelVectors.makeTable()
+        var binding = try #require(table.state(of: "direct", now: 0)?.binding)
+        (binding.id, binding.prefixes) = ("other", [])
+        #expect {
+            try table.put([binding], now: 0)
+        } throws: {
+            "\($0)"
+                == "binding other: the home address 198.51.100.1 is that of binding direct; remove that first, or put both in one batch"
+        }
+        // In one change the address may go from one to the other; packets then are the other's.
+        _ = try table.put([binding], superseding: ["direct"], now: 0)
+        #expect(table.holder(of: IPv6Address(mapping: IPv4Address("198.51.100.1")!)) == "other")
+        _ = table.remove(["other"])
+        #expect(table.holder(of: IPv6Address(mapping: IPv4Address("198.51.100.1")!)) == nil)
+    }
+
+    @Test("on one device for both sides, IPv4 to a home address is from the home side")
+    func singleDevice() throws {
+        var settings = TestForwarder.settings
+        settings.singleDevice = true
+        let forwarder = try TestForwarder(TunnelVectors.makeTable(), settings: settings)
+        for vector in Self.vectors.encapsulation where vector.name.contains("IPv4") {
+            guard case .access = forwarder.process(.access(vector.in.bytes)) else {
+                Issue.record("\(vector.name)")
+                continue
+            }
+        }
+        for vector in Self.vectors.decapsulation where !vector.name.hasPrefix("gre-sequence") {
+            #expect(forwarder.process(.home(vector.in.bytes)) == .home(vector.out.bytes), "\(vector.name)")
+        }
+    }
+}

@@ -1,0 +1,376 @@
+#!/usr/bin/python3
+"""Makes the vectors of the tunnel kinds: tunnels-bindings.json and tunnels.json.
+
+Packets are encoded by scapy, except for the minimal forwarding header, which it does not know: that is written out here
+as RFC 2004 draws it. Nothing is taken from Mooring's own code, and the output is the same on every run.
+
+    apt-get install python3-scapy && Tests/Vectors/tunnels.py
+"""
+
+import json
+import pathlib
+import struct
+
+from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import GRE
+from scapy.layers.mobileip import MobileIP, MobileIPTunnelData
+from scapy.packet import Raw
+from scapy.utils import checksum
+
+HERE = pathlib.Path(__file__).resolve().parent
+ENDPOINT = "192.0.2.1"
+CORRESPONDENT = "192.0.2.200"
+CORRESPONDENT6 = "2001:db8:cccc::5"
+
+
+def binding(number, name, encapsulation, care_of=True, **more):
+    """A binding with a home address, a prefix by the care-of address and one by the home address."""
+    prefixes = [{"prefix": f"2001:db8:{number}::/64", "tunnel": "care-of"}] if care_of else []
+    prefixes.append({"prefix": f"2001:db8:10{number}::/64", "tunnel": "home-address"})
+    return {
+        "id": name, "homeAddress": f"198.51.100.{number}", "careOfAddress": f"203.0.113.{number}",
+        "encapsulation": encapsulation, "prefixes": prefixes, **more}
+
+
+BINDINGS = {entry["id"]: entry for entry in [
+    binding(1, "direct", "ip-in-ip"),
+    binding(2, "gre", "gre"),
+    binding(3, "gre-key", "gre", gre={"key": 7, "sequence": False, "checksum": True}),
+    binding(4, "gre-sequence", "gre", gre={"key": 0xFFFFFFFF, "sequence": True, "checksum": True}),
+    binding(5, "minimal", "minimal", care_of=False),
+    binding(6, "udp", "udp", udp={"port": 40000}),
+    binding(7, "pipe", "ip-in-ip", dscp="pipe", ecn="compatibility"),
+]}
+CARE_OF_KINDS = [name for name in BINDINGS if name != "minimal"]
+
+
+def number_of(name):
+    return int(BINDINGS[name]["careOfAddress"].split(".")[3])
+
+
+def home(name):
+    return BINDINGS[name]["homeAddress"]
+
+
+def care_of(name):
+    return BINDINGS[name]["careOfAddress"]
+
+
+def node6(name, by_home=False):
+    return f"2001:db8:{'10' if by_home else ''}{number_of(name)}::9"
+
+
+def payload(length=12):
+    return Raw(bytes((0xA0 + index) & 0xFF for index in range(length)))
+
+
+def gre(name, inner, sequence, **more):
+    options = BINDINGS[name].get("gre", {})
+    fields = {"proto": 0x86DD if inner.version == 6 else 0x0800}
+    if options.get("checksum"):
+        fields["chksum_present"] = 1
+    if "key" in options:
+        fields.update(key_present=1, key=options["key"])
+    if options.get("sequence"):
+        fields.update(seqnum_present=1, sequence_number=sequence)
+    fields.update(more)
+    return GRE(**fields) / inner
+
+
+def minimal(source, destination, inner, keep_source=False, alter=lambda header: header):
+    """RFC 2004, 3: the packet's own header, changed, and a minimal forwarding header."""
+    fields = struct.pack("!BBH", inner.proto, 0 if keep_source else 0x80, 0) + bytes(map(int, inner.dst.split(".")))
+    if not keep_source:
+        fields += bytes(map(int, inner.src.split(".")))
+    fields = alter(fields[:2] + struct.pack("!H", checksum(fields)) + fields[4:])
+    raw = IP(bytes(inner))
+    outer = IP(
+        src=source, dst=destination, proto=55, tos=raw.tos, id=raw.id, flags=raw.flags, frag=raw.frag, ttl=raw.ttl,
+        options=raw.options)
+    return outer / Raw(fields + bytes(raw.payload))
+
+
+def tunnelled(name, inner, source, destination, identification, sequence=0, tos=None, port=None, ttl=64, flags=None):
+    """An inner packet in the IPv4 tunnel of a binding."""
+    kind = BINDINGS[name]["encapsulation"]
+    if kind == "minimal":
+        return minimal(source, destination, inner)
+    class_ = inner.tc if inner.version == 6 else inner.tos
+    if flags is None:
+        flags = "DF" if inner.version == 4 and "DF" in str(inner.flags) else 0
+    outer = IP(
+        src=source, dst=destination, id=identification, tos=class_ if tos is None else tos, ttl=ttl, flags=flags)
+    protocol = 41 if inner.version == 6 else 4
+    if kind == "gre":
+        return outer / gre(name, inner, sequence)
+    if kind == "udp":
+        sport, dport = (434, BINDINGS[name]["udp"]["port"]) if port is None else (port, 434)
+        chksum = 0 if port is None else None
+        return outer / UDP(sport=sport, dport=dport, chksum=chksum) / MobileIP(type=4) / MobileIPTunnelData(
+            nexthdr=protocol) / inner
+    outer.proto = protocol
+    return outer / inner
+
+
+def outer_class(name, inner_class):
+    """What the outer header gets: all of it, or with pipe and compatibility nothing."""
+    return 0 if name == "pipe" else inner_class
+
+
+def make_encapsulation():
+    cases = []
+
+    def case(name, what, inner, outer):
+        cases.append({"name": f"{name}: {what}", "in": bytes(inner).hex(), "out": bytes(outer).hex()})
+
+    for name in BINDINGS:
+        for what, fields in {
+            "IPv4": {"tos": 0}, "IPv4, EF and ECT(1)": {"tos": 0xB9}, "IPv4, CE, don't fragment": {"tos": 3, "flags": "DF"},
+        }.items():
+            inner = IP(src=CORRESPONDENT, dst=home(name), id=0x4711, ttl=61, **fields) / UDP() / payload()
+            tos = outer_class(name, fields["tos"])
+            case(name, what, inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1, tos=tos))
+        inner = IP(src=CORRESPONDENT, dst=home(name), id=7, ttl=1, flags="DF") / UDP() / payload(1280 - 28)
+        case(name, "IPv4 of the tunnel MTU", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
+        inner = IP(src=CORRESPONDENT, dst=home(name), id=7) / UDP() / payload(1500 - 28)
+        case(name, "IPv4 past the tunnel MTU that may be fragmented", inner,
+             tunnelled(name, inner, ENDPOINT, care_of(name), 1))
+        if name != "minimal":
+            inner = IP(src=CORRESPONDENT, dst=home(name), options=[IPOption_NOP()] * 4) / UDP() / payload()
+            case(name, "IPv4 with options", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
+            inner = IP(src=CORRESPONDENT, dst=home(name), id=3, flags="MF", frag=5) / payload(16)
+            case(name, "a fragment", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
+    for name in CARE_OF_KINDS:
+        for tc in (0, 0xBA):
+            inner = IPv6(src=CORRESPONDENT6, dst=node6(name), tc=tc, fl=0x12345, hlim=62) / UDP() / payload()
+            tos = outer_class(name, tc)
+            case(name, f"IPv6 to the care-of address, class {tc:#x}", inner,
+                 tunnelled(name, inner, ENDPOINT, care_of(name), 1, tos=tos))
+    for name in BINDINGS:
+        for tc in (0, 0xBA):
+            inner = IPv6(src=CORRESPONDENT6, dst=node6(name, True), tc=tc, hlim=62) / UDP() / payload()
+            tos = outer_class(name, tc)
+            if name == "minimal":
+                # One header less: what would be the header to the home address has become the outer one.
+                middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=1, tos=tos, ttl=64) / inner
+                out = minimal(ENDPOINT, care_of(name), middle, keep_source=True)
+            else:
+                middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=2, tos=tos, ttl=64) / inner
+                out = tunnelled(name, middle, ENDPOINT, care_of(name), 1, tos=tos)
+            case(name, f"IPv6 to the home address, class {tc:#x}", inner, out)
+    return cases
+
+
+def from_node(name, inner, source=None, tos=0, sequence=0, port=40000, destination=ENDPOINT):
+    return tunnelled(
+        name, inner, source or care_of(name), destination, 0xBEEF, sequence=sequence, tos=tos, port=port, ttl=57, flags=0)
+
+
+def node_packet(name, tos=0, **fields):
+    fields = {"src": home(name), "dst": CORRESPONDENT, "ttl": 63, "id": 99, **fields}
+    return IP(tos=tos, **fields) / UDP() / payload()
+
+
+def node_packet6(name, by_home=False, tc=0, **fields):
+    fields = {"src": node6(name, by_home), "dst": CORRESPONDENT6, "hlim": 63, **fields}
+    return IPv6(tc=tc, **fields) / UDP() / payload()
+
+
+def from_home(name, inner, tos=0, source=None):
+    return IP(src=source or home(name), dst=ENDPOINT, proto=41, id=5, ttl=64, tos=tos) / inner
+
+
+def make_decapsulation():
+    cases = []
+
+    def case(name, what, packet, inner):
+        cases.append({"name": f"{name}: {what}", "in": bytes(packet).hex(), "out": bytes(inner).hex()})
+
+    for name in BINDINGS:
+        case(name, "IPv4", from_node(name, node_packet(name)), node_packet(name))
+        case(name, "IPv4 and padding", bytes(from_node(name, node_packet(name))) + b"padding", node_packet(name))
+        case(name, "IPv6 from the home address", from_node(name, from_home(name, node_packet6(name, True))),
+             node_packet6(name, True))
+        case(name, "IPv6 from the home address, not in the IPv4 tunnel",
+             IP(src=home(name), dst=ENDPOINT, proto=41) / node_packet6(name, True), node_packet6(name, True))
+        if name == "minimal":
+            continue
+        case(name, "IPv4 with options", from_node(name, node_packet(name, options=[IPOption_NOP()] * 4)),
+             node_packet(name, options=[IPOption_NOP()] * 4))
+        case(name, "IPv6 from the care-of address", from_node(name, node_packet6(name)), node_packet6(name))
+        # RFC 6040, figure 4, and RFC 2983: uniform takes the outer DSCP, pipe the inner.
+        dscp = 0x88 if name == "pipe" else 0x28
+        case(name, "IPv4, congestion on ECT(0)", from_node(name, node_packet(name, 0x8A), tos=0x2B),
+             node_packet(name, dscp | 3))
+        case(name, "IPv6, congestion on ECT(1)", from_node(name, node_packet6(name, tc=0x89), tos=0x2B),
+             node_packet6(name, tc=dscp | 3))
+        case(name, "IPv6 from the home address, congestion before the home address is reached",
+             from_node(name, from_home(name, node_packet6(name, True, 0x8A), 0x8A), tos=0x2B),
+             node_packet6(name, True, dscp | 3))
+        case(name, "IPv6 from the home address, ECT(1) outside", from_node(
+            name, from_home(name, node_packet6(name, True, 0x8A), 0x8A), tos=0x29), node_packet6(name, True, dscp | 1))
+    # A UDP tunnel packet without a checksum.
+    packet = from_node("udp", node_packet("udp"))
+    packet[UDP].chksum = 0
+    case("udp", "no checksum", packet, node_packet("udp"))
+    return cases
+
+
+def make_drops():
+    cases = []
+
+    def case(reason, side, name, packet):
+        cases.append({"reason": reason, "side": side, "name": name, "in": bytes(packet).hex()})
+
+    def raw_gre(header, inner=b""):
+        return IP(src=care_of("gre"), dst=ENDPOINT, proto=47) / Raw(header + bytes(inner))
+
+    inner = node_packet("gre")
+    for length in (0, 3):
+        case("gre-truncated", "access", f"{length} bytes", raw_gre(bytes([0x20, 0, 8, 0])[:length]))
+    for flags in (0x20, 0x10, 0x80, 0xB0):
+        case("gre-truncated", "access", f"flags {flags:#x} without their fields", raw_gre(bytes([flags, 0, 8, 0])))
+    for version in (1, 7):
+        case("gre-version", "access", f"version {version}", raw_gre(bytes([0, version, 8, 0]), inner))
+    case("gre-routing", "access", "routing present", raw_gre(bytes([0x40, 0, 8, 0]), inner))
+    for flags in (0x08, 0x04):
+        case("gre-flags", "access", f"flags {flags:#x}", raw_gre(bytes([flags, 0, 8, 0]), inner))
+    packet = bytearray(bytes(from_node("gre-key", node_packet("gre-key"))))
+    packet[-1] ^= 1
+    case("gre-checksum", "access", "a payload that was changed", bytes(packet))
+    for protocol in (0x0806, 0x6558, 0x8847, 0x880B):
+        case("gre-protocol-type", "access", f"type {protocol:#x}", raw_gre(struct.pack("!HH", 0, protocol), inner))
+    outer = IP(src=care_of("gre-key"), dst=ENDPOINT)
+    case("gre-key", "access", "another key", outer / gre("gre-key", node_packet("gre-key"), 0, key=8))
+    case("gre-key", "access", "no key", outer / GRE(proto=0x800) / node_packet("gre-key"))
+    case("gre-key", "access", "a key where there is none",
+         IP(src=care_of("gre"), dst=ENDPOINT) / GRE(proto=0x800, key_present=1, key=0) / inner)
+    for sequence in (0xFFFFFFFF, 0x80000000, 0x7FFFFFFF + 1):
+        case("gre-sequence", "access", f"number {sequence:#x} as the first",
+             from_node("gre-sequence", node_packet("gre-sequence"), sequence=sequence))
+
+    whole = bytes(from_node("minimal", node_packet("minimal")))
+
+    def cut(length):
+        return IP(src=care_of("minimal"), dst=ENDPOINT, proto=55) / Raw(whole[20:20 + length])
+
+    for length in (0, 7, 11):
+        case("minimal-truncated", "access", f"{length} bytes", cut(length))
+    case("minimal-checksum", "access", "one off", minimal(
+        care_of("minimal"), ENDPOINT, node_packet("minimal"),
+        alter=lambda header: header[:2] + bytes([header[2] ^ 1]) + header[3:]))
+    case("minimal-options", "access", "options in the outer header", minimal(
+        care_of("minimal"), ENDPOINT, node_packet("minimal", options=[IPOption_NOP()] * 4)))
+    case("minimal-options", "home", "options",
+         IP(src=CORRESPONDENT, dst=home("minimal"), options=[IPOption_NOP()] * 4) / UDP())
+    for name, fields in {"first": {"flags": "MF"}, "last": {"frag": 9}}.items():
+        case("minimal-fragment", "home", name, IP(src=CORRESPONDENT, dst=home("minimal"), **fields) / payload(16))
+
+    udp = from_node("udp", node_packet("udp"))
+    wrong = udp.copy()
+    wrong[UDP].chksum = 0x1234
+    case("udp-checksum", "access", "wrong", wrong)
+    for length in (7, 200):
+        wrong = udp.copy()
+        wrong[UDP].len = length
+        case("udp-length", "access", f"length {length}", wrong)
+    bare = IP(src=care_of("udp"), dst=ENDPOINT) / UDP(sport=40000, dport=434, chksum=0)
+    case("mobile-tunnel-data-truncated", "access", "3 bytes", bare / Raw(b"\4\4\0"))
+    for header in (47, 55, 0, 6):
+        case("mobile-tunnel-data-next-header", "access", f"next header {header}",
+             bare / Raw(bytes([4, header, 0, 0])) / node_packet("udp"))
+    case("udp-port-mismatch", "access", "another port", from_node("udp", node_packet("udp"), port=40001))
+    case("unsupported-protocol", "access", "a registration request", bare / Raw(bytes([1]) + bytes(23)))
+
+    case("tunnel-mismatch", "access", "IP-in-IP where GRE is bound",
+         IP(src=care_of("gre"), dst=ENDPOINT, proto=4) / node_packet("gre"))
+    case("tunnel-mismatch", "access", "GRE where IP-in-IP is bound",
+         IP(src=care_of("direct"), dst=ENDPOINT) / GRE(proto=0x800) / node_packet("direct"))
+    case("tunnel-mismatch", "access", "UDP where IP-in-IP is bound",
+         IP(src=care_of("direct"), dst=ENDPOINT) / UDP(sport=1, dport=434) / MobileIP(type=4)
+         / MobileIPTunnelData(nexthdr=4) / node_packet("direct"))
+    case("tunnel-mismatch", "access", "IPv6 from the home address where the care-of address is bound",
+         from_node("direct", from_home("direct", node_packet6("direct"))))
+    case("tunnel-mismatch", "access", "IPv6 from the care-of address where the home address is bound",
+         from_node("direct", node_packet6("direct", True)))
+    case("tunnel-mismatch", "access", "GRE from the home address, not in the IPv4 tunnel",
+         IP(src=home("gre"), dst=ENDPOINT) / GRE(proto=0x86DD) / node_packet6("gre", True))
+    case("outer-source-mismatch", "access", "IPv4 from another care-of address",
+         from_node("direct", node_packet("direct"), source=care_of("gre")))
+    case("outer-source-mismatch", "access", "IPv4 from the home address",
+         from_node("direct", node_packet("direct"), source=home("direct")))
+    case("outer-source-mismatch", "access", "IPv6 from another's home address, by its own care-of address",
+         from_node("direct", from_home("direct", node_packet6("direct", True), source=home("pipe"))))
+    case("outer-source-mismatch", "access", "IPv6 from its own home address, by another's care-of address",
+         from_node("pipe", from_home("direct", node_packet6("direct", True))))
+    case("inner-source-unregistered", "access", "IPv4 of nobody",
+         from_node("direct", node_packet("direct", src="198.51.100.99")))
+    for source in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"):
+        case("inner-source-invalid", "access", f"IPv4 from {source}",
+             from_node("direct", node_packet("direct", src=source)))
+    for destination in ("224.0.0.1", "255.255.255.255"):
+        case("multicast-not-carried", "access", f"IPv4 to {destination}",
+             from_node("direct", node_packet("direct", dst=destination)))
+        case("multicast-not-carried", "home", f"IPv4 to {destination}", IP(src=CORRESPONDENT, dst=destination) / UDP())
+    case("inner-version", "access", "IPv6 in protocol 4",
+         IP(src=care_of("direct"), dst=ENDPOINT, proto=4) / node_packet6("direct"))
+    case("inner-version", "access", "IPv4 of protocol 41 from the home address that carries none",
+         from_node("direct", from_home("direct", Raw(b"\x45"))))
+    case("outer-fragment", "access", "a fragment from the home address", from_node(
+        "direct", IP(src=home("direct"), dst=ENDPOINT, proto=41, flags="MF") / node_packet6("direct", True)))
+    case("time-to-live-zero", "access", "TTL 0 in the tunnel", from_node("direct", node_packet("direct", ttl=0)))
+    case("time-to-live-zero", "home", "TTL 0", IP(src=CORRESPONDENT, dst=home("direct"), ttl=0) / UDP())
+    for source in (care_of("direct"), ENDPOINT):
+        case("tunnel-loop", "home", f"from {source}", IP(src=source, dst=home("direct")) / UDP())
+    case("ecn-not-capable", "access", "IPv4, congestion on a packet that is not capable",
+         from_node("direct", node_packet("direct"), tos=3))
+    case("ecn-not-capable", "access", "congestion on a header from the home address that is not capable",
+         from_node("direct", from_home("direct", node_packet6("direct", True, 2), 0), tos=3))
+    case("packet-too-big", "home", "IPv4 of 1281 bytes, not to be fragmented",
+         IP(src=CORRESPONDENT, dst=home("direct"), flags="DF") / UDP() / payload(1281 - 28))
+    case("no-binding", "home", "IPv4 to a home address of nobody", IP(src=CORRESPONDENT, dst="198.51.100.99") / UDP())
+    case("not-for-endpoint", "access", "GRE to another", from_node("gre", node_packet("gre"), destination="192.0.2.99"))
+    return cases
+
+
+def make_errors():
+    """RFC 1191, 4 and RFC 1812, 4.3.2: to the packet's source, with 548 bytes of it."""
+    cases = []
+
+    def case(name, inner, **message):
+        quote = bytes(inner)[:576 - 28]
+        error = IP(src=ENDPOINT, dst=inner.src, tos=0xC0, id=1, ttl=64) / ICMP(**message) / Raw(quote)
+        cases.append({"name": name, "in": bytes(inner).hex(), "out": bytes(error).hex()})
+
+    case("fragmentation needed", IP(src=CORRESPONDENT, dst=home("direct"), flags="DF") / UDP() / payload(1281 - 28),
+         type=3, code=4, nexthopmtu=1280)
+    case("host unreachable", IP(src=CORRESPONDENT, dst="198.51.100.99") / UDP() / payload(), type=3, code=1)
+    case("host unreachable, echo request", IP(src=CORRESPONDENT, dst="198.51.100.99") / ICMP() / payload(), type=3, code=1)
+    return cases
+
+
+def make_unanswered():
+    """RFC 1812, 4.3.2.7: what no error is sent about."""
+    nobody = {"src": CORRESPONDENT, "dst": "198.51.100.99"}
+    return [{"name": name, "in": bytes(packet).hex()} for name, packet in {
+        "an error": IP(**nobody) / ICMP(type=3, code=1) / Raw(bytes(28)),
+        "a redirect": IP(**nobody) / ICMP(type=5) / Raw(bytes(28)),
+        "a later fragment": IP(**nobody, frag=9) / payload(),
+        "from a group": IP(src="224.0.0.1", dst="198.51.100.99") / UDP(),
+        "from nowhere": IP(src="0.0.0.0", dst="198.51.100.99") / UDP(),
+        "from the loopback": IP(src="127.0.0.1", dst="198.51.100.99") / UDP(),
+        "no ICMP message": IP(**nobody, proto=1),
+    }.items()]
+
+
+def save(name, content):
+    (HERE / f"{name}.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    save("tunnels-bindings", {"endpoint": ENDPOINT, "bindings": list(BINDINGS.values())})
+    save("tunnels", {
+        "encapsulation": make_encapsulation(), "decapsulation": make_decapsulation(), "drops": make_drops(),
+        "errors": make_errors(), "unanswered": make_unanswered(),
+    })
