@@ -7,12 +7,15 @@ struct CountersCommand: AsyncParsableCommand {
         commandName: "counters", abstract: "Show what became of the packets.",
         discussion: """
             received + generated = transmitted + punted + absorbed + dropped. Drop reasons that never occurred are left
-            out, unless --all is given. With --watch, rates are printed every second, or as often as it says.
+            out, unless --all is given. With --watch, rates are printed every second, or as often as it says. With
+            --explain, no daemon is asked: it tells of every counter where on the way of a packet it counts, on what
+            grounds, and what to do about it.
 
             EXAMPLES:
               mooring counters
               mooring counters --watch
               mooring counters --watch 10
+              mooring counters --explain | less
               mooring counters --json | jq '.dropped | map_values(select(. > 0))'
             """)
 
@@ -21,18 +24,27 @@ struct CountersCommand: AsyncParsableCommand {
     @Flag(help: "Show drop reasons that never occurred, too.")
     var all = false
 
+    @Flag(help: "Tell what each counter means and what to do about it.")
+    var explain = false
+
     @Option(
         name: .customLong("watch"), defaultAsFlag: 1.0, parsing: .next,
         help: ArgumentHelp("Print rates, again and again.", valueName: "seconds"))
     var interval: Double?
 
     func validate() throws {
+        if explain, all || interval != nil { throw ValidationError("--explain goes with neither --all nor --watch") }
         if let interval, !(0.05...86_400).contains(interval) {
             throw ValidationError("--watch takes 0.05 to 86400 seconds")
         }
     }
 
     func run() async throws {
+        if explain {
+            common.json
+                ? Output.standard.json(CounterExplanation.report) : Output.standard.text(CounterExplanation.page)
+            return
+        }
         let client = try await common.connect()
         let counters = try await client.counters()
         if let interval {

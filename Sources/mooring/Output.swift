@@ -18,9 +18,11 @@ final class Output {
         self.bufferSize = bufferSize
     }
 
-    func line(_ text: String) {
+    func line(_ text: String) { self.text(text + "\n") }
+
+    /// Prints a text that ends its lines itself.
+    func text(_ text: String) {
         buffer.append(contentsOf: text.utf8)
-        buffer.append(UInt8(ascii: "\n"))
         if buffer.count >= bufferSize { flush() }
     }
 

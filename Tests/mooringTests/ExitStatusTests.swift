@@ -138,6 +138,7 @@ import Testing
         #expect(unknown.errorOutput.contains("frobnicate"))
         try await expectFailure(["binding", "remove"], status: 2, saying: "ids")
         try await expectFailure(["counters", "--watch", "0"], status: 2, saying: "0.05 to 86400")
+        try await expectFailure(["counters", "--explain", "--all"], status: 2, saying: "neither --all nor --watch")
         for id in ["", "a b", "a\u{1B}[2Jb", String(repeating: "x", count: 129), "é"] {
             try await expectFailure(
                 ["binding", "put", id, "--care-of", "203.0.113.9"], status: 2, saying: "an id has 1 to 128")

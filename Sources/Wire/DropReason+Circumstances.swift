@@ -1,0 +1,155 @@
+// Where on its way a packet is dropped for a reason, which document the reason rests on, and what an operator does
+// about it. docs/counters.md and `mooring counters --explain` are made of it. The switch has no default: a reason
+// without its circumstances does not compile.
+
+/// A station on the way of a packet; the raw value is its number on the picture of docs/counters.md.
+public enum PacketStation: UInt8, CaseIterable, Sendable {
+    case receive = 1
+    case classify, lookUp, encapsulate, decapsulate, complete
+
+    /// The station's name on the picture.
+    public var name: String {
+        switch self {
+        case .receive: "receive"
+        case .classify: "classify"
+        case .lookUp: "look up"
+        case .encapsulate: "encapsulate"
+        case .decapsulate: "decapsulate"
+        case .complete: "complete"
+        }
+    }
+}
+
+extension DropReason {
+    /// What people who look for a lost packet need to know of a reason, beside its explanation.
+    public struct Circumstances: Sendable {
+        /// The sides that the packet can have come from.
+        public enum Origin: String, Sendable { case home, access, either }
+
+        /// The station at which the packet is dropped.
+        public let station: PacketStation
+        /// Where the packet came from.
+        public let origin: Origin
+        /// The documents and their sections that the check rests on; nil where it is the host that failed.
+        public let source: String?
+        /// What an operator does where the counter rises.
+        public let advice: String
+
+        init(_ station: PacketStation, from origin: Origin, _ source: String?, _ advice: String) {
+            (self.station, self.origin, self.source, self.advice) = (station, origin, source, advice)
+        }
+    }
+
+    /// Where the packet was dropped, on what grounds, and what to do about it.
+    public var circumstances: Circumstances {
+        switch self {
+        case .empty:
+            Circumstances(
+                .classify, from: .either, "RFC 791, 3.1; RFC 8200, 3",
+                "Find who writes to the device; the kernel does not send packets without bytes.")
+        case .notIP:
+            Circumstances(
+                .classify, from: .either, "RFC 791, 3.1; RFC 8200, 3",
+                "Find who writes to the device: a packet socket, a bridge, a program other than the kernel.")
+        case .ipv4Truncated, .ipv4HeaderLength, .ipv4TotalLength:
+            Circumstances(
+                .classify, from: .either, "RFC 791, 3.1; RFC 1122, 3.2.1",
+                "Capture on the device: the kernel drops such packets itself, so they were made on this host.")
+        case .ipv4Checksum:
+            Circumstances(
+                .classify, from: .either, "RFC 1122, 3.2.1.2",
+                "Capture on the device; look for checksum offload that was left undone before it.")
+        case .ipv6Truncated, .ipv6PayloadLength:
+            Circumstances(
+                .classify, from: .either, "RFC 8200, 3",
+                "From the access side, look at the node that encapsulates: it cuts off or mislabels what it sends.")
+        case .ipv6ExtensionHeader:
+            Circumstances(
+                .classify, from: .either, "RFC 8200, 4",
+                "Capture one and look at its chain of headers; such packets are made by hand or by a faulty stack.")
+        case .udpTruncated, .udpLength:
+            Circumstances(
+                .classify, from: .access, "RFC 768; RFC 3519, 3.3",
+                "Capture UDP port 434 on the access side; the sender or a NAT on the way spoils the datagrams.")
+        case .icmpv6Truncated:
+            Circumstances(
+                .classify, from: .either, "RFC 4443, 2.1", "Capture one; its sender is faulty or probes for faults.")
+        case .noBinding:
+            Circumstances(
+                .lookUp, from: .home, "RFC 5454, 3.3.2; RFC 4443, 3.1",
+                "See `mooring binding list`: the node is not registered, or a route to the device is too wide.")
+        case .ipv4NotCarried:
+            Circumstances(
+                .classify, from: .home, "RFC 5944, 4.2.3",
+                "Take the route or the packet filter away that leads IPv4 to the home device.")
+        case .packetTooBig:
+            Circumstances(
+                .encapsulate, from: .home, "RFC 4213, 3.2.1; RFC 8201",
+                "A few are path MTU discovery at work. Many from one source: it does not get or heed Packet Too Big.")
+        case .multicastNotCarried:
+            Circumstances(
+                .classify, from: .either, "RFC 5454, 3.3.2",
+                "Nothing to do where it is a kernel's own router solicitations and listener reports.")
+        case .linkLocal:
+            Circumstances(
+                .classify, from: .either, "RFC 4291, 2.5.6; RFC 5454, 3.7.1",
+                "Nothing to do where it is neighbour discovery; a node's DHCPv6 is not carried in this version.")
+        case .ipv6NotCarried:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.6",
+                "Take the route away that leads IPv6 to the access device; it takes IPv4 alone.")
+        case .notForEndpoint:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.6",
+                "Compare the outer destination with the endpoints of `mooring status` and the routes to the device.")
+        case .outerFragment:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.6; RFC 791, 3.2",
+                "Lower the tunnel MTU at the node, so that its packets fit the path without fragments.")
+        case .unsupportedProtocol:
+            Circumstances(
+                .classify, from: .access, "RFC 5454, 3.3.2",
+                "Capture one for its protocol number: a node that uses another tunnel kind, or a scan.")
+        case .icmpv4Ignored:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.4; RFC 792",
+                "Capture: destination unreachable from the path says that a care-of address can't be reached.")
+        case .icmpv4Malformed:
+            Circumstances(
+                .classify, from: .access, "RFC 792; RFC 1122, 3.2.2",
+                "A few are damage on the path. Many from one source: someone sends them on purpose.")
+        case .outerSourceInvalid:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.6; RFC 1122, 3.2.1.3",
+                "Spoofed: have such sources filtered where packets come into your network (RFC 2827).")
+        case .innerVersion:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.6",
+                "Look at the node: it puts something else than IPv6 behind protocol 41.")
+        case .innerSourceInvalid:
+            Circumstances(
+                .classify, from: .access, "RFC 4213, 3.6",
+                "Look at the node: it tunnels packets with a source that no host may send from.")
+        case .innerSourceUnregistered:
+            Circumstances(
+                .lookUp, from: .access, "RFC 5454, 3.3.2; RFC 5454, 4",
+                "See `mooring watch --security`: the binding has run out, or a node sends for a prefix not its own.")
+        case .outerSourceMismatch:
+            Circumstances(
+                .decapsulate, from: .access, "RFC 5454, 3.3.2; RFC 3024, 6.1",
+                "See `mooring watch --security`: a node moved before its binding did, or someone spoofs its prefix.")
+        case .ecnNotCapable:
+            Circumstances(
+                .decapsulate, from: .access, "RFC 6040, 4.2",
+                "It is congestion's loss, as without a tunnel. Many: a router marks packets that it must not.")
+        case .receiveFailed:
+            Circumstances(
+                .receive, from: .either, nil,
+                "Read mooringd's log, and restart it where the MTU of a device was raised after its start.")
+        case .transmitFailed:
+            Circumstances(
+                .complete, from: .either, nil,
+                "See that both devices are up (`ip -s link`) and that the host has memory left.")
+        }
+    }
+}
