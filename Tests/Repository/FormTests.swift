@@ -33,7 +33,7 @@ struct FormTests {
             try SourceFile.all(below: $0, extensions: ["swift", "h", "c", "py", "proto"])
         }
         let scripts = try SourceFile.all(below: "Scripts", extensions: ["", "sh", "py"])
-        let documents = try Documents.all()
+        let documents = try Documents.all() + SourceFile.all(below: "docs", extensions: ["lua"])
         return (code + scripts + documents).filter { !$0.isGenerated && !$0.path.hasPrefix("Tests/Vectors/") }
     }
 
