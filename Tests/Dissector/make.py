@@ -13,7 +13,7 @@ import socket
 import struct
 
 from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ
+from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ, MobileIPTunnelData
 from scapy.packet import Raw
 from scapy.utils import RawPcapWriter
 
@@ -61,6 +61,17 @@ def reply(*extensions, code=0):
     )
     datagram = UDP(sport=434, dport=40000) / message / Raw(b"".join(extensions))
     return IP(src="192.0.2.1", dst="203.0.113.9", id=2) / datagram
+
+
+def other_port(packet):
+    message = bytes(packet[UDP].payload)
+    return IP(src="203.0.113.9", dst="192.0.2.1", id=5) / UDP(sport=40000, dport=40434) / Raw(message)
+
+
+def tunnelled(packet):
+    """In a Mobile Tunnel Data message of RFC 3519."""
+    datagram = UDP(sport=40000, dport=434) / MobileIP(type=4) / MobileIPTunnelData(nexthdr=4) / packet
+    return IP(src="203.0.113.9", dst="192.0.2.1", id=8) / datagram
 
 
 def case(name, packet, **fields):
@@ -151,7 +162,8 @@ case(
 case(
     "known subtypes with wrong lengths",
     request(
-        extension(bytes([1, 64]) + address("2001:db8::")[:15]), extension(bytes([1, 64]) + address("2001:db8::") + b"!"),
+        extension(bytes([1, 64]) + address("2001:db8::")[:15]),
+        extension(bytes([1, 64]) + address("2001:db8::") + b"!"),
         extension(b"\x02"), extension(b"\x03"), extension(b"\x03\x00\x00"), tunneling_mode(), AUTHENTICATION,
     ),
     subtype=["1", "1", "2", "3", "3", "3"], length=["17", "19", "1", "1", "3", "2"],
@@ -166,7 +178,7 @@ case(
 case(
     "padding and long extensions are walked by their own sizes",
     request(
-        bytes([0, 0]), bytes([38, 0]) + struct.pack("!H", 300) + bytes([152]) * 300,
+        bytes(3), bytes([38, 0]) + struct.pack("!H", 300) + bytes([152]) * 300,
         bytes([36, 1]) + struct.pack("!H", 20) + bytes([152]) * 20, prefix_request(64, "2001:db8:1::"), AUTHENTICATION,
     ),
     subtype=["1"], length=["18"], prefixlen=["64"], prefix=["2001:db8:1::"],
@@ -192,16 +204,18 @@ case(
     IP(src="203.0.113.9", dst="192.0.2.1", id=4) / UDP(sport=40000, dport=434)
     / Raw(bytes([2]) + bytes(23) + tunneling_mode()),
 )
-case(
-    "the same bytes on another port",
-    IP(src="203.0.113.9", dst="192.0.2.1", id=5) / UDP(sport=40000, dport=40434)
-    / Raw(bytes(request(tunneling_mode())[UDP].payload)),
-)
+case("the same bytes on another port", other_port(request(tunneling_mode())))
 case(
     "a request in an IPv4 tunnel",
     IP(src="203.0.113.1", dst="192.0.2.1", id=6) / request(tunneling_mode(), AUTHENTICATION),
     subtype=["3"], length=["2"], reserved=["0x00"],
 )
+case(
+    "a request in a UDP tunnel",
+    tunnelled(request(tunneling_mode(), AUTHENTICATION)),
+    subtype=["3"], length=["2"], reserved=["0x00"],
+)
+case("the same bytes on another port in a UDP tunnel", tunnelled(other_port(request(tunneling_mode()))))
 case(
     "a request that an ICMP error quotes",
     IP(src="192.0.2.1", dst="203.0.113.9", id=7) / ICMP(type=3, code=3) / request(tunneling_mode(), AUTHENTICATION),
