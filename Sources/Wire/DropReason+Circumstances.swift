@@ -145,7 +145,7 @@ extension DropReason {
         case .receiveFailed:
             Circumstances(
                 .receive, from: .either, nil,
-                "Read mooringd's log, and restart it where the MTU of a device was raised after its start.")
+                "Restart mooringd where the MTU of one of its devices (`ip link show`) was raised after its start.")
         case .transmitFailed:
             Circumstances(
                 .complete, from: .either, nil,
