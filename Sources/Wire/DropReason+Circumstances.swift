@@ -78,10 +78,61 @@ extension DropReason {
             Circumstances(
                 .lookUp, from: .home, "RFC 5454, 3.3.2; RFC 4443, 3.1",
                 "See `mooring binding list`: the node is not registered, or a route to the device is too wide.")
-        case .ipv4NotCarried:
+        case .greTruncated, .minimalTruncated, .mobileTunnelDataTruncated:
             Circumstances(
-                .classify, from: .home, "RFC 5944, 4.2.3",
-                "Take the route or the packet filter away that leads IPv4 to the home device.")
+                .classify, from: .access, "RFC 2784, 2.1; RFC 2004, 3; RFC 3519, 3.3",
+                "Capture one; its sender is faulty or probes for faults.")
+        case .timeToLiveZero:
+            Circumstances(
+                .classify, from: .either, "RFC 2003, 3.1; RFC 1122, 3.2.1.7",
+                "Find who made the packet: a router would have dropped it before.")
+        case .minimalOptions:
+            Circumstances(
+                .encapsulate, from: .either, "RFC 2004, 3",
+                "Have the node ask for IP-in-IP or GRE where its correspondents use IPv4 options.")
+        case .minimalFragment:
+            Circumstances(
+                .encapsulate, from: .home, "RFC 2004, 3",
+                "Have the node ask for IP-in-IP or GRE where its correspondents send fragments.")
+        case .tunnelLoop:
+            Circumstances(
+                .encapsulate, from: .home, "RFC 2003, 3.2",
+                "Look at the routes: a packet from an end of the tunnel must not be led to the home device.")
+        case .tunnelMismatch:
+            Circumstances(
+                .decapsulate, from: .access, "RFC 5454, 3.3.2; RFC 3519, 3.3",
+                "Compare the binding's encapsulation and tunnel with what the node sends; one of the two is out of date."
+            )
+        case .greVersion, .greRouting, .greFlags, .greProtocolType:
+            Circumstances(
+                .classify, from: .access, "RFC 2784, 2",
+                "Capture one; it is PPTP (version 1), an old GRE, or a payload that is no IP: not a node's.")
+        case .greChecksum:
+            Circumstances(
+                .classify, from: .access, "RFC 2784, 2.5", "A few are damage on the path. Many: look at the sender.")
+        case .greKey:
+            Circumstances(
+                .decapsulate, from: .access, "RFC 2890, 2.1; RFC 6245",
+                "Compare the key of the binding with the node's: they have registered different ones.")
+        case .greSequence:
+            Circumstances(
+                .decapsulate, from: .access, "RFC 2890, 2.2",
+                "The path reorders or doubles packets; do without sequence numbers if they are not needed.")
+        case .minimalChecksum:
+            Circumstances(
+                .classify, from: .access, "RFC 2004, 3", "A few are damage on the path. Many: look at the sender.")
+        case .udpChecksum:
+            Circumstances(
+                .classify, from: .access, "RFC 768; RFC 3519, 4.3",
+                "A few are damage on the path. Many: a NAT on the way does not mend the checksum.")
+        case .udpPortMismatch:
+            Circumstances(
+                .decapsulate, from: .access, "RFC 3519, 4.3",
+                "The NAT before the node has given it another port; the node's next registration mends it.")
+        case .mobileTunnelDataNextHeader:
+            Circumstances(
+                .classify, from: .access, "RFC 3519, 3.3",
+                "The node sends GRE or minimal encapsulation within UDP, which no binding asks for.")
         case .packetTooBig:
             Circumstances(
                 .encapsulate, from: .home, "RFC 4213, 3.2.1; RFC 8201",
@@ -125,7 +176,7 @@ extension DropReason {
         case .innerVersion:
             Circumstances(
                 .classify, from: .access, "RFC 4213, 3.6",
-                "Look at the node: it puts something else than IPv6 behind protocol 41.")
+                "Look at the node: what it puts in the tunnel is not what the tunnel's header says.")
         case .innerSourceInvalid:
             Circumstances(
                 .classify, from: .access, "RFC 4213, 3.6",
