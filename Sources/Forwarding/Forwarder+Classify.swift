@@ -5,8 +5,10 @@ import PacketBuffer
 import Wire
 
 extension Forwarder {
+    /// - Parameter pending: is made where the packet needs a binding.
+    /// - Returns: whether it does.
     @inline(__always)
-    mutating func classify(_ packet: inout Packet) -> PendingPacket? {
+    mutating func classify(_ packet: inout Packet, into pending: UnsafeMutablePointer<PendingPacket>) -> Bool {
         guard packet.length > 0 else { return receivedAndDropped(&packet, .empty) }
         let version = UnsafeRawPointer(packet.start).byte(0) >> 4
         if singleDevice { packet.ingress = version == 4 && !isForNode(packet) ? .access : .home }
@@ -14,22 +16,23 @@ extension Forwarder {
         count(CounterIndex.receivedBytes, packet.ingress, by: packet.length)
         do throws(DropReason) {
             switch (packet.ingress, version) {
-            case (.home, 6): return try classifyFromHome(IPv6View(packet.bytes))
-            case (.home, 4): return try classifyFromHome(IPv4View(packet.bytes))
-            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes))
+            case (.home, 6): pending.initialize(to: try classifyFromHome(IPv6View(packet.bytes)))
+            case (.home, 4): pending.initialize(to: try classifyFromHome(IPv4View(packet.bytes)))
+            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes), into: pending)
             case (.access, 6): throw .ipv6NotCarried
             default: throw .notIP
             }
+            return true
         } catch {
             drop(&packet, error)
-            return nil
+            return false
         }
     }
 
-    private mutating func receivedAndDropped(_ packet: inout Packet, _ reason: DropReason) -> PendingPacket? {
+    private mutating func receivedAndDropped(_ packet: inout Packet, _ reason: DropReason) -> Bool {
         count(CounterIndex.received, packet.ingress)
         drop(&packet, reason)
-        return nil
+        return false
     }
 
     /// On a device that serves both sides: whether an IPv4 packet is for a node's home address.
@@ -44,7 +47,7 @@ extension Forwarder {
     // MARK: From the home side
 
     @inline(__always)
-    private func classifyFromHome(_ view: IPv6View) throws(DropReason) -> PendingPacket? {
+    private func classifyFromHome(_ view: IPv6View) throws(DropReason) -> PendingPacket {
         let destination = view.destination
         if destination.isMulticast { throw .multicastNotCarried }
         if destination.isLinkLocal || view.source.isLinkLocal { throw .linkLocal }
@@ -52,7 +55,7 @@ extension Forwarder {
     }
 
     @inline(__always)
-    private func classifyFromHome(_ view: IPv4View) throws(DropReason) -> PendingPacket? {
+    private func classifyFromHome(_ view: IPv4View) throws(DropReason) -> PendingPacket {
         let destination = view.destination
         guard destination.isUnicastSource else { throw .multicastNotCarried }
         guard view.timeToLive > 0 else { throw .timeToLiveZero }
@@ -63,8 +66,8 @@ extension Forwarder {
 
     @inline(__always)
     private mutating func classifyFromAccess(
-        _ packet: inout Packet, _ outer: IPv4View
-    ) throws(DropReason) -> PendingPacket? {
+        _ packet: inout Packet, _ outer: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>
+    ) throws(DropReason) -> Bool {
         if outer.isFragment { throw .outerFragment }
         let (source, destination, outerClass) = (outer.source, outer.destination, outer.trafficClass)
         guard source.isUnicastSource else { throw .outerSourceInvalid }
@@ -78,33 +81,40 @@ extension Forwarder {
             guard isEndpoint(destination) else { throw .notForEndpoint }
             guard outer.protocol == IPProtocol.icmpv4 else { throw .unsupportedProtocol }
             try answerEcho(&packet, outer)
-            return nil
+            return false
         }
-        var pending = try classifyInner(opened, endpoint: destination)
-        pending.isFromTunnel = true
-        pending.form = opened.form
-        pending.outerClass = outerClass.rawValue
-        pending.outerSource = source
-        pending.outerDestination = destination
-        pending.key = opened.key ?? 0
-        pending.hasKey = opened.key != nil
-        pending.sequence = opened.sequence ?? 0
-        pending.hasSequence = opened.sequence != nil
-        pending.port = opened.port
-        pending.innerOffset &+= UInt16(truncatingIfNeeded: opened.inner.baseAddress! - UnsafeRawPointer(packet.start))
-        return pending
+        try classifyInner(opened, endpoint: destination, into: pending)
+        pending.pointee.isFromTunnel = true
+        pending.pointee.form = opened.form
+        pending.pointee.outerClass = outerClass.rawValue
+        pending.pointee.outerSource = source
+        pending.pointee.outerDestination = destination
+        pending.pointee.innerOffset &+= UInt16(
+            truncatingIfNeeded: opened.inner.baseAddress! - UnsafeRawPointer(packet.start))
+        switch opened.form {
+        case .direct, .minimal: break
+        case .gre:
+            pending.pointee.key = opened.key ?? 0
+            pending.pointee.hasKey = opened.key != nil
+            pending.pointee.sequence = opened.sequence ?? 0
+            pending.pointee.hasSequence = opened.sequence != nil
+        case .udp: pending.pointee.port = opened.port
+        }
+        return true
     }
 
     /// The packet inside, or inside of that where it comes from a home address (RFC 5454, 3.3.2). It counts by its own
     /// length; what lies behind it is padding (RFC 4213, 3.6).
     @inline(__always)
     private func classifyInner(
-        _ opened: OpenedTunnel, endpoint: IPv4Address
-    ) throws(DropReason) -> PendingPacket {
+        _ opened: OpenedTunnel, endpoint: IPv4Address, into pending: UnsafeMutablePointer<PendingPacket>
+    ) throws(DropReason) {
         guard let first = opened.inner.first, first >> 4 == (opened.protocol == IPProtocol.ipv6 ? 6 : 4) else {
             throw .innerVersion
         }
-        if opened.protocol == IPProtocol.ipv6 { return try classifyInner(IPv6View(opened.inner)) }
+        if opened.protocol == IPProtocol.ipv6 {
+            return pending.initialize(to: try classifyInner(IPv6View(opened.inner)))
+        }
         let inner = try IPv4View(opened.inner)
         let source = inner.source
         guard source.isUnicastSource else { throw .innerSourceInvalid }
@@ -112,14 +122,15 @@ extension Forwarder {
         if inner.protocol == IPProtocol.ipv6, inner.destination == endpoint || isEndpoint(inner.destination) {
             if inner.isFragment { throw .outerFragment }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
-            var pending = try classifyInner(IPv6View(inner.payload))
-            pending.middleSource = source
-            pending.middleClass = inner.trafficClass.rawValue
-            pending.innerOffset = UInt16(truncatingIfNeeded: inner.headerLength)
-            return pending
+            pending.initialize(to: try classifyInner(IPv6View(inner.payload)))
+            pending.pointee.middleSource = source
+            pending.pointee.middleClass = inner.trafficClass.rawValue
+            pending.pointee.innerOffset = UInt16(truncatingIfNeeded: inner.headerLength)
+            return
         }
         guard inner.destination.isUnicastSource else { throw .multicastNotCarried }
-        return PendingPacket(to: IPv6Address(mapping: source), isIPv4: true, length: inner.totalLength)
+        pending.initialize(
+            to: PendingPacket(to: IPv6Address(mapping: source), isIPv4: true, length: inner.totalLength))
     }
 
     @inline(__always)

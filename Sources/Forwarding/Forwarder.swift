@@ -103,9 +103,8 @@ public struct Forwarder: ~Copyable {
         precondition(batch.count <= batchCapacity, "the batch is larger than the forwarder was made for")
         var left = 0
         for index in 0..<batch.count {
-            if var next = classify(&batch[index]) {
-                next.packet = UInt32(truncatingIfNeeded: index)
-                pending[left] = next
+            if classify(&batch[index], into: pending + left) {
+                pending[left].packet = UInt32(truncatingIfNeeded: index)
                 left &+= 1
             }
         }
