@@ -8,7 +8,9 @@ extension Forwarder {
     /// - Parameter pending: is made where the packet needs a binding.
     /// - Returns: whether it does.
     @inline(__always)
-    mutating func classify(_ packet: inout Packet, into pending: UnsafeMutablePointer<PendingPacket>) -> Bool {
+    mutating func classify(
+        _ packet: inout Packet, into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
+    ) -> Bool {
         guard packet.length > 0 else { return receivedAndDropped(&packet, .empty) }
         let version = UnsafeRawPointer(packet.start).byte(0) >> 4
         if singleDevice { packet.ingress = version == 4 && !isForNode(packet) ? .access : .home }
@@ -18,7 +20,7 @@ extension Forwarder {
             switch (packet.ingress, version) {
             case (.home, 6): pending.initialize(to: try classifyFromHome(IPv6View(packet.bytes)))
             case (.home, 4): pending.initialize(to: try classifyFromHome(IPv4View(packet.bytes)))
-            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes), into: pending)
+            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes), into: pending, now: now)
             case (.access, 6): throw .ipv6NotCarried
             default: throw .notIP
             }
@@ -66,7 +68,7 @@ extension Forwarder {
 
     @inline(__always)
     private mutating func classifyFromAccess(
-        _ packet: inout Packet, _ outer: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>
+        _ packet: inout Packet, _ outer: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
     ) throws(DropReason) -> Bool {
         if outer.isFragment { throw .outerFragment }
         let (source, destination, outerClass) = (outer.source, outer.destination, outer.trafficClass)
@@ -80,7 +82,8 @@ extension Forwarder {
         default:
             guard isEndpoint(destination) else { throw .notForEndpoint }
             guard outer.protocol == IPProtocol.icmpv4 else { throw .unsupportedProtocol }
-            try answerEcho(&packet, outer)
+            let message = try ICMPv4View(outer.payload)
+            if !relayPathError(&packet, message, now: now) { try answerEcho(&packet, outer, message) }
             return false
         }
         try classifyInner(opened, endpoint: destination, into: pending)

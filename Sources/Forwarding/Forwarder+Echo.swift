@@ -8,8 +8,9 @@ extension Forwarder {
     /// Turns an echo request into its reply, in its own slot.
     /// - Throws: why the message is dropped instead.
     @inline(never)
-    mutating func answerEcho(_ packet: inout Packet, _ request: IPv4View) throws(DropReason) {
-        let message = try ICMPv4View(request.payload)
+    mutating func answerEcho(
+        _ packet: inout Packet, _ request: IPv4View, _ message: ICMPv4View
+    ) throws(DropReason) {
         guard message.type == ICMPv4.echoRequest, message.code == 0 else { throw .icmpv4Ignored }
         var header = IPv4Header(protocol: IPProtocol.icmpv4, source: request.destination, destination: request.source)
         header.trafficClass = request.trafficClass

@@ -54,17 +54,23 @@ extension Forwarder {
             Self.mayBeAnsweredWithError(view)
         else { return }
         guard endpointCount > 0, errorLimit.take(now: now) else { return count(CounterIndex.suppressedErrors) }
-        var header = IPv4Header(protocol: IPProtocol.icmpv4, source: endpoints[0], destination: view.source)
-        // RFC 1812, 4.3.2.5: an error has precedence.
-        header.trafficClass = TrafficClass(rawValue: 0xC0)
-        header.identification = nextIdentification()
-        header.timeToLive = timeToLive
+        let header = errorHeader(to: view.source)
         let quoted = ICMPv4Error.quotedLength(of: innerLength)
         packet.length = quoted
         packet.prepend(ICMPv4Error.overhead)
         error.write(to: packet.start, header: header, quotedLength: quoted)
         count(CounterIndex.generated, .home)
         transmit(&packet, to: .home)
+    }
+
+    /// Of an ICMPv4 error that the first endpoint sends.
+    mutating func errorHeader(to destination: IPv4Address) -> IPv4Header {
+        var header = IPv4Header(protocol: IPProtocol.icmpv4, source: endpoints[0], destination: destination)
+        // RFC 1812, 4.3.2.5: an error has precedence.
+        header.trafficClass = TrafficClass(rawValue: 0xC0)
+        header.identification = nextIdentification()
+        header.timeToLive = timeToLive
+        return header
     }
 
     /// RFC 1812, 4.3.2.7: not to what is no single host, not about a later fragment, and not about an error.

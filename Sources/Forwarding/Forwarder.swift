@@ -103,7 +103,7 @@ public struct Forwarder: ~Copyable {
         precondition(batch.count <= batchCapacity, "the batch is larger than the forwarder was made for")
         var left = 0
         for index in 0..<batch.count {
-            if classify(&batch[index], into: pending + left) {
+            if classify(&batch[index], into: pending + left, now: now) {
                 pending[left].packet = UInt32(truncatingIfNeeded: index)
                 left &+= 1
             }

@@ -109,7 +109,8 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .notForEndpoint: "The outer destination is not the tunnel endpoint."
         case .outerFragment: "The outer packet is a fragment; this version does not reassemble."
         case .unsupportedProtocol: "The outer packet's protocol is no tunnel that this version knows."
-        case .icmpv4Ignored: "An ICMPv4 message to the endpoint that is no echo request."
+        case .icmpv4Ignored:
+            "An ICMPv4 message to the endpoint that is neither an echo request nor tells of a tunnel packet."
         case .icmpv4Malformed: "An ICMPv4 message to the endpoint that is too short or whose checksum is wrong."
         case .outerSourceInvalid: "The outer source is multicast, broadcast, loopback or unspecified."
         case .innerVersion: "The packet in the tunnel is not of the IP version that the tunnel's header says."

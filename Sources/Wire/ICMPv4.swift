@@ -10,6 +10,8 @@ public enum ICMPv4 {
     public static let echoRequest: UInt8 = 8
     /// Type: destination unreachable.
     public static let destinationUnreachable: UInt8 = 3
+    /// Type: time exceeded.
+    public static let timeExceeded: UInt8 = 11
 
     /// Where each field starts, in bytes.
     public enum Offset {
@@ -19,6 +21,8 @@ public enum ICMPv4 {
         public static let code = 1
         /// Over the whole message.
         public static let checksum = 2
+        /// In words of 32 bits, of errors with extensions (RFC 4884, 4.1).
+        public static let quoteLength = 5
         /// Of fragmentation needed, two bytes (RFC 1191, 4).
         public static let mtu = 6
     }
@@ -54,6 +58,19 @@ public struct ICMPv4View: BitwiseCopyable {
     /// The checksum as it stands.
     @inlinable
     public var checksum: UInt16 { start.networkUInt16(at: ICMPv4.Offset.checksum) }
+
+    /// Of fragmentation needed (RFC 1191, 4).
+    @inlinable
+    public var mtu: UInt16 { start.networkUInt16(at: ICMPv4.Offset.mtu) }
+
+    /// Of an error, as much as it quotes of the packet that it is about. Extensions may follow (RFC 4884, 4.1), and the
+    /// message then says after how many words.
+    public var quote: UnsafeRawBufferPointer {
+        let count = length - ICMPv4.headerLength
+        let words = Int(start.byte(ICMPv4.Offset.quoteLength))
+        return UnsafeRawBufferPointer(
+            start: start + ICMPv4.headerLength, count: words == 0 ? count : min(count, 4 * words))
+    }
 }
 
 /// An ICMPv4 error, to write (RFC 792).

@@ -80,6 +80,9 @@ public struct ICMPv6Error: Hashable, Sendable {
     /// There is no route to the destination (RFC 4443, 3.1, code 0).
     public static let noRoute = ICMPv6Error(type: ICMPv6.destinationUnreachable, code: 0, parameter: 0)
 
+    /// The address can't be reached (RFC 4443, 3.1, code 3).
+    public static let addressUnreachable = ICMPv6Error(type: ICMPv6.destinationUnreachable, code: 3, parameter: 0)
+
     /// Of an error packet that quotes a packet of `length` bytes: how much is quoted, so that IPv6 header, ICMPv6
     /// header and quote stay within the least MTU (RFC 4443, 2.4 c).
     @inlinable

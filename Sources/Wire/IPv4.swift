@@ -38,6 +38,8 @@ public enum IPProtocol {
 public enum IPv4 {
     /// Without options, in bytes.
     public static let minimumHeaderLength = 20
+    /// What every link carries whole, in bytes (RFC 791, 3.2).
+    public static let minimumMTU = 68
     /// Don't fragment, in the field of flags and fragment offset.
     public static let dontFragment: UInt16 = 0x4000
 

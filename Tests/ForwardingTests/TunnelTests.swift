@@ -30,6 +30,8 @@ struct TunnelVectors: Decodable {
     let drops: [ForwardingVectors.Drop]
     let errors: [Passage]
     let unanswered: [Unanswered]
+    let pathErrors: [Passage]
+    let untold: [Unanswered]
 
     static let all: TunnelVectors = Vectors.load("tunnels")
 
@@ -37,6 +39,7 @@ struct TunnelVectors: Decodable {
     var packets: [Given] {
         encapsulation.map { .home($0.in.bytes) } + decapsulation.map { .access($0.in.bytes) } + drops.map(\.given)
             + errors.map { .home($0.in.bytes) } + unanswered.map { .home($0.in.bytes) }
+            + pathErrors.map { .access($0.in.bytes) } + untold.map { .access($0.in.bytes) }
     }
 
     /// A table with the bindings that they are for.

@@ -12,7 +12,7 @@ import pathlib
 import struct
 
 from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import GRE
 from scapy.layers.mobileip import MobileIP, MobileIPTunnelData
 from scapy.packet import Raw
@@ -20,6 +20,7 @@ from scapy.utils import checksum
 
 HERE = pathlib.Path(__file__).resolve().parent
 ENDPOINT = "192.0.2.1"
+ERROR_SOURCE = "2001:db8:ffff::1"
 CORRESPONDENT = "192.0.2.200"
 CORRESPONDENT6 = "2001:db8:cccc::5"
 
@@ -364,6 +365,119 @@ def make_unanswered():
     }.items()]
 
 
+def path_error(packet, quoted=None, source="192.0.2.250", behind=b"", **message):
+    """An ICMPv4 error of a router on the path, about a tunnel packet of which it quotes so many bytes."""
+    return IP(src=source, dst=ENDPOINT, id=3) / ICMP(**message) / Raw(bytes(packet)[:quoted] + behind)
+
+
+def in_tunnel(name, inner, by_home=False):
+    """What the home agent has sent to the node."""
+    if by_home:
+        inner = IP(src=ENDPOINT, dst=home(name), proto=41, id=2, ttl=64) / inner
+    return tunnelled(name, inner, ENDPOINT, care_of(name), 1)
+
+
+def make_path_errors():
+    """RFC 4213, 3.4 and RFC 2003, 4: what becomes of an ICMPv4 error from the path."""
+    cases = []
+
+    def to_ipv6(name, error, inner, **message):
+        quote = bytes(inner)[:1280 - 48]
+        kind = ICMPv6PacketTooBig(mtu=message["mtu"]) if "mtu" in message else ICMPv6DestUnreach(code=3)
+        out = IPv6(src=ERROR_SOURCE, dst=CORRESPONDENT6, hlim=64) / kind / Raw(quote)
+        cases.append({"name": name, "in": bytes(error).hex(), "out": bytes(out).hex()})
+
+    def to_ipv4(name, error, inner, **message):
+        message = {"type": 3, "code": 1, **message}
+        out = IP(src=ENDPOINT, dst=CORRESPONDENT, tos=0xC0, id=1, ttl=64) / ICMP(**message) / Raw(bytes(inner)[:548])
+        cases.append({"name": name, "in": bytes(error).hex(), "out": bytes(out).hex()})
+
+    for name in CARE_OF_KINDS:
+        inner6 = IPv6(src=CORRESPONDENT6, dst=node6(name)) / UDP() / payload(30)
+        to_ipv6(f"{name}: IPv6, host unreachable", path_error(in_tunnel(name, inner6), type=3, code=1), inner6)
+        inner = IP(src=CORRESPONDENT, dst=home(name)) / UDP() / payload(30)
+        to_ipv4(f"{name}: IPv4, host unreachable", path_error(in_tunnel(name, inner), type=3, code=1), inner)
+        inner6 = IPv6(src=CORRESPONDENT6, dst=node6(name, True)) / UDP() / payload(30)
+        to_ipv6(f"{name}: IPv6 by the home address, time exceeded",
+                path_error(in_tunnel(name, inner6, True), type=11), inner6)
+    inner6 = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / UDP() / payload(1232)
+    for code in (0, 2, 6, 9, 10, 13):
+        to_ipv6(f"code {code}", path_error(in_tunnel("direct", inner6), 20 + 60, type=3, code=code), bytes(inner6)[:60])
+    to_ipv6("1,280 bytes quoted", path_error(in_tunnel("direct", inner6), type=3, code=1), inner6)
+    to_ipv6("the IPv6 header alone", path_error(in_tunnel("direct", inner6), 60, type=3, code=1), bytes(inner6)[:40])
+    for mtu, told in ((1500, 1480), (1400, 1380), (1300, 1280), (1299, 1280), (576, 1280), (0, 1280)):
+        to_ipv6(f"an MTU of {mtu} for IPv6",
+                path_error(in_tunnel("direct", inner6), 100, type=3, code=4, nexthopmtu=mtu), bytes(inner6)[:80], mtu=told)
+    inner = IP(src=CORRESPONDENT, dst=home("gre-key"), flags="DF") / UDP() / payload(1000)
+    for mtu, told in ((1000, 1000 - 32), (101, 69), (100, 68), (99, 68), (0, 68)):
+        to_ipv4(f"an MTU of {mtu} for IPv4 in GRE with key and checksum",
+                path_error(in_tunnel("gre-key", inner), 200, type=3, code=4, nexthopmtu=mtu), bytes(inner)[:168],
+                code=4, nexthopmtu=told)
+    to_ipv4("1,028 bytes of IPv4 quoted", path_error(in_tunnel("gre-key", inner), type=3, code=1), inner)
+    to_ipv4("the IPv4 header and 8 bytes", path_error(in_tunnel("gre-key", inner), 32 + 28, type=3, code=1), bytes(inner)[:28])
+    short = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / UDP() / payload(4)
+    to_ipv6("padding behind the packet", path_error(in_tunnel("direct", short), behind=bytes(40), type=3, code=1), short)
+    # RFC 4884, 4.1: the quote is 128 bytes, 32 words, and extensions follow.
+    long = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / UDP() / payload(200)
+    extended = bytearray(bytes(ICMP(type=11)) + bytes(in_tunnel("direct", long))[:128] + b"\x20\0\0\0\0\x08\1\1\1\2\3\4")
+    extended[5], extended[2:4] = 32, b"\0\0"
+    extended[2:4] = struct.pack("!H", checksum(bytes(extended)))
+    to_ipv6("extensions behind the quote", IP(src="192.0.2.250", dst=ENDPOINT, id=3, proto=1) / Raw(bytes(extended)),
+            bytes(long)[:108])
+    echo = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / ICMPv6EchoRequest(data=b"12345678")
+    to_ipv6("about an echo request", path_error(in_tunnel("direct", echo), type=3, code=1), echo)
+    return cases
+
+
+def make_untold():
+    """ICMPv4 errors that nobody is told of: they are dropped."""
+    inner6 = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / UDP() / payload(30)
+    inner = IP(src=CORRESPONDENT, dst=home("direct")) / UDP() / payload(30)
+    good = in_tunnel("direct", inner6)
+    unreachable = {"type": 3, "code": 1}
+    elsewhere = good.copy()
+    elsewhere.dst = care_of("gre")
+    another = good.copy()
+    another.src = "192.0.2.77"
+    minimal_inner = IP(src=CORRESPONDENT, dst=home("minimal")) / UDP() / payload(30)
+    own = IPv6(src=CORRESPONDENT6, dst=node6("direct"))
+    packets = {
+        "a port": path_error(good, type=3, code=3),
+        "a source route": path_error(good, type=3, code=5),
+        "source quench": path_error(good, type=4),
+        "a redirect": path_error(good, type=5),
+        "a parameter problem": path_error(good, type=12),
+        "nothing quoted": path_error(good, 0, **unreachable),
+        "19 bytes quoted": path_error(good, 19, **unreachable),
+        "8 bytes of IPv6 quoted": path_error(good, 28, **unreachable),
+        "39 bytes of IPv6 quoted": path_error(good, 59, **unreachable),
+        "27 bytes of IPv4 quoted": path_error(in_tunnel("direct", inner), 47, **unreachable),
+        "to a care-of address that is not the node's": path_error(elsewhere, **unreachable),
+        "from an endpoint that is not the binding's": path_error(another, **unreachable),
+        "a prefix that is not bound": path_error(
+            in_tunnel("direct", IPv6(src=CORRESPONDENT6, dst="2001:db8:99::1") / UDP()), **unreachable),
+        "minimal encapsulation, whose header is not there": path_error(in_tunnel("minimal", minimal_inner), **unreachable),
+        "no tunnel": path_error(IP(src=ENDPOINT, dst=care_of("direct")) / ICMP() / payload(40), **unreachable),
+        "UDP that is no tunnel": path_error(
+            IP(src=ENDPOINT, dst=care_of("udp")) / UDP(sport=434, dport=40000) / Raw(b"\1" + bytes(60)), **unreachable),
+        "GRE of another payload": path_error(
+            IP(src=ENDPOINT, dst=care_of("gre")) / GRE(proto=0x6558) / inner, **unreachable),
+        "a later fragment": path_error(
+            IP(src=ENDPOINT, dst=care_of("direct"), proto=41, frag=3) / inner6, **unreachable),
+        "about an ICMPv6 error": path_error(
+            in_tunnel("direct", own / ICMPv6DestUnreach() / payload(48)), **unreachable),
+        "about an ICMPv6 message that is not there": path_error(
+            in_tunnel("direct", own / ICMPv6DestUnreach() / payload(48)), 60, **unreachable),
+        "about an ICMPv4 error": path_error(
+            in_tunnel("direct", IP(src=CORRESPONDENT, dst=home("direct")) / ICMP(type=3) / payload(28)), **unreachable),
+        "about a packet from a group": path_error(
+            in_tunnel("direct", IPv6(src="ff0e::1", dst=node6("direct")) / UDP()), **unreachable),
+        "about a packet from a link-local address": path_error(
+            in_tunnel("direct", IPv6(src="fe80::1", dst=node6("direct")) / UDP()), **unreachable),
+    }
+    return [{"name": name, "in": bytes(packet).hex()} for name, packet in packets.items()]
+
+
 def save(name, content):
     (HERE / f"{name}.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
@@ -372,5 +486,6 @@ if __name__ == "__main__":
     save("tunnels-bindings", {"endpoint": ENDPOINT, "bindings": list(BINDINGS.values())})
     save("tunnels", {
         "encapsulation": make_encapsulation(), "decapsulation": make_decapsulation(), "drops": make_drops(),
-        "errors": make_errors(), "unanswered": make_unanswered(),
+        "errors": make_errors(), "unanswered": make_unanswered(), "pathErrors": make_path_errors(),
+        "untold": make_untold(),
     })
