@@ -164,7 +164,8 @@ extension DropReason {
         case .icmpv4Ignored:
             Circumstances(
                 .classify, from: .access, "RFC 4213, 3.4; RFC 792",
-                "Capture one: an error that quotes too little to tell whom it concerns, or a message that no tunnel needs.")
+                "Capture one: an error that quotes too little to tell whom it concerns, or a message that no tunnel needs."
+            )
         case .icmpv4Malformed:
             Circumstances(
                 .classify, from: .access, "RFC 792; RFC 1122, 3.2.2",
