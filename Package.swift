@@ -112,7 +112,7 @@ let package = Package(
         .testTarget(
             name: "mooringdTests",
             dependencies: [
-                "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding",
+                "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding", "ControlProtocol", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(

@@ -190,7 +190,12 @@ extension Binding {
             if bound.tunnel == .careOf, encapsulation == .minimal {
                 throw BindingError(place, "minimal encapsulation never carries IPv6: use tunnel \"home-address\"")
             }
-            if bound.prefix.length > 0, bound.prefix.address.isMulticast || bound.prefix.address.isLinkLocal {
+            // A default route's half may hold such addresses; packets from and to them are dropped all the same.
+            let address = bound.prefix.address
+            if bound.prefix.length > 0,
+                address.isMulticast || address.isLinkLocal
+                    || (bound.prefix.length >= 96 && address.isForbiddenTunnelSource)
+            {
                 throw BindingError(place, "\(bound.prefix) is no prefix of global unicast addresses")
             }
         }

@@ -62,6 +62,14 @@ public struct BindingFile: Hashable, Sendable {
         }
     }
 
+    /// For those who forward: multicast is not carried yet, and who names groups is told so.
+    /// - Parameter path: of the file.
+    public func refuseGroups(at path: String) throws(BindingError) {
+        guard groups.isEmpty else {
+            throw BindingError("\(path): groups", "multicast is not carried by this version; take the groups out")
+        }
+    }
+
     /// The bindings with the file's endpoint and tunnel MTU where they name none of their own.
     public var resolvedBindings: [Binding] { bindings.map(resolve) }
 

@@ -186,10 +186,8 @@ final class ControlServerConnection: ChannelInboundHandler {
     /// The client will send no more. It may go on to read what it watches.
     private func endOfInput(_ context: ChannelHandlerContext) {
         if frames.pending > 0 {
-            let expected = frames.expected.map { "\($0)" } ?? "more"
-            end(
-                ControlError(
-                    .badFrame, "the stream ended within a frame, after \(frames.pending) of \(expected) bytes"))
+            let expected = frames.expected.map { " of \($0)" } ?? ""
+            end(ControlError(.badFrame, "the stream ended within a frame, after \(frames.pending)\(expected) bytes"))
         } else if watch == nil {
             closeWhenWritten(context)
         }

@@ -11,12 +11,14 @@ extension IOUringPort {
         precondition(batch.isEmpty, "the packets of the last batch await their verdicts")
         if !isStarted { try start() }
         backlog.move(to: &batch)
+        // Lost packets are to be told too, though none is there.
+        let failuresBefore = failedReads
         var goesOn = true
         repeat {
             queueReads()
             goesOn = try enter(wait: wait && !wasWoken && batch.isEmpty && rings.ring.completionCount == 0)
             try sort(into: &batch)
-        } while goesOn && wait && batch.isEmpty && !wasWoken
+        } while goesOn && wait && batch.isEmpty && !wasWoken && failedReads == failuresBefore
         // A wake that was seen without a wait stays for the next one.
         if wait { wasWoken = false }
     }

@@ -34,6 +34,18 @@ public struct SetupPlan: Sendable, Equatable {
         }
     }
 
+    /// Whether the devices are there and up. Needs no privilege.
+    public func areDevicesUp() throws(SetupError) -> Bool {
+        try withSocket { socket throws(SetupError) in
+            try reading { () throws(RouteError) in
+                for name in Set([description.homeDevice, description.accessDevice]) {
+                    guard try socket.link(named: name)?.isUp == true else { return false }
+                }
+                return true
+            }
+        }
+    }
+
     /// Takes every step that does not hold.
     /// - Parameter log: is given a line for each step taken.
     public func apply(log: (String) -> Void) throws(SetupError) {

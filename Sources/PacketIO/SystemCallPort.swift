@@ -60,10 +60,12 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     @inlinable
     public mutating func receive(into batch: inout PacketBatch, wait: Bool) throws(PortError) {
         precondition(batch.isEmpty, "the packets of the last batch await their verdicts")
+        // Lost packets are to be told too, though none is there.
+        let failuresBefore = failedReads
         var isWoken = false
         repeat {
             try fill(&batch)
-            if !batch.isEmpty || !wait { return }
+            if !batch.isEmpty || !wait || failedReads != failuresBefore { return }
             isWoken = try sleep()
         } while !isWoken
     }

@@ -130,7 +130,8 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .udpPortMismatch: "The UDP source port is not that of the inner source's binding."
         case .mobileTunnelDataNextHeader: "Mobile Tunnel Data with another next header than IPv4 or IPv6."
         case .ecnNotCapable: "The outer ECN field says congestion, but the inner packet is not ECN-capable."
-        case .receiveFailed: "The kernel could not hand the packet over, or it was larger than the MTU at start."
+        case .receiveFailed:
+            "The kernel could not hand the packet over, or it was larger than the MTU that the daemon was started with."
         case .transmitFailed: "The kernel did not take the packet: the device is down or out of memory."
         }
     }

@@ -27,7 +27,9 @@ struct BindingLoadCommand: AsyncParsableCommand {
     func run() async throws {
         let bindings: [Binding]
         do throws(BindingError) {
-            bindings = try BindingFile(contentsOf: file == "-" ? "/dev/stdin" : file).resolvedBindings
+            let contents = try BindingFile(contentsOf: file == "-" ? "/dev/stdin" : file)
+            try contents.refuseGroups(at: file)
+            bindings = contents.resolvedBindings
         } catch {
             throw CommandFailure(.unusable, "\(error)")
         }

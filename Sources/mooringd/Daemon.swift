@@ -14,6 +14,8 @@ import Wire
 final class Daemon {
     /// How often lifetimes and notes of the worker are looked at.
     static let tickInterval = TimeAmount.milliseconds(200)
+    /// How often the devices are looked at, in ticks.
+    static let ticksPerDeviceWatch = 10
     /// Security exceptions that are logged, a second.
     static let exceptionsPerSecond: UInt64 = 10
 
@@ -22,23 +24,23 @@ final class Daemon {
     let worker: Worker
     let startTime = bootTimeNanoseconds()
 
-    private let endpointRoutes: EndpointRoutes?
+    private let hostSetup: HostSetup
     var logger: Logger
     /// Ids that the binding file put, which go when it no longer names them.
     private var fileBindings: Set<String> = []
     private var exceptionLimit = TokenBucket(perSecond: exceptionsPerSecond, burst: 2 * exceptionsPerSecond)
     private var suppressedExceptions: UInt64 = 0
+    private var ticks = 0
     /// Tells those who watch. Set when the server is there.
     var publisher: ControlPublisher?
 
     init(
-        configuration: DaemonConfiguration, table: BindingTable, worker: Worker, endpointRoutes: EndpointRoutes?,
-        logger: Logger
+        configuration: DaemonConfiguration, table: BindingTable, worker: Worker, hostSetup: HostSetup, logger: Logger
     ) {
         self.configuration = configuration
         self.table = table
         self.worker = worker
-        self.endpointRoutes = endpointRoutes
+        self.hostSetup = hostSetup
         self.logger = logger
     }
 
@@ -73,6 +75,7 @@ final class Daemon {
     /// - Throws: `BindingError` or `BindingTableError`; the bindings are then as they were.
     func load(file path: String) throws {
         let file = try BindingFile(contentsOf: path)
+        try file.refuseGroups(at: path)
         let changes = try put(file.resolvedBindings, superseding: fileBindings)
         fileBindings = Set(file.bindings.map(\.id))
         logger.info(
@@ -97,8 +100,7 @@ final class Daemon {
 
     /// Leads packets to the endpoints that bindings name to the access device, and only those.
     private func routeEndpoints() {
-        guard let endpointRoutes else { return }
-        for problem in endpointRoutes.follow(Set(table.namedEndpoints.keys)) {
+        for problem in hostSetup.follow(Set(table.namedEndpoints.keys)) {
             logger.error("endpoint not routed", metadata: ["reason": "\(problem)"])
         }
     }
@@ -114,6 +116,8 @@ final class Daemon {
             logger.info("binding expired", metadata: ["id": "\(binding.id)"])
             announce(.expired, binding)
         }
+        ticks += 1
+        if ticks.isMultiple(of: Self.ticksPerDeviceWatch) { try? hostSetup.watchDevices() }
         let (exceptions, omitted) = worker.securityExceptions.drain()
         suppressedExceptions += omitted
         for exception in exceptions { report(exception, now: now) }
@@ -155,7 +159,20 @@ final class Daemon {
             if !fixed.isEmpty {
                 logger.warning("settings need a restart", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
             }
-            if let path = new.bindings { try load(file: path) }
+            let needed = Int(new.tunnelMTU) + IPv4.minimumHeaderLength
+            guard configuration.singleDevice || needed <= configuration.accessMTU else {
+                throw ConfigurationError(
+                    "tunnel MTU \(new.tunnelMTU) does not fit the access device's MTU \(configuration.accessMTU), which "
+                        + "changes only at a restart")
+            }
+            try hostSetup.apply()
+            if let path = new.bindings {
+                try load(file: path)
+            } else if !fileBindings.isEmpty {
+                _ = try put([], superseding: fileBindings)
+                fileBindings = []
+                logger.info("bindings of the file that is named no more removed")
+            }
             try table.setDefaults(endpoint: table.configuration.endpoint, tunnelMTU: new.tunnelMTU)
             logger.logLevel = new.logLevel
             // The rest stays what it is, and is compared with again at the next reload.

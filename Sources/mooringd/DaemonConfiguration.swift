@@ -62,8 +62,18 @@ struct DaemonConfiguration: Equatable {
         do throws(BindingError) {
             if let endpoint = try BindingFile(contentsOf: bindings).endpoint { endpoints = [endpoint] }
         } catch {
-            throw ConfigurationError("\(bindings): \(error)")
+            throw ConfigurationError("\(error)")
         }
+    }
+
+    /// The one group that is allowed to use the socket, where no user is.
+    var onlyAllowedGroup: String? {
+        allowUsers.isEmpty && allowGroups.count == 1 ? allowGroups.first : nil
+    }
+
+    /// Whether there are users or groups that are allowed to use the socket and whose its file can't be.
+    var opensSocketToAll: Bool {
+        !allowUsers.isEmpty || allowGroups.contains { $0 != socketGroup ?? onlyAllowedGroup }
     }
 
     /// Names of settings that differ from `other` and can't change while the daemon runs.
@@ -116,7 +126,7 @@ extension DaemonConfiguration {
         do throws(StrictJSON.Failure) {
             try take(StrictJSON.read(contentsOf: path).object(keys: Self.keys))
         } catch {
-            throw ConfigurationError("\(path): \(error)")
+            throw ConfigurationError(error.place == path ? "\(error)" : "\(path): \(error)")
         }
     }
 
@@ -173,7 +183,10 @@ extension ControlServer.Configuration {
             }
             return number
         }
-        if let name = settings.socketGroup { self.group = try group(name) }
+        // A group that alone may use the socket can have its file. Whoever else is allowed must be able to open it, and
+        // the kernel's word on who they are decides.
+        if let name = settings.socketGroup ?? settings.onlyAllowedGroup { self.group = try group(name) }
+        if settings.opensSocketToAll { mode = 0o666 }
         for name in settings.allowUsers {
             guard let number = ControlAccess.user(name) else {
                 throw ConfigurationError("there is no user \"\(name)\": make it with useradd, or name another")

@@ -4,7 +4,6 @@
 import ArgumentParser
 import Bindings
 import ControlProtocol
-import Dispatch
 import Forwarding
 import Foundation
 import Logging
@@ -26,7 +25,7 @@ extension MooringDaemonCommand {
             // Help and version are errors to the parser too.
             let output: FileHandle = code.isSuccess ? .standardOutput : .standardError
             if !text.isEmpty { output.write(Data("\(text)\n".utf8)) }
-            Foundation.exit(code == .validationFailure ? 2 : code.rawValue)
+            Foundation.exit(code == .validationFailure || error is CannotStart ? 2 : code.rawValue)
         }
     }
 
@@ -43,7 +42,10 @@ extension MooringDaemonCommand {
         do {
             let plan = try SetupPlan(SetupDescription(settings))
             if check { throw try printMissing(plan) }
-            try await serve(settings, plan, logger)
+            // From here on a signal ends it in order, or not at all.
+            let signals = SignalSources()
+            defer { signals.cancel() }
+            try await serve(settings, plan, signals, logger)
         } catch let exit as ExitCode {
             throw exit
         } catch {
@@ -59,23 +61,19 @@ extension MooringDaemonCommand {
         return missing.isEmpty ? .success : ExitCode(1)
     }
 
-    private func serve(_ settings: DaemonConfiguration, _ plan: SetupPlan, _ logger: Logger) async throws {
+    private func serve(
+        _ settings: DaemonConfiguration, _ plan: SetupPlan, _ signals: SignalSources, _ logger: Logger
+    ) async throws {
         let serverConfiguration = try ControlServer.Configuration(settings)
         try makeDirectory(ofSocket: settings.socket)
-        let devices = try openDevices(settings)
-        let log: (String) -> Void = { logger.info("\($0)") }
+        let devices = try openDevices(settings, logger)
         for warning in try plan.warnings() { logger.warning("\(warning)") }
-        if settings.setup {
-            try plan.apply(log: log)
-        } else {
-            for step in try plan.missing() {
-                logger.warning("set-up is missing", metadata: ["what": "\(step.sentence)", "do": "\(step.commands)"])
-            }
-        }
-        let endpointRoutes = settings.setup ? EndpointRoutes(plan: plan, log: log) : nil
+        let hostSetup = HostSetup(
+            plan, applies: settings.setup, log: { logger.info("\($0)") }, warn: { logger.warning("\($0)") })
         defer {
-            do { try endpointRoutes?.undo() } catch { logger.error("not undone", metadata: ["reason": "\(error)"]) }
+            do { try hostSetup.undo() } catch { logger.error("not undone", metadata: ["reason": "\(error)"]) }
         }
+        try hostSetup.apply()
 
         let waker = try PortWaker()
         let port = try ChosenPort(
@@ -91,7 +89,7 @@ extension MooringDaemonCommand {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(worker.ioReason)"])
         }
         nonisolated(unsafe) let daemon = Daemon(
-            configuration: settings, table: table, worker: worker, endpointRoutes: endpointRoutes, logger: logger)
+            configuration: settings, table: table, worker: worker, hostSetup: hostSetup, logger: logger)
         // Before the first packet: none is told that there is no route.
         if let path = settings.bindings { try daemon.load(file: path) }
         worker.start(port: port, table: table, settings: ForwarderSettings(settings)) { error in
@@ -113,7 +111,7 @@ extension MooringDaemonCommand {
         let ticks = eventLoop.scheduleRepeatedTask(initialDelay: Daemon.tickInterval, delay: Daemon.tickInterval) { _ in
             daemon.tick()
         }
-        let signals = SignalSources(
+        signals.handle(
             stop: { name in
                 logger.info("stopping", metadata: ["signal": "\(name)"])
                 worker.stop()
@@ -129,7 +127,6 @@ extension MooringDaemonCommand {
 
         let result: Result<Void, any Error>
         do { result = .success(try await ended.futureResult.get()) } catch { result = .failure(error) }
-        signals.cancel()
         ticks.cancel()
         await server.close()
         do { try result.get() } catch {
@@ -146,21 +143,27 @@ extension MooringDaemonCommand {
         }
     }
 
-    private func openDevices(_ settings: DaemonConfiguration) throws -> PortDevices {
-        let home = try openDevice(settings.homeDevice)
+    private func openDevices(_ settings: DaemonConfiguration, _ logger: Logger) throws -> PortDevices {
+        let home = try openDevice(settings.homeDevice, logger)
         if settings.singleDevice { return PortDevices(shared: home) }
-        return PortDevices(home: home, access: try openDevice(settings.accessDevice))
+        return PortDevices(home: home, access: try openDevice(settings.accessDevice, logger))
     }
 
     /// Opens a TUN device. The kernel takes a ring down some time after its process has ended, and lets go of the
     /// device only then: a daemon that is started again at once waits for that.
-    private func openDevice(_ name: String) throws -> TunDevice {
-        let deadline = ContinuousClock.now + .seconds(5)
+    private func openDevice(_ name: String, _ logger: Logger) throws -> TunDevice {
+        let start = ContinuousClock.now
+        let deadline = start + .seconds(5)
+        var isTold = false
         while true {
             do throws(TunDeviceError) {
                 return try TunDevice(name: name)
             } catch {
                 guard case .busy = error, .now < deadline else { throw error }
+                if !isTold, .now > start + .milliseconds(500) {
+                    logger.notice("the device is in use; waiting for it", metadata: ["device": "\(name)"])
+                    isTold = true
+                }
                 usleep(20_000)
             }
         }
@@ -172,28 +175,6 @@ struct CannotStart: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
-}
-
-/// Signals as events: SIGTERM and SIGINT stop, SIGHUP reloads.
-private final class SignalSources {
-    private var sources: [any DispatchSourceSignal] = []
-
-    init(stop: @escaping @Sendable (String) -> Void, reload: @escaping @Sendable () -> Void) {
-        let handlers: [(Int32, @Sendable () -> Void)] = [
-            (SIGTERM, { stop("SIGTERM") }), (SIGINT, { stop("SIGINT") }), (SIGHUP, reload),
-        ]
-        for (number, handler) in handlers {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler(handler: handler)
-            source.resume()
-            sources.append(source)
-        }
-    }
-
-    func cancel() {
-        for source in sources { source.cancel() }
-    }
 }
 
 extension SetupDescription {

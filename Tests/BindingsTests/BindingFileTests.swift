@@ -214,6 +214,30 @@ import Wire
         #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "")")
     }
 
+    @Test("A file with groups is refused by those who can't forward to them, and one without is not")
+    func refusesGroups() throws {
+        let error = #expect(throws: BindingError.self) { try read(Self.documented).refuseGroups(at: "x.json") }
+        #expect(error?.description == "x.json: groups: multicast is not carried by this version; take the groups out")
+        var file = try read(Self.documented)
+        file.groups = []
+        try file.refuseGroups(at: "x.json")
+    }
+
+    @Test(
+        "Prefixes of addresses that no packet of a tunnel may bear are refused, and the halves of everything are not",
+        arguments: [
+            ("ff00::/8", false), ("ff3e::/96", false), ("fe80::/10", false), ("fe80::1/128", false), ("::1/128", false),
+            ("::/128", false), ("::/96", false), ("::192.0.2.0/120", false), ("::ffff:0:0/96", false),
+            ("::ffff:192.0.2.1/128", false), ("::/0", true), ("::/1", true), ("8000::/1", true), ("64:ff9b::/96", true),
+            ("2001:db8::/96", true),
+        ])
+    func prefixes(prefix: String, isAccepted: Bool) throws {
+        let binding = Binding(
+            id: "mn1", careOfAddress: IPv4Address(rawValue: 0xCB00_7109),
+            prefixes: [BoundPrefix(try #require(IPv6Prefix(prefix)))])
+        #expect((try? binding.validate()) != nil == isAccepted)
+    }
+
     @Test("Many bindings load, and the one overlap among them is found")
     func loadsMany() throws {
         let count = 20_000

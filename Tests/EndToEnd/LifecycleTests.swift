@@ -54,6 +54,45 @@ extension EndToEnd {
             }
         }
 
+        @Test("a signal during the start is heeded when it has started", arguments: [SIGTERM, SIGHUP])
+        func early(signal: Int32) async throws {
+            try await Topology.run { topology in
+                let before = try await topology.networkState(.node)
+                for _ in 0..<10 {
+                    let daemon = try topology.start(in: .node, topology.mooringd(.node))
+                    // As soon as it says anything at all, long before it is ready.
+                    try await poll(for: "first words") { !daemon.errorOutput.isEmpty }
+                    daemon.send(signal)
+                    if signal == SIGHUP {
+                        try await poll(for: "ready") { daemon.errorOutput.contains("ready") }
+                        #expect(daemon.isRunning)
+                        daemon.send(SIGTERM)
+                    }
+                    #expect(try await daemon.wait() == 0, "\(daemon.errorOutput)")
+                    #expect(try await topology.networkState(.node) == before)
+                }
+            }
+        }
+
+        @Test("a binding file that is named no more takes its bindings with it")
+        func fileGone() async throws {
+            try await Topology.run { topology in
+                let bindings = try topology.writeBindings(of: .homeAgent, careOfAddress: Topology.careOfAddressA)
+                let configuration = topology.directory.appendingPathComponent("mooringd.json")
+                try Data(#"{ "bindings": "\#(bindings)" }"#.utf8).write(to: configuration)
+                let daemon = try await topology.startMooringd(.homeAgent, ["--config", configuration.path])
+                try await topology.mooring(
+                    .homeAgent,
+                    ["binding", "put", "other", "--care-of", "203.0.113.77", "--prefix", "2001:db8:1:7::/64"])
+                try Data("{}".utf8).write(to: configuration)
+                daemon.send(SIGHUP)
+                try await poll(for: "the file's binding to go") {
+                    try await !topology.mooring(.homeAgent, ["binding", "list"]).contains("mn1")
+                }
+                #expect(try await topology.mooring(.homeAgent, ["binding", "list"]).contains("other"))
+            }
+        }
+
         @Test("SIGHUP makes mooringd read its binding file again, and keep what it has where the file is bad")
         func hangup() async throws {
             try await Topology.run { topology in

@@ -1,5 +1,6 @@
 // An operator who sets up devices, routes and sysctls without mooringd.
 
+import Glibc
 import Testing
 
 extension EndToEnd {
@@ -27,6 +28,34 @@ extension EndToEnd {
                 #expect(
                     after.count == before.count,
                     "left: \(after.subtracting(before)), gone: \(before.subtracting(after))")
+            }
+        }
+
+        @Test(
+            "devices that were set down are set up again when they come up",
+            arguments: ["mooring-home", "mooring-access"])
+        func downAndUp(device: String) async throws {
+            try await Topology.run { topology in
+                try await topology.startBoth()
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+                let daemon = try #require(topology.daemons[.homeAgent])
+                try await topology.ip(.homeAgent, "link set \(device) down")
+                try await poll(for: "a word about it") { daemon.errorOutput.contains("a device is down") }
+                try await topology.ip(.homeAgent, "link set \(device) up")
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+                try await topology.ping(from: .node, to: Topology.correspondentAddress)
+            }
+        }
+
+        @Test("SIGHUP makes the settings that do not hold any more")
+        func hangup() async throws {
+            try await Topology.run { topology in
+                try await topology.startBoth()
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+                try await topology.ip(.homeAgent, "route del \(Topology.endpoint)/32 dev mooring-access")
+                topology.daemons[.homeAgent]?.send(SIGHUP)
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+                try await topology.ping(from: .node, to: Topology.correspondentAddress)
             }
         }
     }

@@ -1,6 +1,7 @@
 // The configuration file and the flags over it.
 
 import ArgumentParser
+import ControlProtocol
 import Foundation
 import Testing
 import Wire
@@ -93,6 +94,22 @@ import Wire
             try resolve(["--bindings", $0, "--endpoint", "192.0.2.9"])
         }
         #expect(overridden.endpoints == [IPv4Address("192.0.2.9")])
+    }
+
+    @Test("The socket's file is that of the group that may use it, or everybody's where a file can't name all")
+    func socketFile() throws {
+        func file(_ arguments: [String]) throws -> [UInt32?] {
+            let configuration = try ControlServer.Configuration(resolve(arguments))
+            return [configuration.mode, configuration.group]
+        }
+        #expect(try file([]) == [0o660, nil])
+        #expect(try file(["--socket-group", "7"]) == [0o660, 7])
+        #expect(try file(["--allow-group", "7"]) == [0o660, 7])
+        #expect(try file(["--socket-group", "7", "--allow-group", "7"]) == [0o660, 7])
+        #expect(try file(["--socket-group", "7", "--allow-group", "8"]) == [0o666, 7])
+        #expect(try file(["--allow-group", "7", "--allow-group", "8"]) == [0o666, nil])
+        #expect(try file(["--allow-user", "1"]) == [0o666, nil])
+        #expect(try file(["--allow-user", "1", "--allow-group", "7"]) == [0o666, nil])
     }
 
     @Test("A reload names what needs a restart, and only that")

@@ -1,0 +1,75 @@
+// What the host is told for packets to flow, while the daemon runs. Bindings may name endpoints of their own (a mobile
+// node's care-of address changes when it moves), which are led to the access device as long as a binding names them. A
+// device that was set down has lost its routes, and gets them back when it is up again.
+
+import PacketIO
+import Wire
+
+/// The host's settings; where an operator makes them, they are only looked at.
+final class HostSetup {
+    private var plan: SetupPlan
+    private let applies: Bool
+    private let configured: Set<IPv4Address>
+    private var routed: Set<IPv4Address> = []
+    private var wereDevicesUp = true
+    private let log: (String) -> Void
+    private let warn: (String) -> Void
+
+    /// - Parameters:
+    ///   - applies: whether settings are made, or what is missing is told.
+    ///   - log: is given a line for each setting that is made.
+    ///   - warn: is given a line for each that is missing.
+    init(
+        _ plan: SetupPlan, applies: Bool, log: @escaping (String) -> Void, warn: @escaping (String) -> Void
+    ) {
+        self.plan = plan
+        self.applies = applies
+        self.log = log
+        self.warn = warn
+        configured = Set(plan.description.endpoints)
+    }
+
+    /// Makes what does not hold, or tells of it.
+    func apply() throws(SetupError) {
+        if applies { return try plan.apply(log: log) }
+        for step in try plan.missing() {
+            warn("set-up is missing: \(step.sentence); do: \(step.commands.joined(separator: " && "))")
+        }
+    }
+
+    /// Routes the endpoints that are named now, and those no more that are not.
+    /// - Returns: what could not be done.
+    func follow(_ named: Set<IPv4Address>) -> [SetupError] {
+        guard applies else { return [] }
+        let wanted = named.subtracting(configured)
+        var problems: [SetupError] = []
+        for endpoint in wanted.subtracting(routed).sorted() {
+            do throws(SetupError) {
+                try plan.addEndpoint(endpoint, log: log)
+                routed.insert(endpoint)
+            } catch { problems.append(error) }
+        }
+        for endpoint in routed.subtracting(wanted).sorted() {
+            routed.remove(endpoint)
+            do throws(SetupError) { try plan.removeEndpoint(endpoint, log: log) } catch { problems.append(error) }
+        }
+        return problems
+    }
+
+    /// Looks whether the devices are up, and makes the settings again when they have come up.
+    func watchDevices() throws(SetupError) {
+        let areUp = try plan.areDevicesUp()
+        defer { wereDevicesUp = areUp }
+        if areUp == wereDevicesUp { return }
+        guard areUp else {
+            return warn("a device is down: nothing is forwarded by it until it is set up again (ip link set … up)")
+        }
+        log("the devices are up again")
+        try apply()
+    }
+
+    /// Takes back what would outlive the devices.
+    func undo() throws(SetupError) {
+        if applies { try plan.undo(log: log) }
+    }
+}

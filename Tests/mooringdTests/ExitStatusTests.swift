@@ -1,0 +1,45 @@
+// What mooringd ends with where it can't start: 2, so that scripts tell it from `--check` that finds something missing.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Exit status of mooringd")
+struct ExitStatusTests {
+    /// The program: in MOORING_BIN_DIR, or else beside this test bundle.
+    static let path: String = {
+        let directory =
+            ProcessInfo.processInfo.environment["MOORING_BIN_DIR"]
+            ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+        return directory + "/mooringd"
+    }()
+
+    @Test(
+        "arguments, configuration and hosts that can't be used end with 2 and a sentence that names the cause",
+        arguments: [
+            (["--bogus"], "--bogus"),
+            (["--io", "fast"], "fast"),
+            (["--config", "/nonexistent.json"], "/nonexistent.json: can't be read"),
+            (["--bindings", "/nonexistent.json"], "/nonexistent.json: can't be read"),
+            (["--endpoint", "224.0.0.1"], "224.0.0.1 is no unicast address"),
+            (["--endpoint", "192.0.2.1", "--home-device", "../x", "--no-setup"], "../x"),
+            (["--endpoint", "192.0.2.1", "--socket-group", "no-such-group"], "no-such-group"),
+            (["--endpoint", "192.0.2.1", "--check", "--home-device", "../x"], "../x"),
+        ])
+    func cannotStart(_ arguments: [String], _ cause: String) async throws {
+        let program = try await Program.run([Self.path, "--socket", "/tmp/mooringd-never.sock"] + arguments)
+        #expect(program.status == 2, "\(program.errorOutput)")
+        #expect(program.errorOutput.contains(cause), "\(program.errorOutput)")
+        #expect(program.output == "")
+        // Each thing is said once.
+        #expect(program.errorOutput.components(separatedBy: "/nonexistent.json").count <= 2)
+    }
+
+    @Test("help and version end with 0, on standard output", arguments: ["--help", "--version"])
+    func information(_ argument: String) async throws {
+        let program = try await Program.run([Self.path, argument])
+        #expect(program.status == 0)
+        #expect(program.output.contains("mooringd"))
+        #expect(program.errorOutput == "")
+    }
+}
