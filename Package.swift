@@ -30,6 +30,8 @@ let package = Package(
         .target(name: "PrefixTable", dependencies: ["Wire"]),
         .target(name: "Bindings", dependencies: ["Wire"]),
         .target(name: "Forwarding", dependencies: ["Wire", "PacketBuffer", "PrefixTable", "Bindings"]),
+        .target(name: "Capture", dependencies: ["PacketBuffer"]),
+        .target(name: "Replay", dependencies: ["Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture"]),
         .target(name: "IOUring", dependencies: ["CLiburing"]),
         .target(name: "RouteNetlink", dependencies: ["Wire", "CLinuxNet"]),
         .target(name: "PacketIO", dependencies: ["PacketBuffer", "Wire", "IOUring", "RouteNetlink", "CLinuxNet"]),
@@ -59,7 +61,7 @@ let package = Package(
         .executableTarget(
             name: "mooring",
             dependencies: [
-                "Wire", "Bindings", "ControlProtocol",
+                "Wire", "Bindings", "ControlProtocol", "Replay",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
@@ -79,6 +81,11 @@ let package = Package(
         .testTarget(
             name: "ForwardingTests",
             dependencies: ["Forwarding", "Wire", "PacketBuffer", "PrefixTable", "Bindings", "TestSupport"]),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "PacketBuffer", "TestSupport"]),
+        // Runs the program, so it is built before.
+        .testTarget(
+            name: "ReplayTests",
+            dependencies: ["Replay", "Capture", "Bindings", "Wire", "mooring", "TestSupport"]),
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
         .target(name: "TestThread", path: "Tests/TestThread"),
         .testTarget(name: "IOUringTests", dependencies: ["IOUring", "CLiburing", "TestThread"]),

@@ -24,6 +24,8 @@ struct LayeringTests {
         Module("PrefixTable", ["Wire"]),
         Module("Bindings", ["Wire"]),
         Module("Forwarding", ["Wire", "PacketBuffer", "PrefixTable", "Bindings"]),
+        Module("Capture", ["PacketBuffer"]),
+        Module("Replay", ["Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture"]),
         Module("IOUring", ["CLiburing"]),
         Module("RouteNetlink", ["Wire", "CLinuxNet"]),
         Module("PacketIO", ["Wire", "PacketBuffer", "IOUring", "RouteNetlink", "CLinuxNet"]),
@@ -34,7 +36,7 @@ struct LayeringTests {
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "PacketIO", "ControlProtocol",
                 "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
             ]),
-        Module("mooring", ["Wire", "Bindings", "ControlProtocol", "ArgumentParser"]),
+        Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
         Module("Bench", ["Wire", "PacketBuffer", "Bindings", "Forwarding", "CBenchmark", "ArgumentParser"]),
         Module("yardstick", ["CLiburing"]),
     ]
