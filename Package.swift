@@ -85,7 +85,7 @@ let package = Package(
         // Runs the program, so it is built before.
         .testTarget(
             name: "ReplayTests",
-            dependencies: ["Replay", "Capture", "Bindings", "Wire", "mooring", "TestSupport"]),
+            dependencies: ["Replay", "Capture", "Bindings", "PacketBuffer", "mooring", "TestSupport"]),
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
         .target(name: "TestThread", path: "Tests/TestThread"),
         .testTarget(name: "IOUringTests", dependencies: ["IOUring", "CLiburing", "TestThread"]),
@@ -99,7 +99,7 @@ let package = Package(
         .target(
             name: "ControlTestServer",
             dependencies: [
-                "ControlProtocol", "Bindings", "Wire",
+                "ControlProtocol", "Bindings", "Wire", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

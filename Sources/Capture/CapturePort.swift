@@ -44,8 +44,11 @@ public struct CapturePort<Sink: CaptureSink>: PacketPort, ~Copyable {
     public private(set) var framesWithoutIP = PortFailures()
     /// Frames of which the capture has only the beginning. They are handed over as they are.
     public private(set) var cutFrames: UInt64 = 0
+    /// Packets larger than a slot.
     public private(set) var receiveFailures = PortFailures()
+    /// None: the sink takes every packet, or ends the port.
     public var transmitFailures: PortFailures { PortFailures() }
+    /// None: the sink takes a packet at once.
     public var inFlight: Int { 0 }
 
     /// A port on one or two captures.

@@ -95,11 +95,10 @@ extension LinkLayer {
 }
 
 extension CaptureStream {
-    /// Refuses frames that can't be.
-    func check(length: Int, time: UInt64) throws(CaptureError) {
+    /// Refuses frames larger than any that is captured.
+    func check(length: Int) throws(CaptureError) {
         guard length <= CaptureReader.frameLimit else {
             throw failure("a packet of \(length) bytes; \(CaptureReader.frameLimit) are possible")
         }
-        guard time <= CaptureReader.timeLimit else { throw failure("a packet of a time later than 2106") }
     }
 }

@@ -38,7 +38,8 @@ struct PcapFormat {
         let (length, originalLength) = (Int(numbers.uint32(header, at: 8)), Int(numbers.uint32(header, at: 12)))
         // A fraction of more than a second is carried over, as other readers do.
         let time = UInt64(seconds) * 1_000_000_000 + UInt64(fraction) * (hasNanoseconds ? 1 : 1000)
-        try stream.check(length: length, time: time)
+        guard time <= CaptureReader.timeLimit else { throw stream.failure("a packet of a time later than 2106") }
+        try stream.check(length: length)
         return CapturedFrame(
             time: time, bytes: try stream.take(length, "a packet"), originalLength: originalLength,
             linkLayer: linkLayer)

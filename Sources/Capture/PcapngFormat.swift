@@ -75,7 +75,9 @@ struct PcapngFormat {
     /// Reads the length at a block's end.
     private func end(_ length: Int, _ stream: CaptureStream) throws(CaptureError) {
         let trailer = Int(numbers.uint32(try stream.take(4, "a block"), at: 0))
-        guard trailer == length else { throw stream.failure("a block says \(length) bytes before and \(trailer) behind") }
+        guard trailer == length else {
+            throw stream.failure("a block says \(length) bytes before and \(trailer) behind")
+        }
     }
 
     private mutating func addInterface(_ length: Int, _ stream: CaptureStream) throws(CaptureError) {
@@ -133,7 +135,7 @@ struct PcapngFormat {
             }
             self.time = time
         }
-        try stream.check(length: length, time: time)
+        try stream.check(length: length)
         // Read with what stands behind it, so that the frame stays valid when the block's end has been seen.
         let padded = (length + 3) & ~3
         guard padded <= body - headerLength else {
@@ -171,6 +173,6 @@ struct InterfaceClock {
             time = exponent > 38 ? 0 : product / (0..<exponent).reduce(into: Int128(1)) { power, _ in power *= 10 }
         }
         let sum = time + Int128(secondsAhead) * 1_000_000_000
-        return UInt64(exactly: sum)
+        return (0...Int128(CaptureReader.timeLimit)).contains(sum) ? UInt64(sum) : nil
     }
 }

@@ -40,7 +40,8 @@ final class PacketComparison: CaptureSink {
         }
         let wanted = frame.linkLayer.packet(in: frame.bytes) ?? frame.bytes
         guard wanted.elementsEqual(packet) else {
-            let offset = zip(wanted, packet).enumerated().first { $1.0 != $1.1 }?.offset ?? min(wanted.count, packet.count)
+            let offset =
+                zip(wanted, packet).enumerated().first { $1.0 != $1.1 }?.offset ?? min(wanted.count, packet.count)
             difference =
                 "\(place), byte \(offset) (\(wanted.count) bytes expected, \(packet.count) found)"
                 + Self.line("expected", wanted, from: offset) + Self.line("found   ", packet, from: offset)
@@ -55,7 +56,8 @@ final class PacketComparison: CaptureSink {
     func finish() throws(CaptureError) -> String? {
         for (expected, count) in [(home, counts.home), (access, counts.access)] where difference == nil {
             if let frame = try expected.next() {
-                difference = "\(expected.name): packet \(count + 1): is missing\(Self.line("expected", frame.bytes, from: 0))"
+                difference =
+                    "\(expected.name): packet \(count + 1): is missing\(Self.line("expected", frame.bytes, from: 0))"
             }
         }
         return difference

@@ -41,6 +41,9 @@ public struct ReplayCounters: Hashable, Sendable {
         received.sum + generated.sum == transmitted.sum + punted + absorbed + dropped.reduce(0, +)
     }
 
+    /// The names of all drop reasons.
+    static var reasonNames: Set<String> { Set(DropReason.allCases.map(\.name)) }
+
     /// Adds frames that the forwarder never saw, as they bear no packet for it.
     mutating func count(framesWithoutIP frames: PortFailures) {
         received.home += frames.home

@@ -23,7 +23,9 @@ struct Mooring: AsyncParsableCommand {
               3 mooringd can't be reached.
             """,
         version: mooringVersion,
-        subcommands: [StatusCommand.self, BindingCommand.self, CountersCommand.self, WatchCommand.self, ReplayCommand.self])
+        subcommands: [
+            StatusCommand.self, BindingCommand.self, CountersCommand.self, WatchCommand.self, ReplayCommand.self,
+        ])
 
     static func main() async {
         // Whoever reads our output may stop doing so (`mooring binding list | head`): that is an error of write(2) then.

@@ -45,7 +45,8 @@ struct ReplayCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The source of ICMPv6 errors.", discussion: "Without it, \(Replay.errorSource).", valueName: "ipv6-address"))
+            "The source of ICMPv6 errors.", discussion: "Without it, \(Replay.errorSource).", valueName: "ipv6-address")
+    )
     var errorSource: String?
 
     @Flag(help: "Compare what comes out of each directory's inputs with what stands there.")

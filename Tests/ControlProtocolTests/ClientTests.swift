@@ -6,6 +6,7 @@ import ControlTestServer
 import Glibc
 import NIOCore
 import NIOPosix
+import TestSupport
 import Testing
 import Wire
 
@@ -170,7 +171,7 @@ import Wire
     }
 
     private func withScript(_ answers: [[UInt8]], _ body: (String) async throws -> Void) async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
@@ -232,7 +233,7 @@ import Wire
 
     @Test("Who may not use the file is told which group may, unless none was named")
     func explainsDenial() async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let socket = try ControlSocket.listen(at: directory + "/socket", mode: 0o600, group: nil)
             defer { socket.close() }
             let denial = IOError(errnoCode: EACCES, reason: "connect")
@@ -259,7 +260,7 @@ import Wire
 
     @Test("A daemon that takes connections and says nothing is not waited for")
     func timesOut() async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let socket = try ControlSocket.listen(at: directory + "/socket", mode: 0o600, group: nil)
             let error = await #expect(throws: ControlClientError.self) {
                 try await ControlClient.connect(to: directory + "/socket", as: "test", timeout: .milliseconds(20))

@@ -4,6 +4,7 @@ import ControlTestServer
 import Foundation
 import Glibc
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import ControlProtocol
@@ -26,7 +27,7 @@ import Testing
     func setsModeAndGroup() async throws {
         // Another group is to be had by root only.
         let group: gid_t = geteuid() == 0 ? 4711 : getegid()
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             for mode in [0o660, 0o600, 0o666] as [mode_t] {
                 let socket = try ControlSocket.listen(at: directory + "/socket", mode: mode, group: group)
                 let file = try status(of: directory + "/socket")
@@ -42,7 +43,7 @@ import Testing
 
     @Test("A socket that nobody listens at any more is replaced")
     func replacesStale() async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let path = directory + "/socket"
             try ControlSocket.listen(at: path, mode: 0o600, group: nil).close()
             let before = try status(of: path)
@@ -59,7 +60,7 @@ import Testing
             #expect(refusal(at: server.path)?.contains("another mooringd answers") == true)
             _ = try RawConnection.greeted(server.path)
         }
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let socket = try ControlSocket.listen(at: directory + "/socket", mode: 0o600, group: nil)
             // Nobody accepts: 129 connections fill the queue, and the next would have to wait.
             let waiting = try (0..<129).map { _ in try RawConnection(directory + "/socket") }
@@ -71,7 +72,7 @@ import Testing
 
     @Test("What is no socket is not touched, nor is what a symbolic link leads to")
     func sparesOtherFiles() async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let path = directory + "/path"
             let target = directory + "/target"
             try Data("kept".utf8).write(to: URL(fileURLWithPath: path))
@@ -99,7 +100,7 @@ import Testing
         #expect(refusal(at: "/tmp/a\0b")?.contains("1 to 107 bytes") == true)
         #expect(refusal(at: "/nonexistent/socket")?.contains("directory /nonexistent: No such file") == true)
         #expect(refusal(at: "/dev/null/socket")?.contains("directory /dev/null: Not a directory") == true)
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let room = 107 - directory.utf8.count - 1
             let longest = directory + "/" + String(repeating: "x", count: room)
             let socket = try ControlSocket.listen(at: longest, mode: 0o600, group: nil)
@@ -111,7 +112,7 @@ import Testing
 
     @Test("The file of another that came in its place is not removed")
     func removesOnlyItsOwn() async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let path = directory + "/socket"
             let first = try ControlSocket.listen(at: path, mode: 0o600, group: nil)
             unlink(path)
@@ -128,7 +129,7 @@ import Testing
     @Test("A server whose handler can't be made leaves no file")
     func cleansUp() async throws {
         struct NoHandler: Error {}
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             let path = directory + "/socket"
             await #expect(throws: NoHandler.self) {
                 _ = try await ControlServer.start(

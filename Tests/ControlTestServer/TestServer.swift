@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import TestSupport
 
 /// A server with a fake handler on a socket in a directory of its own.
 package struct TestServer: Sendable {
@@ -17,7 +18,7 @@ package struct TestServer: Sendable {
         _ change: (inout ControlServer.Configuration) -> Void = { _ in },
         _ body: (TestServer) async throws -> Void
     ) async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             var configuration = ControlServer.Configuration(path: directory + "/control.sock")
             // How long a busy machine takes to say hello is no matter of these tests.
             configuration.helloTimeout = .hours(1)
@@ -62,15 +63,6 @@ package struct TestServer: Sendable {
     }
 
     package static let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-}
-
-/// Runs the body with a new directory, and removes it.
-package func withDirectory(_ body: (String) async throws -> Void) async throws {
-    var template = Array("/tmp/mooring-test-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp") }
-    let directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    defer { try? FileManager.default.removeItem(atPath: directory) }
-    try await body(directory)
 }
 
 /// A system call failed.

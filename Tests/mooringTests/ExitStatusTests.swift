@@ -42,7 +42,7 @@ import Testing
 
     @Test("3 where the path leads to something else, and each time it says what")
     func reachesSomethingElse() async throws {
-        try await withDirectory { directory in
+        try await TemporaryDirectory.with { directory in
             try Data().write(to: URL(fileURLWithPath: directory + "/file"))
             try await expectFailure(["status"], socket: directory + "/file", status: 3, saying: "/file is no socket")
             try await expectFailure(["status"], socket: directory, status: 3, saying: "\(directory) is no socket")
