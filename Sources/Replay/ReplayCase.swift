@@ -29,6 +29,22 @@ public struct ReplayCase: Sendable {
     /// The case in a folder.
     public init(directory: String) { self.directory = directory }
 
+    /// The cases that a directory stands for: itself or, where it has no bindings, the directories in it that have, in
+    /// the order of their names.
+    public static func all(in directory: String) -> [ReplayCase] {
+        let single = ReplayCase(directory: directory)
+        guard single.existing("bindings.json") == nil, let stream = opendir(directory) else { return [single] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        }
+        let cases = names.sorted().filter { !$0.hasPrefix(".") }.map { ReplayCase(directory: single.path($0)) }
+            .filter { $0.existing("bindings.json") != nil }
+        return cases.isEmpty ? [single] : cases
+    }
+
     /// Runs it and compares.
     public func check() -> Outcome {
         do {

@@ -14,12 +14,13 @@ struct ReplayCommand: ParsableCommand {
 
             With --check, each directory holds bindings.json, home-in.pcap or access-in.pcap or both, and what is to
             come out: home-out.pcap, access-out.pcap and counters.json. One line a case says whether it does, with the
-            first difference. With --regenerate, what comes out is written there instead.
+            first difference. With --regenerate, what comes out is written there instead. A directory without bindings.json
+            stands for the cases in it.
 
             EXAMPLES:
               mooring replay --bindings bindings.json --home-in home.pcap --access-out access.pcap
               mooring replay --bindings bindings.json --access-in access.pcap --counters counters.json
-              mooring replay --check Tests/Golden/*/
+              mooring replay --check Tests/Golden
               mooring replay --regenerate cases/my-case
             """)
 
@@ -83,8 +84,10 @@ struct ReplayCommand: ParsableCommand {
     }
 
     func run() throws {
-        if regenerate { return try finish(directories.map(regenerate)) }
-        if check { return try finish(directories.map(check)) }
+        if regenerate || check {
+            let cases = directories.flatMap { ReplayCase.all(in: $0) }
+            return try finish(cases.map(regenerate ? regenerate : check))
+        }
         do {
             var replay = Replay(
                 bindings: try BindingFile(contentsOf: bindings ?? ""), homeInput: homeIn, accessInput: accessIn)
@@ -139,9 +142,10 @@ extension ReplayCommand {
         var detail: String?
     }
 
-    private func check(_ directory: String) -> Report {
+    private func check(_ replayCase: ReplayCase) -> Report {
+        let directory = replayCase.directory
         let report =
-            switch ReplayCase(directory: directory).check() {
+            switch replayCase.check() {
             case .same: Report(case: directory, result: "same")
             case .differs(let detail): Report(case: directory, result: "differs", detail: detail)
             case .unusable(let detail): Report(case: directory, result: "unusable", detail: detail)
@@ -150,10 +154,11 @@ extension ReplayCommand {
         return report
     }
 
-    private func regenerate(_ directory: String) -> Report {
+    private func regenerate(_ replayCase: ReplayCase) -> Report {
+        let directory = replayCase.directory
         var report = Report(case: directory, result: "regenerated")
         do throws(ReplayError) {
-            try ReplayCase(directory: directory).regenerate()
+            try replayCase.regenerate()
         } catch {
             report = Report(case: directory, result: "unusable", detail: "\(error)")
         }

@@ -95,6 +95,23 @@ import Testing
         }
     }
 
+    @Test("a directory stands for the cases in it, in the order of their names; one without any can't be used")
+    func directories() async throws {
+        let all = try await run(["--check", GoldenCases.root], status: 0)
+        #expect(all.output == GoldenCases.names.map { "\(GoldenCases.root)/\($0): same\n" }.joined())
+        try await GoldenCases.withCopy(of: "hop-limit") { directory in
+            let parent = URL(fileURLWithPath: directory).deletingLastPathComponent().path
+            try FileManager.default.removeItem(atPath: directory + "/counters.json")
+            let regenerated = try await run(["--check", "--regenerate", parent], status: 0)
+            #expect(regenerated.output == "\(directory): regenerated\n")
+            #expect(try await run(["--check", parent], status: 0).output == "\(directory): same\n")
+            try FileManager.default.removeItem(atPath: directory + "/bindings.json")
+            #expect(
+                try await run(["--check", parent], status: 2).output.hasPrefix(
+                    "\(parent): unusable: \(parent)/bindings.json"))
+        }
+    }
+
     @Test("2 where arguments or inputs can't be used, and it is said why")
     func unusable() async throws {
         let golden = Self.golden("hop-limit")
