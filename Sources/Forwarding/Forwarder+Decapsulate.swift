@@ -9,6 +9,8 @@ extension Forwarder {
     @inline(__always)
     mutating func decapsulate(_ packet: inout Packet, _ work: PendingPacket) {
         guard work.record != PrefixTable.noValue else {
+            // What passes by on its way to another's endpoint is nobody's exception.
+            guard isEndpoint(work.outerDestination) else { return drop(&packet, .notForEndpoint) }
             return dropAsException(&packet, .innerSourceUnregistered, work)
         }
         let record = records + Int(work.record)

@@ -13,17 +13,18 @@ from golden import HERE, Case
 def make():
     return [
         counted("ppp__GrePackets", "access", "192.168.2.254",
-                "pcapng of seven interfaces: two GRE packets to the endpoint, two to others, two from 127.0.0.1, one "
-                "to 4.3.2.1, and IPv6 without a tunnel in a VLAN.",
-                {"unsupported-protocol": 2, "not-for-endpoint": 2, "outer-source-invalid": 2, "ipv6-not-carried": 1}),
+                "pcapng of seven interfaces: two of PPTP (GRE version 1), two from 127.0.0.1, GRE in GRE to another, "
+                "Ethernet in GRE, and IPv6 without a tunnel in a VLAN.",
+                {"gre-version": 2, "outer-source-invalid": 2, "not-for-endpoint": 1, "gre-protocol-type": 1,
+                 "ipv6-not-carried": 1}),
         counted("tcpdump__dhcpv6-ia-pd", "home", "192.0.2.1",
                 "DHCPv6 prefix delegation: two packets to ff02::1:2, two between link-local addresses.",
                 {"multicast-not-carried": 2, "link-local": 2}),
         counted("tcpdump__gre-heapoverflow-1", "access", "192.0.2.1",
                 "Hostile frames that say 262144 bytes: one of EtherType 0x3030, one of 0x0800 whose packet is of version 0.",
                 {"not-ip": 2}),
-        counted("zeek__4in4", "access", "5.6.7.8", "One IPv4 in IPv4, protocol 4, to the endpoint.",
-                {"unsupported-protocol": 1}),
+        counted("zeek__4in4", "access", "5.6.7.8", "One IPv4 in IPv4, protocol 4, to the endpoint, of nobody.",
+                {"inner-source-unregistered": 1}),
         six_in_four(), ping6(),
         counted("zeek__6in6-tunnel-change", "access", "192.0.2.1", "Two IPv6 in IPv6, no tunnel of RFC 5454.",
                 {"ipv6-not-carried": 2}),
@@ -35,15 +36,15 @@ def make():
         counted("zeek__gre-pptp", "access", "192.0.2.1", "GRE version 1 in 4in6 within a VLAN: IPv6 on the access side.",
                 {"ipv6-not-carried": 2}),
         counted("zeek__gre-sample", "access", "66.59.109.137", "GRE with IPv4 inside, both ways; one is the endpoint's.",
-                None),
+                None, "inner-source-unregistered"),
         counted("zeek__gre-within-gre", "access", "72.205.54.70", "GRE in GRE: 314 packets each way, one is the endpoint's.",
-                {"unsupported-protocol": 314, "not-for-endpoint": 314}),
+                {"inner-source-unregistered": 314, "not-for-endpoint": 314}),
         counted("zeek__ip6-ext-trunc", "home", "192.0.2.1", "An IPv6 packet whose 20 bytes of payload are missing.",
                 {"ipv6-payload-length": 1}),
         counted("zeek__mpls-6in6-6in6-invalid-version-6", "home", "192.0.2.1", "MPLS, whose payload is of version 14.",
                 {"not-ip": 1}),
         counted("zeek__tunnel-direct-bypass", "access", "198.51.100.1", "One flow, ten packets in GRE to the endpoint, ten bare.",
-                {"unsupported-protocol": 10, "not-for-endpoint": 10}),
+                {"inner-source-unregistered": 10, "not-for-endpoint": 10}),
     ]
 
 
@@ -58,16 +59,16 @@ def case_of(name, side, bindings, shows, rows=""):
     return case, packets
 
 
-def counted(name, side, endpoint, shows, drops):
-    """A capture of which nothing is forwarded. Without `drops`, IPv4 packets are told apart by scapy: multicast,
-    broadcast, loopback and unspecified sources, then whom they are for."""
+def counted(name, side, endpoint, shows, drops, for_endpoint="unsupported-protocol"):
+    """A capture of which nothing is forwarded. Without `drops`, IPv4 packets are told apart by scapy: those from
+    0.0.0.0, those for the endpoint, and those for others."""
     case, packets = case_of(name, side, {"endpoint": endpoint, "bindings": []}, shows)
     if drops is None:
         for packet in packets:
             if packet[IP].src == "0.0.0.0":
                 case.count_drops("outer-source-invalid")
             else:
-                case.count_drops("unsupported-protocol" if packet[IP].dst == endpoint else "not-for-endpoint")
+                case.count_drops(for_endpoint if packet[IP].dst == endpoint else "not-for-endpoint")
     else:
         for reason, count in drops.items():
             case.count_drops(reason, count)
@@ -75,7 +76,7 @@ def counted(name, side, endpoint, shows, drops):
 
 
 def tunnelled(name, shows, bindings, source):
-    """Protocol 41 from `source` is its node's; everything else is from nobody."""
+    """Protocol 41 from `source` is its node's; everything else is from nobody, or for another."""
     case, packets = case_of(name, "access", bindings, shows, "H12, H13, T7")
     for packet in packets:
         if packet[IP].src == source:
@@ -83,7 +84,8 @@ def tunnelled(name, shows, bindings, source):
             nanoseconds = int(time) * 1_000_000_000 + int(round((time - int(time)) * 1_000_000)) * 1000
             case.transmits("home", bytes(packet[IP].payload)[:40 + packet[IP].payload.plen], nanoseconds)
         else:
-            case.count_drops("inner-source-unregistered")
+            case.count_drops(
+                "inner-source-unregistered" if packet[IP].dst == bindings["endpoint"] else "not-for-endpoint")
     return case
 
 
@@ -99,5 +101,5 @@ def six_in_four():
 
 def ping6():
     bindings = {"endpoint": "10.0.0.2", "bindings": [binding("ping", "10.0.0.1", "2001:db8:0:1::1/128")]}
-    return tunnelled("zeek__ping6-in-ipv4", "Ten echo requests and replies in 6in4; the requests' sender is bound, the replies' is not.",
+    return tunnelled("zeek__ping6-in-ipv4", "Ten echo requests and replies in 6in4; the requests' sender is bound, the replies go to another.",
                      bindings, "10.0.0.1")

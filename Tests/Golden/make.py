@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 
 import capture_cases
 import drop_cases
+import kind_cases
 import link_cases
 import replay_cases
 import tunnel_cases
@@ -24,7 +25,7 @@ from golden import HERE
 
 def main():
     cases = []
-    for module in (tunnel_cases, drop_cases, link_cases, replay_cases, capture_cases):
+    for module in (tunnel_cases, drop_cases, kind_cases, link_cases, replay_cases, capture_cases):
         cases += module.make()
     names = [case.name for case in cases]
     if len(set(names)) != len(names):

@@ -1,0 +1,146 @@
+"""A case for each kind of tunnel and direction, for each reason that concerns them, and for errors from the path."""
+
+import importlib.util
+import json
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+
+from golden import HERE, Case
+
+_spec = importlib.util.spec_from_file_location("tunnels", HERE.parent / "Vectors" / "tunnels.py")
+tunnels = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tunnels)
+
+ROWS = {
+    "inner-source-unregistered": "H13", "outer-source-mismatch": "H14, H12", "inner-source-invalid": "T7",
+    "inner-version": "T7", "outer-fragment": "T7", "ecn-not-capable": "T8", "tunnel-mismatch": "H12",
+    "udp-port-mismatch": "N1", "mobile-tunnel-data-next-header": "N1", "udp-checksum": "N1",
+}
+# What an error to the source goes with is in the case of these errors.
+ANSWERED = {"no-binding", "packet-too-big"}
+
+
+def bindings(names=None):
+    chosen = [entry for name, entry in tunnels.BINDINGS.items() if names is None or name in names]
+    return {"endpoint": tunnels.ENDPOINT, "bindings": chosen}
+
+
+def encapsulate(name):
+    case = Case(f"{name}-encapsulate", f"Packets to a node whose binding is {json.dumps(tunnels.BINDINGS[name])}.",
+                "H9, H10, T8, T9, T10, N1", bindings([name]))
+    sequence = 0
+
+    def identification():
+        case.identification += 1
+        return case.identification & 0xFFFF
+
+    def send(inner, by_home=False):
+        nonlocal sequence
+        class_ = tunnels.outer_class(name, inner.tc if inner.version == 6 else inner.tos)
+        ends = tunnels.ENDPOINT, tunnels.care_of(name)
+        if name == "minimal" and by_home:
+            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=identification(), tos=class_, ttl=64) / inner
+            out = tunnels.minimal(*ends, middle, keep_source=True)
+        elif name == "minimal":
+            out = tunnels.minimal(*ends, inner)
+        else:
+            number = identification()
+            if by_home:
+                inner_id = identification()
+                middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=inner_id, tos=class_, ttl=64) / inner
+            out = tunnels.tunnelled(
+                name, middle if by_home else inner, *ends, number, sequence=sequence, tos=class_)
+        sequence += 1
+        case._receive("home", bytes(inner))
+        case._transmit("access", bytes(out))
+
+    for tos in (0, 0xB9, 0x03):
+        for flags in (0, "DF"):
+            send(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=77, tos=tos, flags=flags, ttl=61)
+                 / UDP() / tunnels.payload(tos + 5))
+    for length in (0, 1, 1280 - 28, 1500 - 28):
+        send(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=78) / UDP() / tunnels.payload(length))
+    for tc in (0, 0xBA):
+        if name != "minimal":
+            send(IPv6(src=tunnels.CORRESPONDENT6, dst=tunnels.node6(name), tc=tc) / UDP() / tunnels.payload(9))
+        send(IPv6(src=tunnels.CORRESPONDENT6, dst=tunnels.node6(name, True), tc=tc) / UDP() / tunnels.payload(10), True)
+    return case
+
+
+def decapsulate(name):
+    case = Case(f"{name}-decapsulate", f"Packets of a node whose binding is {json.dumps(tunnels.BINDINGS[name])}.",
+                "H12, T8, T9, T10, N1", bindings([name]))
+    sequence = 0
+    dscp = 0x88 if name == "pipe" else 0x28
+
+    def come(inner, out, **outer):
+        nonlocal sequence
+        case.decapsulated(bytes(tunnels.from_node(name, inner, sequence=sequence, **outer)), bytes(out))
+        sequence += 1
+
+    packet, packet6, by_home = tunnels.node_packet, tunnels.node_packet6, tunnels.from_home
+    come(packet(name), packet(name))
+    come(by_home(name, packet6(name, True)), packet6(name, True))
+    case.decapsulated(bytes(IP(src=tunnels.home(name), dst=tunnels.ENDPOINT, proto=41) / packet6(name, True)),
+                      bytes(packet6(name, True)))
+    if name == "minimal":
+        return case
+    come(packet6(name), packet6(name))
+    come(packet(name, 0x8A), packet(name, dscp | 3), tos=0x2B)
+    come(packet6(name, tc=0x89), packet6(name, tc=dscp | 3), tos=0x2B)
+    come(by_home(name, packet6(name, True, 0x8A), 0x8A), packet6(name, True, dscp | 3), tos=0x2B)
+    return case
+
+
+def drops():
+    by_reason = {}
+    for entry in tunnels.make_drops():
+        if entry["reason"] not in ANSWERED:
+            by_reason.setdefault(entry["reason"], []).append(entry)
+    cases = []
+    for reason, entries in by_reason.items():
+        names = "; ".join(dict.fromkeys(entry["name"] for entry in entries))
+        case = Case(f"drop-tunnel-{reason}", f"Dropped as {reason}: {names}.", ROWS.get(reason, ""), bindings())
+        for entry in entries:
+            case.dropped(entry["side"], bytes.fromhex(entry["in"]), reason)
+        cases.append(case)
+    return cases
+
+
+def errors():
+    """One error a second, so that the limit of their rate is not met."""
+    answered = Case("ipv4-errors", "IPv4 that can't go into a tunnel, and is answered with ICMPv4.", "T10", bindings())
+    answered.step = 1_000_000_000
+    for entry in tunnels.make_errors():
+        error = IP(bytes.fromhex(entry["out"]))
+        answered.identification += 1
+        error.id = answered.identification
+        del error.chksum
+        reason = "packet-too-big" if entry["name"] == "fragmentation needed" else "no-binding"
+        answered.answered(bytes.fromhex(entry["in"]), reason, error)
+    told = Case("path-errors", "ICMPv4 errors from the path, told to the sources of the packets inside.", "T6", bindings())
+    told.step = 1_000_000_000
+    for entry in tunnels.make_path_errors():
+        told._receive("access", bytes.fromhex(entry["in"]))
+        told.absorbed += 1
+        told.generated["home"] += 1
+        out = bytes.fromhex(entry["out"])
+        if out[0] >> 4 == 4:
+            error = IP(out)
+            told.identification += 1
+            error.id = told.identification
+            del error.chksum
+            out = bytes(error)
+        told._transmit("home", out)
+    untold = Case("path-errors-untold", "ICMPv4 errors from the path that nobody is told of.", "T6", bindings())
+    for entry in tunnels.make_untold():
+        untold.dropped("access", bytes.fromhex(entry["in"]), "icmpv4-ignored")
+    return [answered, told, untold]
+
+
+def make():
+    cases = []
+    for name in tunnels.BINDINGS:
+        cases += [encapsulate(name), decapsulate(name)]
+    return cases + drops() + errors()
