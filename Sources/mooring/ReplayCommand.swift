@@ -7,21 +7,24 @@ struct ReplayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay", abstract: "Run the forwarder over captures, without a mooringd.",
         discussion: """
-            Reads pcap and pcapng of link types raw IP, IPv4, IPv6, Ethernet (with VLAN tags), Linux cooked and null.
-            Packets are taken in the order of their times, those of the home side first where times are equal, and
-            time is the capture's. Outputs are pcap of link type raw IP. The same inputs give the same outputs:
+            Reads pcap and pcapng of link types raw IP, IPv4, IPv6, Ethernet (with VLAN tags), Linux cooked and null. \
+            Packets are taken in the order of their times, those of the home side first where times are equal, and \
+            time is the capture's. Outputs are pcap of link type raw IP. The same inputs give the same outputs: \
             identifications of outer headers count from 1.
 
-            With --check, each directory holds bindings.json, home-in.pcap or access-in.pcap or both, and what is to
-            come out: home-out.pcap, access-out.pcap and counters.json. One line a case says whether it does, with the
-            first difference. With --regenerate, what comes out is written there instead. A directory without bindings.json
-            stands for the cases in it.
+            With --check, each directory holds bindings.json, home-in.pcap or access-in.pcap or both, and what is to \
+            come out: home-out.pcap, access-out.pcap and counters.json. One line a case says whether it does, with the \
+            first difference. With --regenerate, what comes out is written there instead. A directory without \
+            bindings.json stands for the cases in it.
 
             EXAMPLES:
               mooring replay --bindings bindings.json --home-in home.pcap --access-out access.pcap
               mooring replay --bindings bindings.json --access-in access.pcap --counters counters.json
               mooring replay --check Tests/Golden
               mooring replay --regenerate cases/my-case
+
+            EXIT STATUS:
+              0 done, or all cases are the same; 1 a case differs; 2 arguments or input that can't be used.
             """)
 
     @Option(
