@@ -157,8 +157,8 @@ import Testing
             connection.endSending()
             let reply: ControlReply = try connection.receive()
             #expect(reply.error.code == .badFrame)
-            let expected = length < 4 ? "more" : "8"
-            #expect(reply.error.message.contains("after \(length) of \(expected) bytes"), "\(reply.error.message)")
+            let expected = length < 4 ? "" : " of 8"
+            #expect(reply.error.message.contains("after \(length)\(expected) bytes"), "\(reply.error.message)")
             #expect(try connection.isAtEnd())
         }
     }

@@ -43,6 +43,7 @@ package final class RawConnection: Sendable {
             let count = bytes[sent...].withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
+            if count < 0, errno == EINTR { continue }
             if count < 0, errno == EPIPE || errno == ECONNRESET { return }
             guard count > 0 else { throw SystemError("send") }
             sent += count
@@ -58,6 +59,8 @@ package final class RawConnection: Sendable {
         var received = 0
         while received < count {
             let result = bytes[received...].withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
+            // Other tests of this process send signals.
+            if result < 0 && errno == EINTR { continue }
             if result == 0 || (result < 0 && errno == ECONNRESET) { throw Ended() }
             guard result > 0 else { throw SystemError("recv") }
             received += result

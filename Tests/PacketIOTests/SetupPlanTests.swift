@@ -37,36 +37,6 @@ struct SetupPlanTests {
         }
     }
 
-    static let devices = "ip tuntap add dev moor0 mode tun && ip tuntap add dev moor.1 mode tun"
-
-    /// The host's own interface, TUN as well: 203.0.113.9/24.
-    static let host = "ip tuntap add dev eth0 mode tun && ip link set eth0 up && ip addr add 203.0.113.9/24 dev eth0"
-
-    static func namespace<Value: Sendable>(
-        _ preparation: String..., body: @escaping @Sendable () throws -> Value
-    ) async throws -> Value {
-        try await NetworkNamespace.run {
-            for command in [host] + preparation { try NetworkNamespace.shell(command) }
-            return try body()
-        }
-    }
-
-    /// All that a set-up could change, without what differs from one moment to the next.
-    static func snapshot() throws -> String {
-        try NetworkNamespace.shell(
-            """
-            ip -j link show | sed 's/"link_netnsid":[0-9]*//'; ip -j addr show; ip -j -4 route show table all
-            ip -j -6 route show table all; ip rule show; ip -6 rule show
-            sysctl -a 2>/dev/null | grep -E '^net.ipv[46].(conf|ip_forward)' | grep -v stable_secret
-            """)
-    }
-
-    static func apply(_ plan: SetupPlan) throws -> [String] {
-        var lines: [String] = []
-        try plan.apply { lines.append($0) }
-        return lines
-    }
-
     @Test("Nothing holds at first, all of it when applied, and a second run changes nothing", arguments: Kind.allCases)
     func appliesOnce(kind: Kind) async throws {
         try await Self.namespace(Self.devices) {
@@ -80,7 +50,8 @@ struct SetupPlanTests {
             let before = try Self.snapshot()
             #expect(try Self.apply(plan) == [])
             for step in try plan.steps() { try step.apply() }
-            #expect(try Self.snapshot() == before)
+            let after = try Self.snapshot()
+            #expect(after == before, "\(Self.difference(before, after))")
         }
     }
 
