@@ -12,6 +12,8 @@ final class HostSetup {
     private let configured: Set<IPv4Address>
     private var routed: Set<IPv4Address> = []
     private var wereDevicesUp = true
+    /// Nothing is made any more, and nothing is left to take back.
+    private var hasEnded = false
     private let log: (String) -> Void
     private let warn: (String) -> Void
 
@@ -31,6 +33,7 @@ final class HostSetup {
 
     /// Makes what does not hold, or tells of it.
     func apply() throws(SetupError) {
+        if hasEnded { return }
         if applies { return try plan.apply(log: log) }
         for step in try plan.missing() {
             warn("set-up is missing: \(step.sentence); do: \(step.commands.joined(separator: " && "))")
@@ -40,7 +43,7 @@ final class HostSetup {
     /// Routes the endpoints that are named now, and those no more that are not.
     /// - Returns: what could not be done.
     func follow(_ named: Set<IPv4Address>) -> [SetupError] {
-        guard applies else { return [] }
+        guard applies, !hasEnded else { return [] }
         let wanted = named.subtracting(configured)
         var problems: [SetupError] = []
         for endpoint in wanted.subtracting(routed).sorted() {
@@ -58,6 +61,7 @@ final class HostSetup {
 
     /// Looks whether the devices are up, and makes the settings again when they have come up.
     func watchDevices() throws(SetupError) {
+        if hasEnded { return }
         let areUp = try plan.areDevicesUp()
         defer { wereDevicesUp = areUp }
         if areUp == wereDevicesUp { return }
@@ -70,6 +74,8 @@ final class HostSetup {
 
     /// Takes back what would outlive the devices.
     func undo() throws(SetupError) {
+        if hasEnded { return }
+        hasEnded = true
         if applies { try plan.undo(log: log) }
     }
 }

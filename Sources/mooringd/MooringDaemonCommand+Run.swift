@@ -43,7 +43,7 @@ extension MooringDaemonCommand {
             let plan = try SetupPlan(SetupDescription(settings))
             if check { throw try printMissing(plan) }
             // From here on a signal ends it in order, or not at all.
-            let signals = SignalSources()
+            let signals = try SignalSources()
             defer { signals.cancel() }
             try await serve(settings, plan, signals, logger)
         } catch let exit as ExitCode {
@@ -68,7 +68,8 @@ extension MooringDaemonCommand {
         try makeDirectory(ofSocket: settings.socket)
         let devices = try openDevices(settings, logger)
         for warning in try plan.warnings() { logger.warning("\(warning)") }
-        let hostSetup = HostSetup(
+        // Used by this task until the server is there, and by the event loop from then on.
+        nonisolated(unsafe) let hostSetup = HostSetup(
             plan, applies: settings.setup, log: { logger.info("\($0)") }, warn: { logger.warning("\($0)") })
         defer {
             do { try hostSetup.undo() } catch { logger.error("not undone", metadata: ["reason": "\(error)"]) }
@@ -129,6 +130,10 @@ extension MooringDaemonCommand {
         do { result = .success(try await ended.futureResult.get()) } catch { result = .failure(error) }
         ticks.cancel()
         await server.close()
+        // What the event loop still has to do for a signal comes before, and finds nothing to do afterwards.
+        do { try await eventLoop.submit { try hostSetup.undo() }.get() } catch {
+            logger.error("not undone", metadata: ["reason": "\(error)"])
+        }
         do { try result.get() } catch {
             logger.critical("forwarding has ended", metadata: ["reason": "\(error)"])
             throw ExitCode(1)

@@ -1,11 +1,16 @@
 // Signals as events: SIGTERM and SIGINT stop, SIGHUP reloads. They are taken from the first moment on, so that none ends
 // the daemon half-way through its start; what comes before there is somebody to handle it is handled then.
+//
+// A handler writes the signal's number to a pipe, and a thread of its own reads it. Dispatch's signal sources are not
+// used: they are installed some time after they were asked for, and what comes before that is lost.
 
-import Dispatch
 import Glibc
 import Synchronization
 
-/// The daemon's signals.
+/// Where the handler writes to. Set once, before there is a handler.
+private nonisolated(unsafe) var signalPipe: Int32 = -1
+
+/// The daemon's signals; one for the process.
 final class SignalSources: Sendable {
     private struct State {
         var stopSignal: String?
@@ -14,22 +19,28 @@ final class SignalSources: Sendable {
         var reload: (@Sendable () -> Void)?
     }
 
+    private static let numbers = [SIGTERM, SIGINT, SIGHUP]
     private let state = Mutex(State())
-    /// Filled before anybody else knows of this.
-    private nonisolated(unsafe) var sources: [any DispatchSourceSignal] = []
 
     /// Takes signals from now on.
-    init() {
-        let handlers: [(Int32, @Sendable () -> Void)] = [
-            (SIGTERM, { [self] in stop(by: "SIGTERM") }), (SIGINT, { [self] in stop(by: "SIGINT") }),
-            (SIGHUP, { [self] in reload() }),
-        ]
-        for (number, handler) in handlers {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler(handler: handler)
-            source.resume()
-            sources.append(source)
+    /// - Throws: where there is no descriptor left.
+    init() throws(CannotStart) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw CannotStart("no descriptors for a pipe: \(String(cString: strerror(errno)))")
+        }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let reading = ends[0]
+        signalPipe = ends[1]
+        startThread(named: "mooring-signals") { [self] in read(from: reading) }
+        for number in Self.numbers {
+            // Only what is safe in a handler (signal-safety(7)): a call, and errno as it was.
+            signal(number) { number in
+                let before = errno
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = Glibc.write(signalPipe, &byte, 1)
+                errno = before
+            }
         }
     }
 
@@ -45,7 +56,21 @@ final class SignalSources: Sendable {
 
     /// Takes no more signals; they are ignored.
     func cancel() {
-        for source in sources { source.cancel() }
+        for number in Self.numbers { signal(number, SIG_IGN) }
+    }
+
+    private func read(from descriptor: Int32) {
+        var byte: UInt8 = 0
+        while true {
+            let count = Glibc.read(descriptor, &byte, 1)
+            if count < 0 && errno == EINTR { continue }
+            guard count == 1 else { return }
+            switch Int32(byte) {
+            case SIGTERM: stop(by: "SIGTERM")
+            case SIGINT: stop(by: "SIGINT")
+            default: reload()
+            }
+        }
     }
 
     private func stop(by name: String) {

@@ -18,7 +18,7 @@ enum GoldenCases {
     /// Runs the body with the path of a copy of a case, which it may change.
     static func withCopy<Result>(of name: String, _ body: (String) async throws -> Result) async throws -> Result {
         try await TemporaryDirectory.with { directory in
-            try FileManager.default.copyItem(atPath: "\(root)/\(name)", toPath: "\(directory)/case")
+            try TemporaryDirectory.copyFiles(of: "\(root)/\(name)", to: "\(directory)/case")
             return try await body("\(directory)/case")
         }
     }
@@ -167,8 +167,7 @@ enum GoldenCases {
             // The same as scapy's, not only as its own.
             for file in ["home-out.pcap", "access-out.pcap", "counters.json"] {
                 try FileManager.default.removeItem(atPath: "\(directory)/\(file)")
-                try FileManager.default.copyItem(
-                    atPath: "\(GoldenCases.root)/\(name)/\(file)", toPath: "\(directory)/\(file)")
+                try TemporaryDirectory.copyFile("\(GoldenCases.root)/\(name)/\(file)", to: "\(directory)/\(file)")
             }
             #expect(ReplayCase(directory: directory).check() == .same)
         }
