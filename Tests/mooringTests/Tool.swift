@@ -6,13 +6,8 @@ import TestSupport
 import Testing
 
 enum Tool {
-    /// The program: in MOORING_BIN_DIR, or else beside this test bundle.
-    static let path: String = {
-        let directory =
-            ProcessInfo.processInfo.environment["MOORING_BIN_DIR"]
-            ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        return directory + "/mooring"
-    }()
+    /// The program.
+    static let path = Repository.path(of: "mooring")
 
     /// Runs it to its end, with the socket named by the environment.
     static func run(_ arguments: [String], socket: String = "/nonexistent", input: String = "") async throws -> Program

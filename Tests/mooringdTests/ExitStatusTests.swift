@@ -6,14 +6,6 @@ import Testing
 
 @Suite("Exit status of mooringd")
 struct ExitStatusTests {
-    /// The program: in MOORING_BIN_DIR, or else beside this test bundle.
-    static let path: String = {
-        let directory =
-            ProcessInfo.processInfo.environment["MOORING_BIN_DIR"]
-            ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        return directory + "/mooringd"
-    }()
-
     @Test(
         "arguments, configuration and hosts that can't be used end with 2 and a sentence that names the cause",
         arguments: [
@@ -27,7 +19,7 @@ struct ExitStatusTests {
             (["--endpoint", "192.0.2.1", "--check", "--home-device", "../x"], "../x"),
         ])
     func cannotStart(_ arguments: [String], _ cause: String) async throws {
-        let program = try await Program.run([Self.path, "--socket", "/tmp/mooringd-never.sock"] + arguments)
+        let program = try await Program.run([Repository.path(of: "mooringd"), "--socket", "/tmp/mooringd-never.sock"] + arguments)
         #expect(program.status == 2, "\(program.errorOutput)")
         #expect(program.errorOutput.contains(cause), "\(program.errorOutput)")
         #expect(program.output == "")
@@ -37,7 +29,7 @@ struct ExitStatusTests {
 
     @Test("help and version end with 0, on standard output", arguments: ["--help", "--version"])
     func information(_ argument: String) async throws {
-        let program = try await Program.run([Self.path, argument])
+        let program = try await Program.run([Repository.path(of: "mooringd"), argument])
         #expect(program.status == 0)
         #expect(program.output.contains("mooringd"))
         #expect(program.errorOutput == "")
