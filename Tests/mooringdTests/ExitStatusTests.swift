@@ -19,7 +19,8 @@ struct ExitStatusTests {
             (["--endpoint", "192.0.2.1", "--check", "--home-device", "../x"], "../x"),
         ])
     func cannotStart(_ arguments: [String], _ cause: String) async throws {
-        let program = try await Program.run([Repository.path(of: "mooringd"), "--socket", "/tmp/mooringd-never.sock"] + arguments)
+        let program = try await Program.run(
+            [Repository.path(of: "mooringd"), "--socket", "/tmp/mooringd-never.sock"] + arguments)
         #expect(program.status == 2, "\(program.errorOutput)")
         #expect(program.errorOutput.contains(cause), "\(program.errorOutput)")
         #expect(program.output == "")
