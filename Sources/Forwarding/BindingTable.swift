@@ -78,9 +78,6 @@ public final class BindingTable {
         sequences = try Slab(capacity: capacity, quiescentStates: quiescentStates)
     }
 
-    /// In place of a record's number: there is none.
-    static var noRecord: UInt32 { PrefixTable.noValue }
-
     /// How many bindings there are.
     public var count: Int { entries.count }
     /// How many prefixes they have.
@@ -294,7 +291,7 @@ public final class BindingTable {
                     to: BindingRecord(
                         binding, way: way, endpoint: endpoint, tunnelMTU: binding.tunnelMTU ?? configuration.tunnelMTU,
                         timeToLive: configuration.outerTimeToLive, traffic: traffic,
-                        sequence: sequence ?? Self.noRecord))
+                        sequence: sequence ?? PrefixTable.noValue))
             }
             idsByRecord[record] = binding.id
             ways[way] = record

@@ -2,6 +2,7 @@
 // A packet from the access side is opened here, down to the packet that a node sent.
 
 import PacketBuffer
+import PrefixTable
 import Wire
 
 extension Forwarder {
@@ -43,7 +44,7 @@ extension Forwarder {
         guard packet.length >= IPv4.minimumHeaderLength else { return false }
         let destination = IPv4Address(
             rawValue: UnsafeRawPointer(packet.start).networkUInt32(at: IPv4.Offset.destination))
-        return homeAddresses.lookup(IPv6Address(mapping: destination)) != BindingTable.noRecord
+        return homeAddresses.lookup(IPv6Address(mapping: destination)) != PrefixTable.noValue
     }
 
     // MARK: From the home side

@@ -31,7 +31,7 @@ extension Forwarder {
             if new.rawValue != UnsafeRawPointer(packet.start).byte(IPv4.Offset.trafficClass) {
                 IPv4Header.setTrafficClass(new, at: packet.start)
             }
-        } else if new != ipv6Class(packet.start) {
+        } else if new != IPv6Header.trafficClass(at: packet.start) {
             IPv6Header.setTrafficClass(new, at: packet.start)
         }
         traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length)
@@ -76,7 +76,8 @@ extension Forwarder {
         }
         let own =
             work.isIPv4
-            ? TrafficClass(rawValue: UnsafeRawPointer(inner).byte(IPv4.Offset.trafficClass)) : ipv6Class(inner)
+            ? TrafficClass(rawValue: UnsafeRawPointer(inner).byte(IPv4.Offset.trafficClass))
+            : IPv6Header.trafficClass(at: inner)
         return Self.decapsulated(own, outer, copied)
     }
 
@@ -87,11 +88,6 @@ extension Forwarder {
         guard let ecn = ECN.decapsulated(inner: inner.ecn, outer: outer.ecn) else { return nil }
         return TrafficClass(
             rawValue: (outer.rawValue & copied) | (inner.rawValue & 0xFC & ~copied) | ecn.rawValue)
-    }
-
-    @inline(__always)
-    private func ipv6Class(_ start: UnsafeMutableRawPointer) -> TrafficClass {
-        TrafficClass(rawValue: UInt8(truncatingIfNeeded: UnsafeRawPointer(start).networkUInt16(at: 0) >> 4))
     }
 
     @inline(never)

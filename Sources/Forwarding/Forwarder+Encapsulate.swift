@@ -28,7 +28,7 @@ extension Forwarder {
             guard work.innerLength <= record.pointee.tunnelMTU else {
                 return answer(&packet, dropped: .packetTooBig, work, mtu: record.pointee.tunnelMTU, now: now)
             }
-            innerClass = TrafficClass(rawValue: UInt8(truncatingIfNeeded: inner.networkUInt16(at: 0) >> 4))
+            innerClass = IPv6Header.trafficClass(at: inner)
         }
         packet.length = innerLength
         traffic[Int(record.pointee.traffic)].addToNode(bytes: innerLength)

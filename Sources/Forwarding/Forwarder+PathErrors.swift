@@ -4,6 +4,7 @@
 // address; and such errors are limited in rate like all others.
 
 import PacketBuffer
+import PrefixTable
 import Wire
 
 extension Forwarder {
@@ -14,11 +15,11 @@ extension Forwarder {
         guard let kind = PathError(message), let quote = QuotedTunnelPacket(message.quote) else { return false }
         let table = quote.isIPv4 ? homeAddresses : prefixes
         let record = table.lookup(quote.destination)
-        guard record != BindingTable.noRecord, records[Int(record)].careOfAddress == quote.outerDestination,
+        guard record != PrefixTable.noValue, records[Int(record)].careOfAddress == quote.outerDestination,
             records[Int(record)].endpoint == quote.outerSource, !quote.forbidsErrors
         else { return false }
         count(CounterIndex.absorbed)
-        // Made by the RFCs' own rules for the two families: the length of what remains is what the error quotes.
+        // The error quotes as much of the packet inside as came.
         let inner = packet.start + (quote.inner.baseAddress! - UnsafeRawPointer(packet.start))
         guard quote.isIPv4 ? endpointCount > 0 : errorSource != nil, errorLimit.take(now: now) else {
             packet.verdict = .release

@@ -56,9 +56,7 @@ public struct IPv6View: BitwiseCopyable {
 
     /// DSCP and ECN.
     @inlinable @inline(__always)
-    public var trafficClass: TrafficClass {
-        TrafficClass(rawValue: UInt8(truncatingIfNeeded: start.networkUInt16(at: 0) >> 4))
-    }
+    public var trafficClass: TrafficClass { IPv6Header.trafficClass(at: start) }
 
     /// Type of the header behind the fixed one.
     @inlinable @inline(__always)
@@ -155,6 +153,12 @@ public struct IPv6Header: Hashable, Sendable {
         start.storeByte(hopLimit, at: IPv6.Offset.hopLimit)
         start.store(source, at: IPv6.Offset.source)
         start.store(destination, at: IPv6.Offset.destination)
+    }
+
+    /// DSCP and ECN of the header at `start`.
+    @inlinable @inline(__always)
+    public static func trafficClass(at start: UnsafeRawPointer) -> TrafficClass {
+        TrafficClass(rawValue: UInt8(truncatingIfNeeded: start.networkUInt16(at: 0) >> 4))
     }
 
     /// Sets DSCP and ECN of a header that is already written.
