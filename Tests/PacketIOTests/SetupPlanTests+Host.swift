@@ -1,5 +1,6 @@
 // The host that set-ups are tried on, and what can be seen of it.
 
+import Glibc
 import NetworkNamespace
 import PacketIO
 import Testing
@@ -31,6 +32,18 @@ extension SetupPlanTests {
             ip -j -6 route show table all; ip rule show; ip -6 rule show
             sysctl -a 2>/dev/null | grep -E '^net.ipv[46].(conf|ip_forward)' | grep -v stable_secret
             """)
+    }
+
+    /// Waits until the kernel has made the local route of each address, which it does some time after it was added.
+    static func awaitLocalRoutes(of description: SetupDescription) throws {
+        for address in description.homeAddresses {
+            var attempts = 0
+            while try !NetworkNamespace.shell("ip -6 route show table local").contains("local \(address.address) ") {
+                attempts += 1
+                try #require(attempts < 1_000, "no local route to \(address)")
+                usleep(10_000)
+            }
+        }
     }
 
     /// Where two snapshots part, for people.
