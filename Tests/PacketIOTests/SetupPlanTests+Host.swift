@@ -26,7 +26,8 @@ extension SetupPlanTests {
 
     /// All that a set-up could change, without what differs from one moment to the next.
     static func snapshot() throws -> String {
-        try NetworkNamespace.shell(
+        try awaitLocalRoutes()
+        return try NetworkNamespace.shell(
             """
             ip -j link show | sed 's/"link_netnsid":[0-9]*//'; ip -j addr show; ip -j -4 route show table all
             ip -j -6 route show table all; ip rule show; ip -6 rule show
@@ -34,11 +35,13 @@ extension SetupPlanTests {
             """)
     }
 
-    /// Waits until the kernel has made the local route of each address, which it does some time after it was added.
-    static func awaitLocalRoutes(of description: SetupDescription) throws {
-        for address in description.homeAddresses {
+    /// Waits until the kernel has made the local route of each IPv6 address, which it does some time after it was added.
+    private static func awaitLocalRoutes() throws {
+        let addresses = try NetworkNamespace.shell(
+            "ip -6 -o addr show scope global | sed 's,.* inet6 \\([^/ ]*\\).*,\\1,'")
+        for address in addresses.split(separator: "\n") {
             var attempts = 0
-            while try !NetworkNamespace.shell("ip -6 route show table local").contains("local \(address.address) ") {
+            while try !NetworkNamespace.shell("ip -6 route show table local").contains("local \(address) ") {
                 attempts += 1
                 try #require(attempts < 1_000, "no local route to \(address)")
                 usleep(10_000)

@@ -47,7 +47,6 @@ struct SetupPlanTests {
             #expect(lines == missing.map { "set: \($0)" })
             #expect(try plan.missing() == [])
             for step in try plan.steps() { #expect(try step.isSatisfied(), "\(step)") }
-            try Self.awaitLocalRoutes(of: kind.description)
             let before = try Self.snapshot()
             #expect(try Self.apply(plan) == [])
             for step in try plan.steps() { try step.apply() }
