@@ -192,8 +192,18 @@ extension Binding {
             }
             // A default route's half may hold such addresses; packets from and to them are dropped all the same.
             let address = bound.prefix.address
+            if address.isLinkLocal {
+                // RFC 5454, 2.2 and 3.7.1: such an address is registered by itself, and reached by the home address.
+                guard bound.prefix.length == 128 else {
+                    throw BindingError(place, "\(bound.prefix) is link-local: name the one address, with length 128")
+                }
+                guard bound.tunnel == .homeAddress else {
+                    throw BindingError(place, "\(bound.prefix) is link-local, which needs tunnel \"home-address\"")
+                }
+                continue
+            }
             if bound.prefix.length > 0,
-                address.isMulticast || address.isLinkLocal
+                address.isMulticast
                     || (bound.prefix.length >= 96 && address.isForbiddenTunnelSource)
             {
                 throw BindingError(place, "\(bound.prefix) is no prefix of global unicast addresses")

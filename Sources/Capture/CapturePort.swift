@@ -119,22 +119,28 @@ public struct CapturePort<Sink: CaptureSink>: PacketPort, ~Copyable {
 
     /// Hands what is to be transmitted to the sink. An error of it comes out of the next `receive`, or of `finish`.
     public mutating func complete(_ batch: inout PacketBatch) {
-        for index in 0..<batch.count {
-            let packet = batch[index]
-            if packet.verdict == .transmitHome { transmit(packet, to: .home) }
-            if packet.verdict == .transmitAccess { transmit(packet, to: .access) }
-            pool.give(packet.slot)
+        var generated = 0
+        for index in 0...batch.count {
+            while batch.leaves(generated, before: index) {
+                transmit(batch.generatedPacket(at: generated))
+                generated += 1
+            }
+            guard index < batch.count, batch[index].verdict != .unfinished, batch[index].verdict != .carriedOut else {
+                continue
+            }
+            transmit(batch[index])
+            pool.give(batch[index].slot)
         }
-        batch.removeAll()
+        batch.endCompletion()
     }
 
     /// - Throws: what the sink said of the last batch.
     public func finish() throws(CaptureError) { if let failure { throw failure } }
 
-    private mutating func transmit(_ packet: Packet, to side: Side) {
-        guard failure == nil else { return }
+    private mutating func transmit(_ packet: Packet) {
+        guard failure == nil, packet.verdict == .transmitHome || packet.verdict == .transmitAccess else { return }
         do throws(CaptureError) {
-            try sink.write(packet.bytes, time: time, to: side)
+            try sink.write(packet.bytes, time: time, to: packet.verdict == .transmitHome ? .home : .access)
         } catch {
             failure = error
         }

@@ -37,9 +37,19 @@ extension BoundPrefix {
 
 extension Binding {
     /// The ways that its packets go.
-    var ways: Set<BindingWay> {
+    /// - Parameter isMember: of a multicast group.
+    func ways(isMember: Bool) -> Set<BindingWay> {
         var ways = Set(prefixes.map(\.way))
         if homeAddress != nil { ways.insert(.ipv4) }
+        if isMember, let multicastWay { ways.insert(multicastWay) }
         return ways
+    }
+
+    /// The way of packets to multicast groups, which is that of the node's other IPv6 traffic (RFC 5454, 3.3.3); nil where
+    /// the node can get none.
+    var multicastWay: BindingWay? {
+        if prefixes.contains(where: { $0.tunnel == .careOf }) { return .careOf }
+        if homeAddress != nil { return .homeAddress }
+        return encapsulation == .minimal ? nil : .careOf
     }
 }

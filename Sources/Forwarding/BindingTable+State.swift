@@ -31,18 +31,24 @@ extension BindingTable {
         private let owner: BindingTable
         let prefixes: PrefixTable.Reader
         let homeAddresses: PrefixTable.Reader
+        let groups: PrefixTable.Reader
+        let members: UnsafePointer<GroupMember>
+        let memberRecords: UnsafePointer<MemberRecord>
         let records: UnsafePointer<BindingRecord>
         let traffic: UnsafeMutablePointer<TrafficCell>
         let sequences: UnsafeMutablePointer<GRESequence>
 
         init(
             owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: PrefixTable.Reader,
-            records: UnsafePointer<BindingRecord>, traffic: UnsafeMutablePointer<TrafficCell>,
+            groups: GroupTable, records: UnsafePointer<BindingRecord>, traffic: UnsafeMutablePointer<TrafficCell>,
             sequences: UnsafeMutablePointer<GRESequence>
         ) {
             self.owner = owner
             self.prefixes = prefixes
             self.homeAddresses = homeAddresses
+            self.groups = groups.groups.reader
+            members = UnsafePointer(groups.members.base)
+            memberRecords = UnsafePointer(groups.memberRecords.base)
             self.records = records
             self.traffic = traffic
             self.sequences = sequences

@@ -18,6 +18,8 @@ public final class BindingTable {
         public var bindingLimit = 65_536
         /// Prefixes it holds at the most, over all bindings.
         public var prefixLimit = 262_144
+        /// Members of multicast groups at the most, over all groups.
+        public var memberLimit = 65_536
         /// The outer source of bindings that name none; nil makes such a binding an error.
         public var endpoint: IPv4Address?
         /// The tunnel MTU of bindings that name none, in bytes (RFC 4213, 3.2.1).
@@ -30,7 +32,7 @@ public final class BindingTable {
     }
 
     /// A binding and what the table keeps with it.
-    private struct Entry {
+    struct Entry {
         var binding: Binding
         var records: BindingRecords
         var traffic: UInt32
@@ -51,10 +53,11 @@ public final class BindingTable {
     private let prefixes: PrefixTable
     /// Of bindings that have one, in their IPv4-mapped form.
     private let homeAddresses: PrefixTable
+    let groups: GroupTable
     private let records: Slab<BindingRecord>
     private let traffic: Slab<TrafficCell>
     private let sequences: Slab<GRESequence>
-    private var entries: [String: Entry] = [:]
+    private(set) var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
     private var idsByRecord: [UInt32: String] = [:]
     private var sortedIDs: [String]?
@@ -72,6 +75,7 @@ public final class BindingTable {
         // As many again may stand beside them, or be waiting for the readers, while all bindings change at once.
         prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
         homeAddresses = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
+        groups = try GroupTable(limit: configuration.memberLimit, quiescentStates: quiescentStates)
         let capacity = configuration.bindingLimit * 2 + 4096
         records = try Slab(capacity: capacity * BindingWay.allCases.count, quiescentStates: quiescentStates)
         traffic = try Slab(capacity: capacity, quiescentStates: quiescentStates)
@@ -87,7 +91,7 @@ public final class BindingTable {
     public var reader: Reader {
         Reader(
             owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
-            records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base)
+            groups: groups, records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base)
     }
 
     // MARK: Reading
@@ -178,6 +182,7 @@ public final class BindingTable {
     public func remove(_ ids: [String]) -> [Binding] {
         ids.compactMap { id in
             guard let entry = entries.removeValue(forKey: id) else { return nil }
+            groups.removeAll(of: id)
             // A change that superseded this binding may have given its prefixes to others.
             release(entry.binding, entry.records)
             for record in entry.records.all {
@@ -277,7 +282,7 @@ public final class BindingTable {
         }
     }
 
-    private func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
+    func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
         let old = entries[binding.id]
         let traffic = old?.traffic ?? take(from: self.traffic) { $0.initialize(to: TrafficCell()) }
         guard let endpoint = binding.endpoint ?? configuration.endpoint else {
@@ -285,7 +290,7 @@ public final class BindingTable {
         }
         let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
         var ways = BindingRecords()
-        for way in binding.ways {
+        for way in binding.ways(isMember: groups.isMember(binding.id)) {
             let record = take(from: records) {
                 $0.initialize(
                     to: BindingRecord(
@@ -302,6 +307,7 @@ public final class BindingTable {
                 try homeAddresses.insert(.host(IPv6Address(mapping: address)), value: ways[.ipv4])
             }
         } catch { preconditionFailure("room for prefixes was checked") }
+        groups.setRecord(of: binding.id, to: binding.multicastWay.map { ways[$0] } ?? PrefixTable.noValue)
         if let old {
             countEndpoint(old.binding, by: -1)
             for record in old.records.all { idsByRecord[record] = nil }
@@ -333,7 +339,7 @@ public final class BindingTable {
     }
 
     /// Ends a change: takes away what still leads to a replaced record, then the records.
-    private func finishChange() {
+    func finishChange() {
         for (binding, records) in replaced { release(binding, records) }
         for (_, records) in replaced {
             for record in records.all { self.records.retire(record) }
@@ -351,18 +357,19 @@ public final class BindingTable {
             if homeAddresses.value(of: prefix) == records[.ipv4] { homeAddresses.remove(prefix) }
         }
     }
+}
 
-    private func take<Element: ~Copyable>(
-        from slab: Slab<Element>, _ initialize: (UnsafeMutablePointer<Element>) -> Void
-    ) -> UInt32 {
-        while true {
-            if let number = slab.take() {
-                initialize(slab.base + Int(number))
-                return number
-            }
-            // Only retired numbers are left, and readers pass within one batch.
-            sched_yield()
+/// A new element of a slab, for those who asked for room before.
+func take<Element: ~Copyable>(
+    from slab: Slab<Element>, _ initialize: (UnsafeMutablePointer<Element>) -> Void
+) -> UInt32 {
+    while true {
+        if let number = slab.take() {
+            initialize(slab.base + Int(number))
+            return number
         }
+        // Only retired numbers are left, and readers pass within one batch.
+        sched_yield()
     }
 }
 

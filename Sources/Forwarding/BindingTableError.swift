@@ -17,6 +17,14 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
     case tooManyBindings(limit: Int)
     /// There would be more prefixes than the table holds.
     case tooManyPrefixes(limit: Int)
+    /// There would be more members of multicast groups than the table holds.
+    case tooManyMembers(limit: Int)
+    /// An address is none of a multicast group that can be tunnelled.
+    case notAGroup(IPv6Address)
+    /// A binding that is to be a group's member is not there.
+    case notBound(String)
+    /// A binding can't be a group's member: its tunnel carries no IPv6.
+    case carriesNoMulticast(String)
 
     /// What is wrong and what to do.
     public var description: String {
@@ -30,6 +38,13 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
             "binding \(id) \(isBound ? "was put" : "was removed") by somebody else meanwhile: read it again"
         case .tooManyBindings(let limit): "there may be no more than \(limit) bindings: raise --max-bindings"
         case .tooManyPrefixes(let limit): "there may be no more than \(limit) prefixes: raise --max-prefixes"
+        case .tooManyMembers(let limit):
+            "groups may have no more than \(limit) members together: raise --max-members"
+        case .notAGroup(let address):
+            "\(address) is no multicast group: it begins with ff, and its scope is at least that of a link"
+        case .notBound(let id): "there is no binding \(id)"
+        case .carriesNoMulticast(let id):
+            "binding \(id): minimal encapsulation never carries IPv6, and there is no home address to send it by"
         }
     }
 
@@ -37,9 +52,9 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
     public var bindingID: String? {
         switch self {
         case .malformed(let id, _), .conflict(let id, _, _, _), .homeAddressConflict(let id, _, _),
-            .changed(let id, _):
+            .changed(let id, _), .notBound(let id), .carriesNoMulticast(let id):
             id
-        case .tooManyBindings, .tooManyPrefixes: nil
+        case .tooManyBindings, .tooManyPrefixes, .tooManyMembers, .notAGroup: nil
         }
     }
 }

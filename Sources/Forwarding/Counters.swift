@@ -27,13 +27,15 @@ public struct BySide: Hashable, Sendable, BitwiseCopyable {
 public struct Counters: Hashable, Sendable {
     /// Packets read from the devices.
     public var received = BySide()
-    /// Packets that the forwarder made itself: ICMP errors and answers.
+    /// Packets that the forwarder made itself: ICMP errors and answers, copies for members of groups, fragments beside
+    /// the last, packets of the control plane.
     public var generated = BySide()
     /// Packets that the kernel took.
     public var transmitted = BySide()
     /// Packets given to the control plane.
     public var punted: UInt64 = 0
-    /// Packets consumed on purpose, such as echo requests that were answered.
+    /// Packets consumed on purpose, such as echo requests that were answered, and fragments beside the last of their
+    /// datagram.
     public var absorbed: UInt64 = 0
     /// By `DropReason.rawValue`.
     public var dropped = [UInt64](repeating: 0, count: DropReason.count)
@@ -43,6 +45,9 @@ public struct Counters: Hashable, Sendable {
     public var transmittedBytes = BySide()
     /// ICMP errors that were not made: too many, or no source address for them.
     public var suppressedErrors: UInt64 = 0
+    /// Datagrams of which fragments were held (and counted as absorbed), and that were never whole: fragments did not
+    /// come in time, contradicted each other, or made room for others.
+    public var reassemblyFailures: UInt64 = 0
 
     /// All zero.
     public init() {}
@@ -66,7 +71,8 @@ enum CounterIndex {
     static let receivedBytes = 8
     static let transmittedBytes = 10
     static let suppressedErrors = 12
-    static let dropped = 13
+    static let reassemblyFailures = 13
+    static let dropped = 14
     // No `static let`: what another module counts would be computed lazily, under a lock that each batch asks for.
     static var count: Int { dropped + DropReason.count }
 }
@@ -112,6 +118,7 @@ public final class PublishedCounters: @unchecked Sendable {
         counters.receivedBytes = bySide(CounterIndex.receivedBytes)
         counters.transmittedBytes = bySide(CounterIndex.transmittedBytes)
         counters.suppressedErrors = values[CounterIndex.suppressedErrors]
+        counters.reassemblyFailures = values[CounterIndex.reassemblyFailures]
         counters.dropped = Array(values[CounterIndex.dropped...])
         return counters
     }

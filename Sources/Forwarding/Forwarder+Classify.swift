@@ -52,9 +52,16 @@ extension Forwarder {
     @inline(__always)
     private func classifyFromHome(_ view: IPv6View) throws(DropReason) -> PendingPacket {
         let destination = view.destination
-        if destination.isMulticast { throw .multicastNotCarried }
-        if destination.isLinkLocal || view.source.isLinkLocal { throw .linkLocal }
-        return PendingPacket(to: destination, isIPv4: false, length: view.totalLength)
+        var pending = PendingPacket(to: destination, isIPv4: false, length: view.totalLength)
+        if destination.isMulticast {
+            guard destination.multicastScope >= IPv6Address.linkLocalScope else { throw .multicastNotCarried }
+            if view.source.isLinkLocal, !destination.isLinkLocalMulticast { throw .linkLocal }
+            pending.lookup = .group
+        } else if destination.isLinkLocal || view.source.isLinkLocal {
+            guard destination.isLinkLocal, view.source.isLinkLocal else { throw .linkLocal }
+            pending.isLinkLocal = true
+        }
+        return pending
     }
 
     @inline(__always)
@@ -69,11 +76,15 @@ extension Forwarder {
 
     @inline(__always)
     private mutating func classifyFromAccess(
-        _ packet: inout Packet, _ outer: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
+        _ packet: inout Packet, _ view: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
     ) throws(DropReason) -> Bool {
-        if outer.isFragment { throw .outerFragment }
+        var outer = view
+        guard outer.source.isUnicastSource else { throw .outerSourceInvalid }
+        if outer.isFragment {
+            guard try reassemble(&packet, outer, via: .unspecified, now: now) else { return false }
+            outer = try IPv4View(packet.bytes)
+        }
         let (source, destination, outerClass) = (outer.source, outer.destination, outer.trafficClass)
-        guard source.isUnicastSource else { throw .outerSourceInvalid }
         let opened: OpenedTunnel
         switch outer.protocol {
         case IPProtocol.ipv6, IPProtocol.ipv4: opened = DirectTunnel.open(outer)
@@ -81,20 +92,18 @@ extension Forwarder {
         case IPProtocol.udp where UDPTunnel.isTunnel(outer): opened = try UDPTunnel.open(outer)
         case IPProtocol.minimal: opened = try MinimalTunnel.open(packet.start, outer)
         default:
-            guard isEndpoint(destination) else { throw .notForEndpoint }
-            guard outer.protocol == IPProtocol.icmpv4 else { throw .unsupportedProtocol }
-            let message = try ICMPv4View(outer.payload)
-            if !relayPathError(&packet, message, now: now) { try answerEcho(&packet, outer, message) }
+            try takeOwn(&packet, outer, now: now)
             return false
         }
-        try classifyInner(opened, endpoint: destination, into: pending)
+        guard
+            try classifyInner(
+                &packet, opened, outerSource: source, endpoint: destination, into: pending, now: now)
+        else { return false }
         pending.pointee.isFromTunnel = true
         pending.pointee.form = opened.form
         pending.pointee.outerClass = outerClass.rawValue
         pending.pointee.outerSource = source
         pending.pointee.outerDestination = destination
-        pending.pointee.innerOffset &+= UInt16(
-            truncatingIfNeeded: opened.inner.baseAddress! - UnsafeRawPointer(packet.start))
         switch opened.form {
         case .direct, .minimal: break
         case .gre:
@@ -107,42 +116,91 @@ extension Forwarder {
         return true
     }
 
+    /// What is in no tunnel: messages to the endpoint itself.
+    @inline(never)
+    private mutating func takeOwn(_ packet: inout Packet, _ outer: IPv4View, now: UInt64) throws(DropReason) {
+        guard isEndpoint(outer.destination) else { throw .notForEndpoint }
+        switch outer.protocol {
+        case IPProtocol.icmpv4:
+            let message = try ICMPv4View(outer.payload)
+            if !relayPathError(&packet, message, now: now) { try answerEcho(&packet, outer, message) }
+        case IPProtocol.udp where UDPTunnel.isMobileIP(outer):
+            _ = try UDPView(outer.payload)
+            packet.length = outer.totalLength
+            try punt(&packet, .mobileIP, from: outer.source, homeAddress: .unspecified)
+        default: throw .unsupportedProtocol
+        }
+    }
+
     /// The packet inside, or inside of that where it comes from a home address (RFC 5454, 3.3.2). It counts by its own
     /// length; what lies behind it is padding (RFC 4213, 3.6).
+    /// - Returns: false where it waits for other fragments.
     @inline(__always)
-    private func classifyInner(
-        _ opened: OpenedTunnel, endpoint: IPv4Address, into pending: UnsafeMutablePointer<PendingPacket>
-    ) throws(DropReason) {
+    private mutating func classifyInner(
+        _ packet: inout Packet, _ opened: OpenedTunnel, outerSource: IPv4Address, endpoint: IPv4Address,
+        into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
+    ) throws(DropReason) -> Bool {
         guard let first = opened.inner.first, first >> 4 == (opened.protocol == IPProtocol.ipv6 ? 6 : 4) else {
             throw .innerVersion
         }
         if opened.protocol == IPProtocol.ipv6 {
-            return pending.initialize(to: try classifyInner(IPv6View(opened.inner)))
+            let inner = try IPv6View(opened.inner)
+            pending.initialize(to: try classifyInner(inner, homeAddress: outerSource))
+            pending.pointee.innerOffset = UInt16(truncatingIfNeeded: inner.start - UnsafeRawPointer(packet.start))
+            return true
         }
-        let inner = try IPv4View(opened.inner)
+        var inner = try IPv4View(opened.inner)
         let source = inner.source
         guard source.isUnicastSource else { throw .innerSourceInvalid }
         guard inner.timeToLive > 0 else { throw .timeToLiveZero }
         if inner.protocol == IPProtocol.ipv6, inner.destination == endpoint || isEndpoint(inner.destination) {
-            if inner.isFragment { throw .outerFragment }
+            if inner.isFragment {
+                guard try reassemble(&packet, inner, via: outerSource, now: now) else { return false }
+                inner = try IPv4View(packet.bytes)
+            }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
-            pending.initialize(to: try classifyInner(IPv6View(inner.payload)))
+            let innermost = try IPv6View(inner.payload)
+            pending.initialize(to: try classifyInner(innermost, homeAddress: source))
             pending.pointee.middleSource = source
             pending.pointee.middleClass = inner.trafficClass.rawValue
-            pending.pointee.innerOffset = UInt16(truncatingIfNeeded: inner.headerLength)
-            return
+            pending.pointee.innerOffset = UInt16(truncatingIfNeeded: innermost.start - UnsafeRawPointer(packet.start))
+            return true
         }
         guard inner.destination.isUnicastSource else { throw .multicastNotCarried }
         pending.initialize(
             to: PendingPacket(to: IPv6Address(mapping: source), isIPv4: true, length: inner.totalLength))
+        pending.pointee.innerOffset = UInt16(truncatingIfNeeded: inner.start - UnsafeRawPointer(packet.start))
+        return true
     }
 
+    /// - Parameter homeAddress: where the packet comes from, if that is a home address.
     @inline(__always)
-    private func classifyInner(_ inner: IPv6View) throws(DropReason) -> PendingPacket {
+    private func classifyInner(_ inner: IPv6View, homeAddress: IPv4Address) throws(DropReason) -> PendingPacket {
         let source = inner.source
+        if source.isLinkLocal || inner.destination.isLinkLocal || inner.destination.isMulticast {
+            return try classifyOfLink(inner, homeAddress: homeAddress)
+        }
         if source.isForbiddenTunnelSource { throw .innerSourceInvalid }
-        if source.isLinkLocal || inner.destination.isLinkLocal { throw .linkLocal }
-        if inner.destination.isMulticast { throw .multicastNotCarried }
         return PendingPacket(to: source, isIPv4: false, length: inner.totalLength)
+    }
+
+    /// Puts a fragment to the others of its datagram; where it was the last one missing the datagram takes its place.
+    /// - Returns: whether it was.
+    @inline(never)
+    private mutating func reassemble(
+        _ packet: inout Packet, _ fragment: IPv4View, via: IPv4Address, now: UInt64
+    ) throws(DropReason) -> Bool {
+        let outcome = try reassembler.take(fragment, via: via, now: now, memory: &memory)
+        counters[CounterIndex.reassemblyFailures] = reassembler.failures
+        switch outcome {
+        case .held:
+            count(CounterIndex.absorbed)
+            packet.verdict = .release
+            return false
+        case .complete(let start, let length):
+            packet.start = start
+            packet.length = length
+            return true
+        }
     }
 }

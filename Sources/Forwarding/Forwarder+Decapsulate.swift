@@ -14,7 +14,8 @@ extension Forwarder {
             return dropAsException(&packet, .innerSourceUnregistered, work)
         }
         let record = records + Int(work.record)
-        if let reason = refusal(of: work, record.pointee) {
+        let usesHomeAddress = record.pointee.way == .homeAddress || work.isListenerMessage
+        if let reason = refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) {
             return reason.isSecurityException ? dropAsException(&packet, reason, work) : drop(&packet, reason)
         }
         if work.hasSequence, record.pointee.sequence != PrefixTable.noValue,
@@ -35,16 +36,18 @@ extension Forwarder {
             IPv6Header.setTrafficClass(new, at: packet.start)
         }
         traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length)
+        if work.isLinkLocal || work.isListenerMessage { return takeOfLink(&packet, work, record) }
         transmit(&packet, to: .home)
     }
 
     /// Why the binding does not allow the packet; nil where it does.
     @inline(__always)
-    private func refusal(of work: PendingPacket, _ record: BindingRecord) -> DropReason? {
+    private func refusal(
+        of work: PendingPacket, _ record: BindingRecord, usesHomeAddress: Bool
+    ) -> DropReason? {
         let isFromHomeAddress = work.middleSource.rawValue != 0
         // The home address is the outer source where the packet came without the IPv4 tunnel.
-        let isWithoutTunnel =
-            record.way == .homeAddress && !isFromHomeAddress && work.outerSource == record.homeAddress
+        let isWithoutTunnel = usesHomeAddress && !isFromHomeAddress && work.outerSource == record.homeAddress
         guard isWithoutTunnel || work.outerSource == record.careOfAddress else { return .outerSourceMismatch }
         if isFromHomeAddress, work.middleSource != record.homeAddress { return .outerSourceMismatch }
         // A node that has just moved still gets what was sent to where it was.
@@ -52,7 +55,7 @@ extension Forwarder {
             return .notForEndpoint
         }
         if isWithoutTunnel { return work.form == .direct ? nil : .tunnelMismatch }
-        guard isFromHomeAddress == (record.way == .homeAddress), work.form == record.form else {
+        guard isFromHomeAddress == usesHomeAddress, work.form == record.form else {
             return .tunnelMismatch
         }
         switch record.form {

@@ -2,10 +2,12 @@
 // reference counted in the loop. Three stages, so that what one packet waits for is fetched while others are worked on:
 //
 //   classify   views check the headers; what is left needs the binding of one address
-//   look up    the tables of prefixes and of home addresses, for all of them
+//   look up    the tables of prefixes, home addresses and groups, for all of them
 //   finish     encapsulate or decapsulate in place, or drop
 //
-// Every packet that comes in, or is made here, ends in exactly one counter.
+// Every packet that comes in, or is made here, ends in exactly one counter. What is made here beside the packets that came
+// (copies, fragments) finds a bounded room in the batch; where that is full the last stage stops, and goes on with the
+// same packet when the port has carried out what there is.
 
 import PacketBuffer
 import PrefixTable
@@ -26,6 +28,10 @@ public struct ForwarderSettings: Sendable {
     public var singleDevice = false
     /// Of IPv4 packets that the forwarder makes itself.
     public var timeToLive: UInt8 = 64
+    /// Whether the host forwards, so that nodes may take it for a router (RFC 4861, 4.4).
+    public var isRouter = true
+    /// Of fragments of tunnel packets.
+    public var reassembly = ReassemblyLimits()
 
     /// The defaults, without endpoints.
     public init() {}
@@ -37,11 +43,18 @@ public struct Forwarder: ~Copyable {
     public let published: PublishedCounters
     /// What it noted of packets that nobody had a right to send.
     public let securityExceptions: SecurityExceptionRing
+    /// What the control plane gets of it.
+    public let punts: PuntQueue
+    /// What the control plane gives it to send.
+    public let injections: InjectQueue
 
     private let table: BindingTable.Reader
     // Copies of what stands in `table`: the loop uses only these pointers.
     let prefixes: PrefixTable.Reader
     let homeAddresses: PrefixTable.Reader
+    let groups: PrefixTable.Reader
+    let members: UnsafePointer<GroupMember>
+    let memberRecords: UnsafePointer<MemberRecord>
     let sequences: UnsafeMutablePointer<GRESequence>
     let records: UnsafePointer<BindingRecord>
     let traffic: UnsafeMutablePointer<TrafficCell>
@@ -52,7 +65,13 @@ public struct Forwarder: ~Copyable {
     let endpointCount: Int
     let singleDevice: Bool
     let timeToLive: UInt8
+    let isRouter: Bool
     let errorSource: IPv6Address?
+    var memory: GeneratedMemory
+    var reassembler: Reassembler
+    /// How many packets of the batch need a binding, and how many of them have their verdict.
+    private var pendingCount = 0
+    private var finishedCount = 0
     var errorLimit: TokenBucket
     var identification: UInt16
     private var knownTransmitFailures = PortFailures()
@@ -64,14 +83,20 @@ public struct Forwarder: ~Copyable {
     ///   - identification: where the outer headers' identifications begin.
     ///   - published: where it publishes its counters; no other forwarder may.
     ///   - securityExceptions: where it notes them; no other forwarder may.
+    ///   - punts: where it puts packets for the control plane; no other forwarder may.
+    ///   - injections: where it takes packets of the control plane from; no other forwarder may.
     public init(
         reading table: BindingTable.Reader, settings: ForwarderSettings, batchCapacity: Int,
         identification: UInt16 = .random(in: .min ... .max), published: PublishedCounters = PublishedCounters(),
-        securityExceptions: SecurityExceptionRing = SecurityExceptionRing()
+        securityExceptions: SecurityExceptionRing = SecurityExceptionRing(), punts: PuntQueue = PuntQueue(),
+        injections: InjectQueue = InjectQueue()
     ) {
         self.table = table
         prefixes = table.prefixes
         homeAddresses = table.homeAddresses
+        groups = table.groups
+        members = table.members
+        memberRecords = table.memberRecords
         sequences = table.sequences
         records = table.records
         traffic = table.traffic
@@ -84,11 +109,17 @@ public struct Forwarder: ~Copyable {
         _ = UnsafeMutableBufferPointer(start: endpoints, count: endpointCount).initialize(from: settings.endpoints)
         singleDevice = settings.singleDevice
         timeToLive = settings.timeToLive
+        isRouter = settings.isRouter
         errorSource = settings.errorSource
+        // All datagrams that a batch can complete, and some packets made from others.
+        memory = GeneratedMemory(packets: batchCapacity + 32)
+        reassembler = Reassembler(settings.reassembly)
         errorLimit = TokenBucket(perSecond: settings.errorsPerSecond, burst: settings.errorBurst)
         self.identification = identification
         self.published = published
         self.securityExceptions = securityExceptions
+        self.punts = punts
+        self.injections = injections
     }
 
     deinit {
@@ -97,10 +128,14 @@ public struct Forwarder: ~Copyable {
         endpoints.deallocate()
     }
 
-    /// Gives every packet of the batch its verdict, and writes headers where it is to be transmitted.
-    /// - Parameter now: in nanoseconds, on a clock that does not run backwards; limits of rates count on it.
-    public mutating func process(_ batch: inout PacketBatch, now: UInt64) {
+    /// Gives every packet of the batch its verdict, and writes headers where it is to be transmitted. Where it leaves the
+    /// batch unfinished, `resume` must follow when the port has carried out the rest.
+    /// - Parameters:
+    ///   - now: in nanoseconds, on a clock that does not run backwards; limits of rates count on it.
+    ///   - inFlight: packets of earlier batches that the kernel may still have to read.
+    public mutating func process(_ batch: inout PacketBatch, now: UInt64, inFlight: Int = 0) {
         precondition(batch.count <= batchCapacity, "the batch is larger than the forwarder was made for")
+        if inFlight == 0 { memory.clear() }
         var left = 0
         for index in 0..<batch.count {
             if classify(&batch[index], into: pending + left, now: now) {
@@ -111,16 +146,46 @@ public struct Forwarder: ~Copyable {
         for index in 0..<left {
             let address = pending[index].address
             pending[index].record =
-                pending[index].isIPv4 ? homeAddresses.lookup(address) : prefixes.lookup(address)
+                switch pending[index].lookup {
+                case .prefix: prefixes.lookup(address)
+                case .homeAddress: homeAddresses.lookup(address)
+                case .group: groups.lookup(address)
+                }
         }
-        for index in 0..<left {
+        pendingCount = left
+        finishedCount = 0
+        finish(&batch, now: now)
+    }
+
+    /// Goes on with a batch that is unfinished, when no packet is in flight.
+    /// - Parameter now: as of `process`.
+    public mutating func resume(_ batch: inout PacketBatch, now: UInt64) {
+        precondition(batch.isUnfinished, "there is nothing to go on with")
+        memory.clear()
+        batch.isUnfinished = false
+        finish(&batch, now: now)
+    }
+
+    @inline(__always)
+    private mutating func finish(_ batch: inout PacketBatch, now: UInt64) {
+        for index in finishedCount..<pendingCount {
             let packet = Int(pending[index].packet)
             if pending[index].isFromTunnel {
                 decapsulate(&batch[packet], pending[index])
-            } else {
-                encapsulate(&batch[packet], pending[index], now: now)
+            } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index], now: now) {
+                continue
+            } else if !multiply(&batch, pending + index, now: now) {
+                return suspend(&batch, at: index)
             }
         }
+    }
+
+    /// Leaves a packet and those behind it for later.
+    @inline(never)
+    private mutating func suspend(_ batch: inout PacketBatch, at index: Int) {
+        finishedCount = index
+        for index in index..<pendingCount { batch[Int(pending[index].packet)].verdict = .unfinished }
+        batch.isUnfinished = true
     }
 
     /// Makes the counters visible to others, where all packets have reached their end.

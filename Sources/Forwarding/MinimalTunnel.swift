@@ -32,7 +32,7 @@ enum MinimalTunnel {
         outer.storeByte(IPProtocol.minimal, at: IPv4.Offset.protocol)
         outer.storeNetwork(endpoint.rawValue, at: IPv4.Offset.source)
         outer.storeNetwork(careOfAddress.rawValue, at: IPv4.Offset.destination)
-        writeChecksum(of: outer)
+        IPv4Header.writeChecksum(at: outer)
         header.write(to: outer + IPv4.minimumHeaderLength)
     }
 
@@ -52,16 +52,9 @@ enum MinimalTunnel {
         header.storeByte(`protocol`, at: IPv4.Offset.protocol)
         header.storeNetwork(source.rawValue, at: IPv4.Offset.source)
         header.storeNetwork(destination.rawValue, at: IPv4.Offset.destination)
-        writeChecksum(of: header)
+        IPv4Header.writeChecksum(at: header)
         return OpenedTunnel(
             .minimal, protocol: IPProtocol.ipv4,
             inner: UnsafeRawBufferPointer(start: header, count: IPv4.minimumHeaderLength + payload.count))
-    }
-
-    private static func writeChecksum(of header: UnsafeMutableRawPointer) {
-        header.storeNetwork(UInt16(0), at: IPv4.Offset.checksum)
-        var sum = InternetChecksum()
-        sum.add(UnsafeRawBufferPointer(start: header, count: IPv4.minimumHeaderLength))
-        header.storeNetwork(sum.checksum, at: IPv4.Offset.checksum)
     }
 }

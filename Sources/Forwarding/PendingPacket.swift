@@ -4,18 +4,34 @@
 import PrefixTable
 import Wire
 
+/// Which table tells a packet's binding.
+enum BindingLookup: UInt8, BitwiseCopyable {
+    /// That of prefixes.
+    case prefix
+    /// That of home addresses.
+    case homeAddress
+    /// That of multicast groups, whose members are bindings.
+    case group
+}
+
 /// A packet that waits for its binding.
 struct PendingPacket: BitwiseCopyable {
     /// The key: the destination towards a tunnel, the inner source out of one. IPv4 in its mapped form.
     var address: IPv6Address
-    /// The binding's record, when it has been looked up.
+    /// The binding's record, when it has been looked up; of a group, the member whose turn it is.
     var record = PrefixTable.noValue
     /// Its place in the batch.
     var packet: UInt32 = 0
     /// Whether the packet itself, the inner one where it comes from a tunnel, is IPv4.
     var isIPv4: Bool
+    /// Where its binding is looked up.
+    var lookup: BindingLookup
     /// Whether it is to be decapsulated.
     var isFromTunnel = false
+    /// Whether it is of the link that the tunnel is, and goes no further (RFC 4291, 2.5.6).
+    var isLinkLocal = false
+    /// Whether it is Multicast Listener Discovery, which the control plane gets.
+    var isListenerMessage = false
     /// Bytes of the packet itself.
     var innerLength: UInt32
 
@@ -41,11 +57,12 @@ struct PendingPacket: BitwiseCopyable {
     var hasKey = false
     var hasSequence = false
 
-    /// A packet from the home side.
+    /// A packet that is looked up by an address; IPv4 by a home address.
     @inline(__always)
     init(to address: IPv6Address, isIPv4: Bool, length: Int) {
         self.address = address
         self.isIPv4 = isIPv4
+        lookup = isIPv4 ? .homeAddress : .prefix
         innerLength = UInt32(truncatingIfNeeded: length)
     }
 }

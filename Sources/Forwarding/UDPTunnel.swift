@@ -18,10 +18,15 @@ enum UDPTunnel {
     /// Whether a UDP packet is Mobile Tunnel Data, told by port and type.
     @inline(__always)
     static func isTunnel(_ outer: IPv4View) -> Bool {
-        let payload = outer.payload
-        guard let start = payload.baseAddress, payload.count > UDP.headerLength else { return false }
+        isMobileIP(outer) && outer.payload.count > UDP.headerLength
+            && outer.payload[UDP.headerLength] == MobileTunnelData.type
+    }
+
+    /// Whether a UDP packet is for the port of Mobile IP.
+    @inline(__always)
+    static func isMobileIP(_ outer: IPv4View) -> Bool {
+        guard let start = outer.payload.baseAddress, outer.payload.count >= UDP.headerLength else { return false }
         return start.networkUInt16(at: UDP.Offset.destinationPort) == MobileTunnelData.port
-            && start.byte(UDP.headerLength) == MobileTunnelData.type
     }
 
     /// Of a packet for which `isTunnel` holds.

@@ -1,6 +1,11 @@
 // A batch is what moves through the forwarder: up to `capacity` descriptors of packets that lie in slots of a
 // `PacketPool`. A port fills it, the forwarder gives every packet a verdict in place, the port carries the verdicts
 // out. No packet is copied, and a batch is allocated once.
+//
+// Beside the packets that a port received a batch has room for packets that the forwarder makes: copies for the members
+// of a group, fragments. They lie in memory of the forwarder's own and leave right before the packet that they were made
+// from. Where that room is full, the batch stays unfinished: the port carries out what there is, and the forwarder goes
+// on with the rest.
 
 /// A side of the forwarder.
 public enum Side: UInt8, Sendable, BitwiseCopyable, CaseIterable {
@@ -22,6 +27,10 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     case transmitHome
     /// Written to the access side.
     case transmitAccess
+    /// Not settled yet: it stays in the batch, and the forwarder goes on with it.
+    case unfinished
+    /// Carried out already, while others of the batch are unfinished.
+    case carriedOut
 }
 
 /// A packet in a slot: where its bytes lie, where it came from and what becomes of it.
@@ -67,29 +76,45 @@ public struct Packet: BitwiseCopyable {
     }
 }
 
-/// Descriptors of up to `capacity` packets, in the order they were received.
+/// Descriptors of up to `capacity` packets, in the order they were received, and of those made from them.
 public struct PacketBatch: ~Copyable {
+    /// How many packets a batch has room for that the forwarder makes.
+    @inlinable public static var generatedCapacity: Int { 512 }
+
     @usableFromInline let storage: UnsafeMutablePointer<Packet>
-    /// How many packets it can hold.
+    @usableFromInline let generated: UnsafeMutablePointer<Packet>
+    /// How many received packets it can hold.
     public let capacity: Int
     @usableFromInline var filled = 0
+    @usableFromInline var made = 0
+    /// Whether packets of it have no verdict yet, since there was no room for what is made from them. Set by the
+    /// forwarder; such a batch takes no packets.
+    public var isUnfinished = false
 
-    /// How many it holds.
+    /// How many received packets it holds.
     @inlinable @inline(__always)
     public var count: Int { filled }
+
+    /// How many packets the forwarder has made.
+    @inlinable @inline(__always)
+    public var generatedCount: Int { made }
 
     /// An empty batch. The capacity must be positive.
     public init(capacity: Int) {
         precondition(capacity > 0, "a batch holds at least one packet")
         self.capacity = capacity
         storage = .allocate(capacity: capacity)
+        generated = .allocate(capacity: Self.generatedCapacity)
     }
 
-    deinit { storage.deallocate() }
+    deinit {
+        storage.deallocate()
+        generated.deallocate()
+    }
 
-    /// Whether no further packet fits.
+    /// Whether no further packet may be received into it.
     @inlinable @inline(__always)
-    public var isFull: Bool { filled == capacity }
+    public var isFull: Bool { filled == capacity || isUnfinished }
 
     /// Whether it holds nothing.
     @inlinable @inline(__always)
@@ -102,7 +127,7 @@ public struct PacketBatch: ~Copyable {
         @inline(__always) nonmutating unsafeMutableAddress { storage + index }
     }
 
-    /// Adds a packet; the batch must not be full.
+    /// Adds a received packet; the batch must not be full.
     @inlinable @inline(__always)
     public mutating func append(_ packet: Packet) {
         precondition(filled < capacity, "the batch is full")
@@ -110,7 +135,53 @@ public struct PacketBatch: ~Copyable {
         filled += 1
     }
 
+    /// The room that is left for packets that the forwarder makes.
+    @inlinable @inline(__always)
+    public var generatedRoom: Int { Self.generatedCapacity &- generatedCount }
+
+    /// Adds a packet that the forwarder made; there must be room. Those made from one packet, and the packets that they
+    /// are made from, come in the order of the batch.
+    /// - Parameters:
+    ///   - start: of the packet, in memory that stays as it is until a port has no packet in flight.
+    ///   - index: the place of the packet that it was made from; `count` where there is none.
+    ///   - verdict: to transmit.
+    public mutating func appendGenerated(
+        start: UnsafeMutableRawPointer, length: Int, madeFrom index: Int, verdict: Verdict
+    ) {
+        precondition(generatedRoom > 0, "there is no room for what the forwarder makes")
+        var packet = Packet(start: start, length: length, slot: UInt32(truncatingIfNeeded: index), ingress: .home)
+        packet.verdict = verdict
+        (generated + generatedCount).initialize(to: packet)
+        made &+= 1
+    }
+
+    /// The packet that the forwarder made at `index`, below `generatedCount`. It has no slot.
+    @inlinable @inline(__always)
+    public func generatedPacket(at index: Int) -> Packet { generated[index] }
+
+    /// Whether the packet that the forwarder made at `index` leaves before the received packet at `place`.
+    @inlinable @inline(__always)
+    public func leaves(_ index: Int, before place: Int) -> Bool {
+        index < generatedCount && generated[index].slot <= UInt32(truncatingIfNeeded: place)
+    }
+
+    /// Ends what a port does for a batch: all packets are forgotten, or those that are unfinished wait for the forwarder.
+    @inlinable @inline(__always)
+    public mutating func endCompletion() {
+        if isUnfinished { keepUnfinished() } else { removeAll() }
+    }
+
+    @usableFromInline @inline(never)
+    mutating func keepUnfinished() {
+        for index in 0..<filled where storage[index].verdict != .unfinished { storage[index].verdict = .carriedOut }
+        made = 0
+    }
+
     /// Forgets all packets. Their slots must have been given back or be under way.
     @inlinable @inline(__always)
-    public mutating func removeAll() { filled = 0 }
+    public mutating func removeAll() {
+        filled = 0
+        made = 0
+        isUnfinished = false
+    }
 }

@@ -2,7 +2,7 @@
 //
 //     port.receive(into: &batch, wait: …)   // packets of both sides, in the order they came
 //     forwarder.process(&batch, …)          // a verdict for each
-//     port.complete(&batch)                 // transmits and releases
+//     port.complete(&batch)                 // transmits and releases; again both, while the batch is unfinished
 //
 // Ports are generic parameters, never existentials, so the loop is specialised for each.
 
@@ -16,8 +16,10 @@ public protocol PacketPort: ~Copyable {
     /// - Throws: `PortError` where a device is gone or the kernel refuses to go on; the port is then unusable.
     mutating func receive(into batch: inout PacketBatch, wait: Bool) throws(PortError)
 
-    /// Carries out every packet's verdict and empties the batch. Packets to one side leave in the order of the batch.
-    /// A slot returns to its pool when the kernel is done with it.
+    /// Carries out every packet's verdict and empties the batch. Packets to one side leave in the order of the batch,
+    /// and what the forwarder made from a packet leaves before it. A slot returns to its pool when the kernel is done
+    /// with it. Of a batch that is unfinished those packets stay that have no verdict, and nothing is in flight when
+    /// this returns.
     mutating func complete(_ batch: inout PacketBatch)
 
     /// Packets given to `complete` for transmission whose fate the kernel has not told yet.

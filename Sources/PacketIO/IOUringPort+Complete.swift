@@ -8,27 +8,55 @@ extension IOUringPort {
     /// Queues the packets to transmit and gives the slots of the others back to the reads.
     @inlinable
     public mutating func complete(_ batch: inout PacketBatch) {
+        var generated = 0
         for index in 0..<batch.count {
+            if batch.leaves(generated, before: index) { writeGenerated(batch, &generated, before: index) }
             let packet = batch[index]
             switch packet.verdict {
-            case .release:
-                post(packet.slot)
-            case .transmitHome:
-                if !write(packet, file: PortFile.home, kind: RequestKind.writeHome) { failedWrites.home &+= 1 }
-            case .transmitAccess:
-                if !write(packet, file: accessFile, kind: RequestKind.writeAccess) { failedWrites.access &+= 1 }
+            case .unfinished, .carriedOut: break
+            case .release: post(packet.slot)
+            case .transmitHome, .transmitAccess: if !write(packet, slot: packet.slot) { post(packet.slot) }
             }
         }
+        if batch.leaves(generated, before: batch.count) { writeGenerated(batch, &generated, before: batch.count) }
         publish()
-        batch.removeAll()
+        if batch.isUnfinished { awaitWrites(&batch) }
+        batch.endCompletion()
+    }
+
+    /// Writes what the forwarder made, up to what comes after a place in the batch.
+    @usableFromInline @inline(never)
+    mutating func writeGenerated(_ batch: borrowing PacketBatch, _ next: inout Int, before place: Int) {
+        while batch.leaves(next, before: place) {
+            _ = write(batch.generatedPacket(at: next), slot: RequestKind.noSlot)
+            next &+= 1
+        }
     }
 
     /// Queues a write. Where the kernel has no memory to take requests, the packet is given up.
     @inlinable @inline(__always)
-    mutating func write(_ packet: Packet, file: Int32, kind: UInt64) -> Bool {
+    mutating func write(_ packet: Packet, slot: UInt32) -> Bool {
+        let isHome = packet.verdict == .transmitHome
         let isQueued = rings.ring.write(
-            file: file, from: packet.start, count: UInt32(packet.length), userData: kind | UInt64(packet.slot))
-        if isQueued { writesUnderWay &+= 1 } else { post(packet.slot) }
+            file: isHome ? PortFile.home : accessFile, from: packet.start, count: UInt32(packet.length),
+            userData: (isHome ? RequestKind.writeHome : RequestKind.writeAccess) | UInt64(slot))
+        if isQueued {
+            writesUnderWay &+= 1
+        } else if isHome {
+            failedWrites.home &+= 1
+        } else {
+            failedWrites.access &+= 1
+        }
         return isQueued
+    }
+
+    /// Hands all writes to the kernel, so that the memory of what the forwarder made is free. Packets that come in
+    /// meanwhile wait in the backlog.
+    @usableFromInline @inline(never)
+    mutating func awaitWrites(_ batch: inout PacketBatch) {
+        while writesUnderWay > 0 {
+            // What is wrong with the ring comes out of the next `receive`.
+            guard (try? enter(wait: false)) != nil, (try? sort(into: &batch)) != nil else { return }
+        }
     }
 }

@@ -108,16 +108,20 @@ extension IOUringPort {
             case RequestKind.writeHome:
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.home &+= 1 }
-                post(UInt32(truncatingIfNeeded: completion.userData))
+                giveBack(UInt32(truncatingIfNeeded: completion.userData))
             case RequestKind.writeAccess:
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.access &+= 1 }
-                post(UInt32(truncatingIfNeeded: completion.userData))
+                giveBack(UInt32(truncatingIfNeeded: completion.userData))
             default:
                 try sortRare(completion)
             }
         }
     }
+
+    /// Posts the slot of a write that is done; what the forwarder made has none.
+    @inlinable @inline(__always)
+    mutating func giveBack(_ slot: UInt32) { if slot != RequestKind.noSlot { post(slot) } }
 
     /// Adds a received packet to the batch or the backlog.
     /// - Returns: false where it was too large; its slot is posted again.

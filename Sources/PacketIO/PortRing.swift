@@ -13,8 +13,8 @@ struct PortRing: ~Copyable {
     /// Slots below this number are the home side's, the others the access side's.
     @usableFromInline let homeSlotCount: UInt32
 
-    /// A ring that can't overflow with this configuration: every slot has at most one completion under way, and there
-    /// are few requests without a slot.
+    /// A ring that can't overflow with this configuration: every slot has at most one completion under way, and of
+    /// requests without a slot there are those for packets that the forwarder made and a few others.
     /// - Throws: `IOUringError` where io_uring, or a part of it that is needed, can't be had.
     init(
         _ configuration: PortConfiguration, devices: borrowing PortDevices, waker: PortWaker
@@ -23,7 +23,8 @@ struct PortRing: ~Copyable {
         let homeSlots = devices.isShared ? configuration.slotCount : configuration.slotCount / 2
         let ring = try IOUring(
             submissionCapacity: configuration.batchCapacity + slotless,
-            completionCapacity: max(configuration.slotCount, configuration.batchCapacity) + 2 * slotless)
+            completionCapacity: max(configuration.slotCount, configuration.batchCapacity)
+                    + PacketBatch.generatedCapacity + 2 * slotless)
         try ring.requireMultishotRead()
         let homeBuffers = try BufferRing(ring: ring, group: 0, capacity: homeSlots)
         let accessBuffers = try BufferRing(ring: ring, group: 1, capacity: max(1, configuration.slotCount - homeSlots))
@@ -49,6 +50,8 @@ enum RequestKind {
     @inlinable static var resumeAccess: UInt64 { 6 << 32 }
     @inlinable static var cancel: UInt64 { 7 << 32 }
     @inlinable static var mask: UInt64 { ~0xffff_ffff }
+    /// In place of a slot: of a write whose packet lies in none.
+    @inlinable static var noSlot: UInt32 { .max }
 }
 
 /// The standing read of a side.

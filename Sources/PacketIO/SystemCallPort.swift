@@ -102,19 +102,40 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         }
     }
 
-    /// Writes the packets to transmit and gives all slots back.
+    /// Writes the packets to transmit and gives their slots back.
     @inlinable
     public mutating func complete(_ batch: inout PacketBatch) {
+        var generated = 0
         for index in 0..<batch.count {
+            if batch.leaves(generated, before: index) { writeGenerated(batch, &generated, before: index) }
             let packet = batch[index]
             switch packet.verdict {
+            case .unfinished, .carriedOut: continue
             case .release: break
-            case .transmitHome: if !write(packet, to: homeDescriptor) { failedWrites.home &+= 1 }
-            case .transmitAccess: if !write(packet, to: accessOutput) { failedWrites.access &+= 1 }
+            case .transmitHome, .transmitAccess: write(packet)
             }
             pool.give(packet.slot)
         }
-        batch.removeAll()
+        if batch.leaves(generated, before: batch.count) { writeGenerated(batch, &generated, before: batch.count) }
+        batch.endCompletion()
+    }
+
+    /// Writes what the forwarder made, up to what comes after a place in the batch.
+    @usableFromInline @inline(never)
+    mutating func writeGenerated(_ batch: borrowing PacketBatch, _ next: inout Int, before place: Int) {
+        while batch.leaves(next, before: place) {
+            write(batch.generatedPacket(at: next))
+            next &+= 1
+        }
+    }
+
+    @inlinable @inline(__always)
+    mutating func write(_ packet: Packet) {
+        if packet.verdict == .transmitHome {
+            if !write(packet, to: homeDescriptor) { failedWrites.home &+= 1 }
+        } else if !write(packet, to: accessOutput) {
+            failedWrites.access &+= 1
+        }
     }
 
     /// Returns false where the kernel refused it.

@@ -72,8 +72,10 @@ public struct Replay: Sendable {
         let sink = try makeSink(inputs.contains(where: \.hasNanoseconds))
         var port = try CapturePort(home: home, access: access, batchCapacity: batchCapacity, sink: sink)
         let table = try makeTable(now: port.clock)
+        let punts = PuntQueue(capacity: Self.puntCapacity)
+        punts.isAttached = true
         var forwarder = Forwarder(
-            reading: table.reader, settings: settings, batchCapacity: batchCapacity, identification: 0)
+            reading: table.reader, settings: settings, batchCapacity: batchCapacity, identification: 0, punts: punts)
         var batch = PacketBatch(capacity: batchCapacity)
         var nextReport = Self.reportInterval
         while !port.isAtEnd {
@@ -81,6 +83,12 @@ public struct Replay: Sendable {
             _ = table.expire(now: port.clock)
             forwarder.process(&batch, now: port.clock)
             port.complete(&batch)
+            while batch.isUnfinished {
+                forwarder.resume(&batch, now: port.clock)
+                port.complete(&batch)
+            }
+            // They are counted; an output for them there is none.
+            _ = punts.take()
             if port.frameCount >= nextReport {
                 let fraction = inputs.reduce(0) { $0 + $1.progress } / Double(inputs.count)
                 progress(Progress(frames: port.frameCount, fraction: fraction))
@@ -97,6 +105,9 @@ public struct Replay: Sendable {
         return (Result(counters: counters, cutFrames: port.cutFrames), sink)
     }
 
+    /// Room for all packets of a batch, in bytes, so that where batches end makes no difference.
+    private static let puntCapacity = 1 << 25
+
     /// Frames between two reports of progress.
     private static let reportInterval = 1 << 16
 
@@ -105,10 +116,13 @@ public struct Replay: Sendable {
         configuration.bindingLimit = max(configuration.bindingLimit, bindings.bindings.count)
         configuration.prefixLimit = max(
             configuration.prefixLimit, bindings.bindings.reduce(0) { $0 + $1.prefixes.count })
+        configuration.memberLimit = max(
+            configuration.memberLimit, bindings.groups.reduce(0) { $0 + $1.members.count })
         configuration.endpoint = bindings.endpoint
         configuration.tunnelMTU = bindings.tunnelMTU ?? configuration.tunnelMTU
         let table = try BindingTable(configuration)
         _ = try table.put(bindings.bindings, now: now)
+        for group in bindings.groups { try table.join(group.group, group.members) }
         return table
     }
 

@@ -139,12 +139,31 @@ extension DropReason {
                 "A few are path MTU discovery at work. Many from one source: it does not get or heed Packet Too Big.")
         case .multicastNotCarried:
             Circumstances(
-                .classify, from: .either, "RFC 5454, 3.3.2",
-                "Nothing to do where it is a kernel's own router solicitations and listener reports.")
+                .classify, from: .either, "RFC 5454, 3.3.2; RFC 4291, 2.7",
+                "Have correspondents use IPv6 groups; IPv4 multicast is not tunnelled.")
+        case .noGroupMember:
+            Circumstances(
+                .lookUp, from: .home, "RFC 5454, 3.3.2",
+                "See `mooring group list`. Nothing to do where it is the kernel's own listener reports.")
         case .linkLocal:
             Circumstances(
                 .classify, from: .either, "RFC 4291, 2.5.6; RFC 5454, 3.7.1",
-                "Nothing to do where it is neighbour discovery; a node's DHCPv6 is not carried in this version.")
+                "A node that uses its link-local address has to register it; see `mooring binding list`.")
+        case .neighborHopLimit:
+            Circumstances(
+                .classify, from: .access, "RFC 4861, 6.1 and 7.1; RFC 4213, 3.8",
+                "Someone beyond the tunnel's link forges neighbour discovery; capture one to see who.")
+        case .listenerMalformed:
+            Circumstances(
+                .classify, from: .access, "RFC 2710, 3; RFC 3810, 5", "Capture one; its sender is faulty.")
+        case .puntUnattended:
+            Circumstances(
+                .classify, from: .access, "RFC 5944, 3; RFC 5454, 3.3.3",
+                "Start the home agent, or have it take packets (Watch with punts) at the control socket.")
+        case .puntQueueFull:
+            Circumstances(
+                .classify, from: .access, "RFC 5944, 3; RFC 5454, 3.3.3",
+                "A flood of registrations, or a home agent that is too slow: capture UDP port 434.")
         case .ipv6NotCarried:
             Circumstances(
                 .classify, from: .access, "RFC 4213, 3.6",
@@ -153,9 +172,18 @@ extension DropReason {
             Circumstances(
                 .classify, from: .access, "RFC 4213, 3.6",
                 "Compare the outer destination with the endpoints of `mooring status` and the routes to the device.")
-        case .outerFragment:
+        case .fragmentLength:
             Circumstances(
-                .classify, from: .access, "RFC 4213, 3.6; RFC 791, 3.2",
+                .classify, from: .access, "RFC 791, 3.2", "Capture one: it is made by hand, or by a faulty stack.")
+        case .fragmentOverlap, .fragmentSpoiled:
+            Circumstances(
+                .classify, from: .access, "RFC 1858; RFC 3128; RFC 4213, 3.6",
+                "Someone forges fragments, or a sender uses identifications anew too soon (RFC 6864).")
+        case .fragmentDuplicate:
+            Circumstances(.classify, from: .access, "RFC 791, 3.2", "The path doubles packets; nothing is lost by it.")
+        case .fragmentLimit:
+            Circumstances(
+                .classify, from: .access, "RFC 791, 3.2; RFC 4213, 3.6",
                 "Lower the tunnel MTU at the node, so that its packets fit the path without fragments.")
         case .unsupportedProtocol:
             Circumstances(

@@ -29,6 +29,7 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
 
     // Either side.
     case multicastNotCarried
+    case noGroupMember
     case linkLocal
     case timeToLiveZero
     case minimalOptions
@@ -36,7 +37,11 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     // Access side, out of the tunnel.
     case ipv6NotCarried
     case notForEndpoint
-    case outerFragment
+    case fragmentLength
+    case fragmentOverlap
+    case fragmentDuplicate
+    case fragmentSpoiled
+    case fragmentLimit
     case unsupportedProtocol
     case icmpv4Ignored
     case icmpv4Malformed
@@ -58,6 +63,12 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case udpChecksum
     case udpPortMismatch
     case mobileTunnelDataNextHeader
+    case neighborHopLimit
+    case listenerMalformed
+
+    // The control plane.
+    case puntUnattended
+    case puntQueueFull
 
     // The kernel.
     case receiveFailed
@@ -102,12 +113,20 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .tunnelLoop: "The source of an IPv4 packet is an end of the tunnel that it would go into."
         case .minimalOptions: "IPv4 options, which minimal encapsulation can't carry."
         case .minimalFragment: "A fragment, which minimal encapsulation can't carry."
-        case .multicastNotCarried: "A multicast or broadcast destination; this version tunnels unicast."
-        case .linkLocal: "An IPv6 link-local source or destination, which does not leave its link."
+        case .multicastNotCarried:
+            "An IPv4 multicast or broadcast destination, or an IPv6 one of a scope below that of a link."
+        case .noGroupMember: "No binding is a member of the IPv6 multicast group."
+        case .linkLocal:
+            "An IPv6 link-local source or destination with another that is not of the link, or that no binding has."
         case .packetTooBig: "The packet is larger than the tunnel MTU; its sender is told with Packet Too Big."
         case .ipv6NotCarried: "An IPv6 packet from the access side, in no tunnel; this version tunnels over IPv4."
         case .notForEndpoint: "The outer destination is not the tunnel endpoint."
-        case .outerFragment: "The outer packet is a fragment; this version does not reassemble."
+        case .fragmentLength:
+            "A fragment without payload, of a length that none but the last may have, or past its datagram's end."
+        case .fragmentOverlap: "A fragment overlaps another of its datagram, which is given up."
+        case .fragmentDuplicate: "A fragment that is there already."
+        case .fragmentSpoiled: "A fragment of a datagram that was given up."
+        case .fragmentLimit: "A fragment of a datagram that has too many, or no memory is left for it."
         case .unsupportedProtocol: "The outer packet's protocol is no tunnel that this version knows."
         case .icmpv4Ignored:
             "An ICMPv4 message to the endpoint that is neither an echo request nor tells of a tunnel packet."
@@ -129,7 +148,12 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .udpChecksum: "The UDP checksum of a tunnel packet is wrong."
         case .udpPortMismatch: "The UDP source port is not that of the inner source's binding."
         case .mobileTunnelDataNextHeader: "Mobile Tunnel Data with another next header than IPv4 or IPv6."
-        case .ecnNotCapable: "The outer ECN field says congestion, but the inner packet is not ECN-capable."
+        case .neighborHopLimit: "Neighbour discovery in a tunnel whose hop limit is not 255."
+        case .listenerMalformed:
+            "Multicast Listener Discovery that has another hop limit than 1, no router alert, or a wrong checksum."
+        case .puntUnattended: "A packet for the control plane, and nobody takes packets at the control socket."
+        case .puntQueueFull: "A packet for the control plane, which takes them more slowly than they come."
+        case .ecnNotCapable: "The outer ECN field, or that of a fragment, says congestion, but the packet is not ECN-capable."
         case .receiveFailed:
             "The kernel could not hand the packet over, or it was larger than the MTU that the daemon was started with."
         case .transmitFailed: "The kernel did not take the packet: the device is down or out of memory."

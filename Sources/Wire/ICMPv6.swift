@@ -8,8 +8,17 @@ public enum ICMPv6 {
     public static let destinationUnreachable: UInt8 = 1
     /// Type: packet too big.
     public static let packetTooBig: UInt8 = 2
+    /// Type: neighbour solicitation (RFC 4861).
+    public static let neighborSolicitation: UInt8 = 135
+    /// Type: neighbour advertisement (RFC 4861).
+    public static let neighborAdvertisement: UInt8 = 136
     /// Type: redirect (RFC 4861).
     public static let redirect: UInt8 = 137
+
+    /// Types of Multicast Listener Discovery: query, report and done (RFC 2710), report of version 2 (RFC 3810).
+    public static func isListenerDiscovery(_ type: UInt8) -> Bool { (130...132).contains(type) || type == 143 }
+    /// Types of neighbour discovery: router and neighbour solicitation and advertisement, redirect (RFC 4861, 4).
+    public static func isNeighborDiscovery(_ type: UInt8) -> Bool { (133...137).contains(type) }
 
     /// Where each field starts, in bytes.
     public enum Offset {

@@ -38,10 +38,14 @@ public enum IPProtocol {
 public enum IPv4 {
     /// Without options, in bytes.
     public static let minimumHeaderLength = 20
+    /// With all options, in bytes.
+    public static let maximumHeaderLength = 60
     /// What every link carries whole, in bytes (RFC 791, 3.2).
     public static let minimumMTU = 68
     /// Don't fragment, in the field of flags and fragment offset.
     public static let dontFragment: UInt16 = 0x4000
+    /// More fragments, in the same field.
+    public static let moreFragments: UInt16 = 0x2000
 
     /// Where each field starts, in bytes.
     public enum Offset {
@@ -106,6 +110,16 @@ public struct IPv4View: BitwiseCopyable {
     /// Whether it is a part of a datagram: more fragments follow, or its offset is not zero.
     @inlinable @inline(__always)
     public var isFragment: Bool { start.networkUInt16(at: IPv4.Offset.fragment) & 0x3FFF != 0 }
+
+    /// Whether fragments of the datagram come behind this one.
+    @inlinable @inline(__always)
+    public var hasMoreFragments: Bool {
+        start.networkUInt16(at: IPv4.Offset.fragment) & IPv4.moreFragments != 0
+    }
+
+    /// Where its payload begins in the datagram's, in bytes.
+    @inlinable @inline(__always)
+    public var fragmentOffset: Int { Int(start.networkUInt16(at: IPv4.Offset.fragment) & 0x1FFF) &* 8 }
 
     /// Whether it is a part of a datagram other than the first.
     @inlinable @inline(__always)
@@ -173,11 +187,18 @@ public struct IPv4Header: Hashable, Sendable {
         start.storeNetwork(dontFragment ? IPv4.dontFragment : 0, at: IPv4.Offset.fragment)
         start.storeByte(timeToLive, at: IPv4.Offset.timeToLive)
         start.storeByte(`protocol`, at: IPv4.Offset.protocol)
-        start.storeNetwork(UInt16(0), at: IPv4.Offset.checksum)
         start.storeNetwork(source.rawValue, at: IPv4.Offset.source)
         start.storeNetwork(destination.rawValue, at: IPv4.Offset.destination)
+        Self.writeChecksum(at: start)
+    }
+
+    /// Makes the checksum of a header whose other fields are written.
+    public static func writeChecksum(
+        at start: UnsafeMutableRawPointer, headerLength: Int = IPv4.minimumHeaderLength
+    ) {
+        start.storeNetwork(UInt16(0), at: IPv4.Offset.checksum)
         var sum = InternetChecksum()
-        sum.add(UnsafeRawBufferPointer(start: start, count: IPv4.minimumHeaderLength))
+        sum.add(UnsafeRawBufferPointer(start: start, count: headerLength))
         start.storeNetwork(sum.checksum, at: IPv4.Offset.checksum)
     }
 

@@ -123,6 +123,28 @@ extension IPv6View {
     }
 }
 
+extension IPv6View {
+    /// Whether a router is asked to look at the packet: a router alert among its hop-by-hop options (RFC 2711), which
+    /// must stand first.
+    public var hasRouterAlert: Bool {
+        guard nextHeader == 0, totalLength >= IPv6.headerLength + 8 else { return false }
+        let end = IPv6.headerLength + 8 + Int(start.byte(IPv6.headerLength + 1)) * 8
+        guard end <= totalLength else { return false }
+        var position = IPv6.headerLength + 2
+        while position < end {
+            let type = start.byte(position)
+            if type == 0 {
+                position += 1
+                continue
+            }
+            guard position + 2 <= end else { return false }
+            if type == 5 { return start.byte(position + 1) == 2 && position + 4 <= end }
+            position += 2 + Int(start.byte(position + 1))
+        }
+        return false
+    }
+}
+
 /// An IPv6 fixed header, to write.
 public struct IPv6Header: Hashable, Sendable {
     /// DSCP and ECN.

@@ -36,6 +36,24 @@ public struct IPv6Address: Hashable, Sendable, BitwiseCopyable {
     @inlinable @inline(__always)
     public var isLinkLocal: Bool { high >> 54 == 0xFE80 >> 6 }
 
+    /// The scope of a multicast address (RFC 4291, 2.7), 0 to 15: 1 an interface, 2 a link, 14 everywhere.
+    @inlinable @inline(__always)
+    public var multicastScope: UInt8 { UInt8(truncatingIfNeeded: high >> 48) & 0xF }
+
+    /// The scope of a link.
+    public static let linkLocalScope: UInt8 = 2
+
+    /// `ff02::/16` and the like: multicast that does not leave its link.
+    @inlinable @inline(__always)
+    public var isLinkLocalMulticast: Bool { isMulticast && multicastScope == 2 }
+
+    /// The link-local address of a tunnel whose end is at an IPv4 address (RFC 4213, 3.7).
+    @inlinable @inline(__always)
+    public init(linkLocalOf tunnelEnd: IPv4Address) {
+        high = 0xFE80 << 48
+        low = UInt64(tunnelEnd.rawValue)
+    }
+
     /// `::`.
     @inlinable @inline(__always)
     public var isUnspecified: Bool { high | low == 0 }

@@ -98,9 +98,9 @@ extension ControlError {
     fileprivate init(_ error: BindingTableError) {
         let code: Code =
             switch error {
-            case .malformed, .conflict, .homeAddressConflict: .badBinding
+            case .malformed, .conflict, .homeAddressConflict, .notAGroup, .notBound, .carriesNoMulticast: .badBinding
             case .changed: .conflict
-            case .tooManyBindings, .tooManyPrefixes: .limit
+            case .tooManyBindings, .tooManyPrefixes, .tooManyMembers: .limit
             }
         self.init(code, "\(error)", binding: error.bindingID ?? "")
     }

@@ -148,6 +148,16 @@ final class Daemon {
         suppressedExceptions = 0
     }
 
+    // MARK: Packets for the control plane
+
+    /// Packets that are handed on before others have their turn.
+    static let puntsPerTurn = 64
+
+    /// Hands packets on to those who take them.
+    func takePunts() {
+        _ = worker.takePunts(limit: Self.puntsPerTurn)
+    }
+
     // MARK: Reload
 
     /// Takes over what may change while packets flow, and says what needs a restart. A configuration or binding file

@@ -93,9 +93,12 @@ extension MooringDaemonCommand {
             configuration: settings, table: table, worker: worker, hostSetup: hostSetup, logger: logger)
         // Before the first packet: none is told that there is no route.
         if let path = settings.bindings { try daemon.load(file: path) }
-        worker.start(port: port, table: table, settings: ForwarderSettings(settings)) { error in
-            if let error { ended.fail(error) } else { ended.succeed() }
-        }
+        worker.start(
+            port: port, table: table, settings: ForwarderSettings(settings),
+            punted: { eventLoop.execute { daemon.takePunts() } },
+            ended: { error in
+                if let error { ended.fail(error) } else { ended.succeed() }
+            })
 
         // From here on table and daemon belong to the event loop.
         let server: ControlServer
@@ -204,6 +207,7 @@ extension ForwarderSettings {
         errorBurst = max(errorsPerSecond / 2, 1)
         singleDevice = settings.singleDevice
         timeToLive = settings.outerTimeToLive
+        isRouter = settings.forwarding
     }
 }
 

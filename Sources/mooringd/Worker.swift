@@ -1,5 +1,5 @@
 // A worker is a thread of its own: it alone owns its port, its forwarder and its batch, and does three things in turn:
-// receive, process, complete. Where nothing lies ready it tells the tables' writer that it is asleep, so that nobody
+// receive, process, complete; the last two again while what is made from a batch has not all found room. Where nothing lies ready it tells the tables' writer that it is asleep, so that nobody
 // waits for it. Counters are published between receiving and processing, when every packet of the batch before has
 // reached its end.
 
@@ -30,10 +30,13 @@ struct ForwardingLoop: ~Copyable {
     let reader: QuiescentReader
     var forwarder: Forwarder
     var batch = PacketBatch(capacity: batchCapacity)
+    /// Called when packets wait for the control plane; more often than needed.
+    let punted: @Sendable () -> Void
 
-    init(reader: QuiescentReader, forwarder: consuming Forwarder) {
+    init(reader: QuiescentReader, forwarder: consuming Forwarder, punted: @escaping @Sendable () -> Void = {}) {
         self.reader = reader
         self.forwarder = forwarder
+        self.punted = punted
     }
 
     /// Forwards until `stopping` is set and the port's waker woken.
@@ -63,15 +66,22 @@ struct ForwardingLoop: ~Copyable {
             forwarder.publishCounters(
                 inFlight: port.inFlight, transmitFailures: port.transmitFailures,
                 receiveFailures: port.receiveFailures)
-            if batch.isEmpty {
+            if batch.isEmpty, forwarder.injections.isEmpty {
                 if stop { return }
                 reader.goOffline()
                 try port.receive(into: &batch, wait: true)
                 reader.goOnline()
             }
-            forwarder.process(&batch, now: bootTimeNanoseconds())
+            let now = bootTimeNanoseconds()
+            forwarder.process(&batch, now: now, inFlight: port.inFlight)
+            if !forwarder.injections.isEmpty { forwarder.inject(into: &batch) }
             port.complete(&batch)
+            while batch.isUnfinished {
+                forwarder.resume(&batch, now: now)
+                port.complete(&batch)
+            }
             reader.quiesce()
+            if !forwarder.punts.isEmpty { tellOfPunts() }
             if stop {
                 drained += 1
                 if drained == Self.drainLimit { return }
@@ -80,17 +90,29 @@ struct ForwardingLoop: ~Copyable {
     }
 }
 
+extension ForwardingLoop {
+    /// A function of its own, so that the test of the loop's code can pass it over.
+    @inline(never)
+    private func tellOfPunts() { punted() }
+}
+
 /// A worker as the rest of the daemon sees it.
 final class Worker: Sendable {
     /// What it has counted.
     let counters = PublishedCounters()
     /// Packets that nobody had a right to send.
     let securityExceptions = SecurityExceptionRing()
+    /// Packets for the control plane.
+    let punts = PuntQueue()
+    /// Packets of the control plane, which `wake` has the worker take.
+    let injections = InjectQueue()
     /// How it moves packets: "io_uring" or "plain".
     let io: String
     /// Why it is not io_uring where that was wanted; else empty.
     let ioReason: String
 
+    /// Whether the control plane knows that packets wait.
+    private let isTold = SharedFlag()
     private let stopping = Atomic(false)
     private let waker: PortWaker
 
@@ -105,9 +127,12 @@ final class Worker: Sendable {
     }
 
     /// Starts forwarding on a thread of its own; to be called once.
-    /// - Parameter ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
+    /// - Parameters:
+    ///   - punted: called on that thread when packets wait for the control plane; until they are taken once only.
+    ///   - ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
     func start(
         port: consuming ChosenPort, table: BindingTable, settings: ForwarderSettings,
+        punted: @escaping @Sendable () -> Void,
         ended: @escaping @Sendable (PortError?) -> Void
     ) {
         guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
@@ -119,8 +144,10 @@ final class Worker: Sendable {
         startThread(named: "mooring-fwd-0") { [self] in
             let forwarder = Forwarder(
                 reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity,
-                published: counters, securityExceptions: securityExceptions)
-            var loop = ForwardingLoop(reader: reader, forwarder: forwarder)
+                published: counters, securityExceptions: securityExceptions, punts: punts, injections: injections)
+            var loop = ForwardingLoop(reader: reader, forwarder: forwarder) { [isTold] in
+                if !isTold.value.exchange(true, ordering: .acquiringAndReleasing) { punted() }
+            }
             let result: PortError? =
                 switch handedOver.move() {
                 case .ioUring(var port): loop.run(&port, until: stopping)
@@ -131,11 +158,25 @@ final class Worker: Sendable {
         }
     }
 
+    /// The packets for the control plane, `limit` of them at the most. Where more wait, it is to be called again.
+    func takePunts(limit: Int) -> [PuntedPacket] {
+        _ = isTold.value.exchange(false, ordering: .acquiringAndReleasing)
+        return punts.take(limit: limit)
+    }
+
+    /// Has the worker take what was injected.
+    func wake() { waker.wake() }
+
     /// Tells the worker to finish what the kernel has handed over, and to end.
     func stop() {
         stopping.store(true, ordering: .relaxed)
         waker.wake()
     }
+}
+
+/// A flag that threads share.
+final class SharedFlag: Sendable {
+    let value = Atomic(false)
 }
 
 /// Runs `body` on a thread of its own.

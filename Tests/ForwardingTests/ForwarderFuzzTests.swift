@@ -30,15 +30,19 @@ struct ForwarderFuzzTests {
             }
             let before = forwarder.counters
             let outcomes = forwarder.process(packets, now: now)
+            let generated = forwarder.generated.map(\.outcome)
             let after = forwarder.counters
             received += UInt64(packets.count)
             now += .random(in: 0...50_000_000, using: &generator)
             #expect(after.isConserved, "seed \(seed)")
             #expect(after.received.sum == received)
-            let sent = outcomes.count { $0 != .released }
+            let sent = outcomes.count { $0 != .released } + generated.count
             #expect(after.transmitted.sum - before.transmitted.sum == UInt64(sent))
-            let bytes = outcomes.reduce(0) { $0 + ($1.bytes?.count ?? 0) }
+            let bytes = (outcomes + generated).reduce(0) { $0 + ($1.bytes?.count ?? 0) }
             #expect(after.transmittedBytes.sum - before.transmittedBytes.sum == UInt64(bytes))
+            for outcome in generated {
+                if let wrong = wrong(outcome) { Issue.record("\(wrong), made by the forwarder, seed \(seed)") }
+            }
             for (given, outcome) in zip(packets, outcomes) {
                 if let wrong = wrong(outcome) {
                     Issue.record("\(wrong): \(hexadecimal(given.bytes)) from \(given.side), seed \(seed)")

@@ -136,27 +136,66 @@ final class TestForwarder {
         slots = GuardedSlots(count: batchCapacity)
     }
 
+    /// Packets that the forwarder made beside those of the last batch, in the order in which they leave, each with the
+    /// place of the one that it was made from.
+    private(set) var generated: [(place: Int, outcome: Outcome)] = []
+    /// How often the last batch had to be gone on with.
+    private(set) var resumptions = 0
+
     /// Processes one batch, and publishes the counters.
     func process(_ packets: [Given], now: UInt64 = 0) -> [Outcome] {
         for (slot, given) in packets.enumerated() { batch.append(slots.packet(given, slot: slot)) }
+        generated = []
+        resumptions = 0
+        var outcomes = [Outcome?](repeating: nil, count: packets.count)
         forwarder.process(&batch, now: now)
-        let outcomes = packets.enumerated().map { slot, given in
-            let packet = batch[slot]
-            #expect(packet.slot == UInt32(slot), "packets keep their places and slots")
-            #expect(slots.isUntouchedBeforeHeadroom(slot: slot, length: given.bytes.count), "wrote before the headroom")
-            switch packet.verdict {
-            case .release: return Outcome.released
-            case .transmitHome, .transmitAccess:
-                guard slots.holds(packet, slot: slot, length: given.bytes.count) else {
-                    Issue.record("a packet to transmit lies outside its slot")
-                    return .released
-                }
-                return packet.verdict == .transmitHome ? .home(Array(packet.bytes)) : .access(Array(packet.bytes))
-            }
+        forwarder.inject(into: &batch)
+        takeVerdicts(packets, &outcomes)
+        while batch.isUnfinished {
+            batch.endCompletion()
+            resumptions += 1
+            forwarder.resume(&batch, now: now)
+            takeVerdicts(packets, &outcomes)
         }
         batch.removeAll()
         forwarder.publishCounters()
-        return outcomes
+        return outcomes.map { $0 ?? .released }
+    }
+
+    /// What a port would do with the batch.
+    private func takeVerdicts(_ packets: [Given], _ outcomes: inout [Outcome?]) {
+        var next = 0
+        for slot in 0...packets.count {
+            while batch.leaves(next, before: slot) {
+                let packet = batch.generatedPacket(at: next)
+                let bytes = Array(packet.bytes)
+                generated.append((slot, packet.verdict == .transmitHome ? .home(bytes) : .access(bytes)))
+                next += 1
+            }
+            if slot < packets.count, let outcome = outcome(of: batch[slot], packets[slot], slot: slot) {
+                #expect(outcomes[slot] == nil, "a packet has one verdict")
+                outcomes[slot] = outcome
+            }
+        }
+        #expect(next == batch.generatedCount, "what is made leaves in the order of the batch")
+    }
+
+    /// - Returns: nil where the packet is unfinished, or was carried out before.
+    private func outcome(of packet: Packet, _ given: Given, slot: Int) -> Outcome? {
+        #expect(packet.slot == UInt32(slot), "packets keep their places and slots")
+        #expect(slots.isUntouchedBeforeHeadroom(slot: slot, length: given.bytes.count), "wrote before the headroom")
+        switch packet.verdict {
+        case .release: return .released
+        case .unfinished, .carriedOut: return nil
+        case .transmitHome, .transmitAccess:
+            // A datagram that was put together lies in the forwarder's memory.
+            let isJoined = packet.length > given.bytes.count + PacketPool.headroom
+            guard isJoined || slots.holds(packet, slot: slot, length: given.bytes.count) else {
+                Issue.record("a packet to transmit lies outside its slot")
+                return .released
+            }
+            return packet.verdict == .transmitHome ? .home(Array(packet.bytes)) : .access(Array(packet.bytes))
+        }
     }
 
     /// Processes a batch of one.

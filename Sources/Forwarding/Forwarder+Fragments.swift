@@ -1,0 +1,65 @@
+// IPv4 packets that are larger than the tunnel carries and whose source lets them be fragmented. They are fragmented before
+// they go into the tunnel (RFC 2003, 5.1), so that the node has nothing to put together before it decapsulates. Minimal
+// encapsulation carries no fragments; there the outer packet is fragmented.
+//
+// The fragments but the last are copies; the last is made where the packet lies, which then needs the space no more.
+
+import PacketBuffer
+import PrefixTable
+import Wire
+
+extension Forwarder {
+    /// Makes several packets of one: copies for the members of a group, or fragments.
+    /// - Returns: false where room for them is missing.
+    @inline(never)
+    mutating func multiply(_ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>, now: UInt64) -> Bool {
+        work.pointee.lookup == .group
+            ? copyToMembers(&batch, work, now: now) : sendFragments(&batch, work.pointee)
+    }
+
+    private mutating func sendFragments(_ batch: inout PacketBatch, _ work: PendingPacket) -> Bool {
+        let index = Int(work.packet)
+        let record = records + Int(work.record)
+        let isMinimal = record.pointee.form == .minimal
+        let length = Int(work.innerLength)
+        // There is no outer packet of more than the largest length, not even one to be fragmented.
+        if isMinimal, length > Int(UInt16.max) - MinimalTunnel.growth {
+            drop(&batch[index], .packetTooBig)
+            return true
+        }
+        let limit = Int(record.pointee.tunnelMTU)
+        let count = FragmentPlan.largestCount(length: length, limit: limit)
+        let space = length + count * IPv4.maximumHeaderLength + FragmentPlan.workspace
+        guard count <= batch.generatedRoom, memory.hasRoom(for: space, packets: count + 1),
+            let workspace = memory.take(FragmentPlan.workspace)
+        else { return false }
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: length)
+        batch[index].length = length
+        if isMinimal { enterTunnel(&batch[index], record, isIPv4: true) }
+        var plan = FragmentPlan(
+            batch[index].start, length: batch[index].length, limit: isMinimal ? limit + MinimalTunnel.growth : limit,
+            workspace: workspace)
+        while let piece = plan.next() {
+            let space = piece.isLast ? nil : memory.take(piece.length)
+            precondition(piece.isLast || space != nil, "room for fragments was asked for")
+            var fragment = batch[index]
+            fragment.start = plan.write(piece, to: space)
+            fragment.length = piece.length
+            if !isMinimal { enterTunnel(&fragment, record, isIPv4: true) }
+            transmit(&fragment, to: .access)
+            if piece.isLast {
+                batch[index] = fragment
+            } else {
+                appendGenerated(fragment, madeFrom: index, to: &batch)
+            }
+        }
+        return true
+    }
+
+    /// Counts a packet that was made here beside the one that it was made from, and adds it to the batch.
+    mutating func appendGenerated(_ packet: Packet, madeFrom index: Int, to batch: inout PacketBatch) {
+        count(CounterIndex.generated, packet.verdict == .transmitHome ? .home : .access)
+        batch.appendGenerated(
+            start: packet.start, length: packet.length, madeFrom: index, verdict: packet.verdict)
+    }
+}
