@@ -94,8 +94,11 @@ public struct Binding: Hashable, Sendable {
     public var dscp = DSCPModel.uniform
     /// How ECN is treated at encapsulation.
     public var ecn = ECNMode.normal
-    /// The largest inner packet in bytes, 1280 to 1480 (RFC 4213, 3.2); nil means the daemon's.
+    /// The largest inner packet in bytes, 1280 to 1480 (RFC 4213, 3.2); nil means the daemon's, or 1480 with
+    /// `mtuDiscovery`.
     public var tunnelMTU: UInt16?
+    /// Whether the tunnel MTU follows what ICMPv4 says of the path (RFC 4213, 3.2.2), up to `tunnelMTU`.
+    public var mtuDiscovery = false
     /// Seconds until it is removed by itself; nil means for ever.
     public var lifetime: UInt32?
 

@@ -32,7 +32,7 @@ extension Binding {
     fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
         let object = try value.object(keys: [
             "id", "homeAddress", "careOfAddress", "endpoint", "encapsulation", "gre", "udp", "prefixes", "dscp", "ecn",
-            "tunnelMTU", "lifetime",
+            "tunnelMTU", "mtuDiscovery", "lifetime",
         ])
         self.init(
             id: try object.required("id").string(),
@@ -48,6 +48,7 @@ extension Binding {
         dscp = try object["dscp"]?.choice(of: DSCPModel.self) ?? dscp
         ecn = try object["ecn"]?.choice(of: ECNMode.self) ?? ecn
         tunnelMTU = try object["tunnelMTU"]?.integer(in: BindingLimits.tunnelMTU)
+        mtuDiscovery = try object["mtuDiscovery"]?.bool() ?? false
         lifetime = try object["lifetime"]?.integer(in: 0...UInt32.max)
     }
 }

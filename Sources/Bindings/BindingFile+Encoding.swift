@@ -28,7 +28,8 @@ extension BindingFile.Group: Encodable {
 
 extension Binding: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case id, homeAddress, careOfAddress, endpoint, encapsulation, gre, udp, prefixes, dscp, ecn, tunnelMTU, lifetime
+        case id, homeAddress, careOfAddress, endpoint, encapsulation, gre, udp, prefixes, dscp, ecn, tunnelMTU
+        case mtuDiscovery, lifetime
     }
 
     /// In the form of the binding file.
@@ -45,6 +46,7 @@ extension Binding: Encodable {
         try object.encode(dscp.rawValue, forKey: .dscp)
         try object.encode(ecn.rawValue, forKey: .ecn)
         try object.encodeIfPresent(tunnelMTU, forKey: .tunnelMTU)
+        if mtuDiscovery { try object.encode(true, forKey: .mtuDiscovery) }
         try object.encodeIfPresent(lifetime, forKey: .lifetime)
     }
 }

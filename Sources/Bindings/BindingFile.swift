@@ -76,7 +76,7 @@ public struct BindingFile: Hashable, Sendable {
     private func resolve(_ binding: Binding) -> Binding {
         var binding = binding
         binding.endpoint = binding.endpoint ?? endpoint
-        binding.tunnelMTU = binding.tunnelMTU ?? tunnelMTU
+        if !binding.mtuDiscovery { binding.tunnelMTU = binding.tunnelMTU ?? tunnelMTU }
         return binding
     }
 }

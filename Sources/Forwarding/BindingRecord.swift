@@ -32,12 +32,14 @@ struct BindingRecord: BitwiseCopyable {
     let endpoint: IPv4Address
     /// 0.0.0.0 where there is none.
     let homeAddress: IPv4Address
-    /// The largest inner packet, in bytes.
+    /// The largest inner packet, in bytes; where the path's MTU is followed, the most that it can be.
     let tunnelMTU: UInt32
     /// The slot of its traffic counters.
     let traffic: UInt32
     /// The slot of its sequence numbers; `PrefixTable.noValue` where it has none.
     let sequence: UInt32
+    /// The slot of the path's MTU; `PrefixTable.noValue` where that is not followed.
+    let pathMTU: UInt32
     /// Of GRE, where `hasKey`.
     let key: UInt32
     /// The node's, of UDP.
@@ -54,14 +56,14 @@ struct BindingRecord: BitwiseCopyable {
     let hasKey: Bool
     /// Whether GRE has a checksum.
     let hasChecksum: Bool
-    let padding: (UInt8, UInt16, UInt64) = (0, 0, 0)
+    let padding: (UInt8, UInt16, UInt32) = (0, 0, 0)
 
     /// Space for headers, in bytes.
     static var headerSpace: Int { 64 }
 
     init(
         _ binding: Binding, way: BindingWay, endpoint: IPv4Address, tunnelMTU: UInt16, timeToLive: UInt8,
-        traffic: UInt32, sequence: UInt32
+        traffic: UInt32, sequence: UInt32, pathMTU: UInt32
     ) {
         let ends = TunnelEnds(endpoint: endpoint, careOfAddress: binding.careOfAddress, timeToLive: timeToLive)
         let bytes = Self.headers(binding, way, ends)
@@ -82,6 +84,7 @@ struct BindingRecord: BitwiseCopyable {
         self.tunnelMTU = UInt32(tunnelMTU)
         self.traffic = traffic
         self.sequence = sequence
+        self.pathMTU = pathMTU
         key = binding.gre?.key ?? 0
         port = binding.udpPort ?? 0
         headerLength = UInt8(bytes.count)

@@ -75,8 +75,8 @@ extension BindingTable {
             way = .careOf
         }
         return BindingRecord(
-            binding, way: way, endpoint: entry.endpoint, tunnelMTU: binding.tunnelMTU ?? configuration.tunnelMTU,
+            binding, way: way, endpoint: entry.endpoint, tunnelMTU: tunnelMTU(of: binding),
             timeToLive: configuration.outerTimeToLive, traffic: entry.traffic,
-            sequence: entry.sequence ?? PrefixTable.noValue)
+            sequence: entry.sequence ?? PrefixTable.noValue, pathMTU: entry.pathMTU ?? PrefixTable.noValue)
     }
 }

@@ -37,11 +37,12 @@ extension BindingTable {
         let records: UnsafePointer<BindingRecord>
         let traffic: UnsafeMutablePointer<TrafficCell>
         let sequences: UnsafeMutablePointer<GRESequence>
+        let pathMTUs: UnsafePointer<PathMTU>
 
         init(
             owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: PrefixTable.Reader,
             groups: GroupTable, records: UnsafePointer<BindingRecord>, traffic: UnsafeMutablePointer<TrafficCell>,
-            sequences: UnsafeMutablePointer<GRESequence>
+            sequences: UnsafeMutablePointer<GRESequence>, pathMTUs: UnsafePointer<PathMTU>
         ) {
             self.owner = owner
             self.prefixes = prefixes
@@ -52,6 +53,7 @@ extension BindingTable {
             self.records = records
             self.traffic = traffic
             self.sequences = sequences
+            self.pathMTUs = pathMTUs
         }
     }
 }

@@ -38,6 +38,8 @@ public final class BindingTable {
         var traffic: UInt32
         /// Of a GRE tunnel with sequence numbers.
         var sequence: UInt32?
+        /// Where the MTU of the path is followed.
+        var pathMTU: UInt32?
         /// The one in use: its own, or the default at the time.
         var endpoint: IPv4Address
         /// On the clock of `put`; nil for ever.
@@ -57,6 +59,7 @@ public final class BindingTable {
     private let records: Slab<BindingRecord>
     private let traffic: Slab<TrafficCell>
     private let sequences: Slab<GRESequence>
+    private let pathMTUs: Slab<PathMTU>
     private(set) var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
     private var idsByRecord: [UInt32: String] = [:]
@@ -80,6 +83,7 @@ public final class BindingTable {
         records = try Slab(capacity: capacity * BindingWay.allCases.count, quiescentStates: quiescentStates)
         traffic = try Slab(capacity: capacity, quiescentStates: quiescentStates)
         sequences = try Slab(capacity: capacity, quiescentStates: quiescentStates)
+        pathMTUs = try Slab(capacity: capacity, quiescentStates: quiescentStates)
     }
 
     /// How many bindings there are.
@@ -91,7 +95,8 @@ public final class BindingTable {
     public var reader: Reader {
         Reader(
             owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
-            groups: groups, records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base)
+            groups: groups, records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base,
+            pathMTUs: pathMTUs.base)
     }
 
     // MARK: Reading
@@ -191,6 +196,7 @@ public final class BindingTable {
             }
             traffic.retire(entry.traffic)
             if let sequence = entry.sequence { sequences.retire(sequence) }
+            if let pathMTU = entry.pathMTU { pathMTUs.retire(pathMTU) }
             sortedIDs = nil
             countEndpoint(entry.binding, by: -1)
             return entry.binding
@@ -289,14 +295,15 @@ public final class BindingTable {
             preconditionFailure("a binding was checked to have an endpoint")
         }
         let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
+        let pathMTU = pathMTU(of: binding, endpoint: endpoint, replacing: old)
         var ways = BindingRecords()
         for way in binding.ways(isMember: groups.isMember(binding.id)) {
             let record = take(from: records) {
                 $0.initialize(
                     to: BindingRecord(
-                        binding, way: way, endpoint: endpoint, tunnelMTU: binding.tunnelMTU ?? configuration.tunnelMTU,
+                        binding, way: way, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
                         timeToLive: configuration.outerTimeToLive, traffic: traffic,
-                        sequence: sequence ?? PrefixTable.noValue))
+                        sequence: sequence ?? PrefixTable.noValue, pathMTU: pathMTU ?? PrefixTable.noValue))
             }
             idsByRecord[record] = binding.id
             ways[way] = record
@@ -313,12 +320,13 @@ public final class BindingTable {
             for record in old.records.all { idsByRecord[record] = nil }
             replaced.append((old.binding, old.records))
             if let number = old.sequence, number != sequence { sequences.retire(number) }
+            if let number = old.pathMTU, number != pathMTU { pathMTUs.retire(number) }
         }
         countEndpoint(binding, by: 1)
         earliestExpiry = min(earliestExpiry, expiry ?? .max)
         entries[binding.id] = Entry(
-            binding: binding, records: ways, traffic: traffic, sequence: sequence, endpoint: endpoint,
-            expiry: expiry, revision: revision)
+            binding: binding, records: ways, traffic: traffic, sequence: sequence, pathMTU: pathMTU,
+            endpoint: endpoint, expiry: expiry, revision: revision)
     }
 
     /// The slot of a GRE tunnel's sequence numbers: those of the tunnel that was there before, where it is the same.
@@ -330,6 +338,23 @@ public final class BindingTable {
             return sequence
         }
         return take(from: sequences) { $0.initialize(to: GRESequence()) }
+    }
+
+    /// The slot of the path's MTU: the one that was there before, where the path is the same.
+    private func pathMTU(of binding: Binding, endpoint: IPv4Address, replacing old: Entry?) -> UInt32? {
+        guard binding.mtuDiscovery else { return nil }
+        if let old, let number = old.pathMTU, old.endpoint == endpoint,
+            old.binding.careOfAddress == binding.careOfAddress
+        {
+            return number
+        }
+        return take(from: pathMTUs) { $0.initialize(to: PathMTU()) }
+    }
+
+    /// The largest inner packet of a binding, in bytes.
+    func tunnelMTU(of binding: Binding) -> UInt16 {
+        let standard = binding.mtuDiscovery ? BindingLimits.tunnelMTU.upperBound : configuration.tunnelMTU
+        return binding.tunnelMTU ?? standard
     }
 
     private func countEndpoint(_ binding: Binding, by change: Int) {

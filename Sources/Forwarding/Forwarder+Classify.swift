@@ -10,7 +10,7 @@ extension Forwarder {
     /// - Returns: whether it does.
     @inline(__always)
     mutating func classify(
-        _ packet: inout Packet, into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
+        _ packet: inout Packet, into pending: UnsafeMutablePointer<PendingPacket>
     ) -> Bool {
         guard packet.length > 0 else { return receivedAndDropped(&packet, .empty) }
         let version = UnsafeRawPointer(packet.start).byte(0) >> 4
@@ -21,7 +21,7 @@ extension Forwarder {
             switch (packet.ingress, version) {
             case (.home, 6): pending.initialize(to: try classifyFromHome(IPv6View(packet.bytes)))
             case (.home, 4): pending.initialize(to: try classifyFromHome(IPv4View(packet.bytes)))
-            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes), into: pending, now: now)
+            case (.access, 4): return try classifyFromAccess(&packet, IPv4View(packet.bytes), into: pending)
             case (.access, 6): throw .ipv6NotCarried
             default: throw .notIP
             }
@@ -76,12 +76,12 @@ extension Forwarder {
 
     @inline(__always)
     private mutating func classifyFromAccess(
-        _ packet: inout Packet, _ view: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
+        _ packet: inout Packet, _ view: IPv4View, into pending: UnsafeMutablePointer<PendingPacket>
     ) throws(DropReason) -> Bool {
         var outer = view
         guard outer.source.isUnicastSource else { throw .outerSourceInvalid }
         if outer.isFragment {
-            guard try reassemble(&packet, outer, via: .unspecified, now: now) else { return false }
+            guard try reassemble(&packet, outer, via: .unspecified) else { return false }
             outer = try IPv4View(packet.bytes)
         }
         let (source, destination, outerClass) = (outer.source, outer.destination, outer.trafficClass)
@@ -92,12 +92,12 @@ extension Forwarder {
         case IPProtocol.udp where UDPTunnel.isTunnel(outer): opened = try UDPTunnel.open(outer)
         case IPProtocol.minimal: opened = try MinimalTunnel.open(packet.start, outer)
         default:
-            try takeOwn(&packet, outer, now: now)
+            try takeOwn(&packet, outer)
             return false
         }
         guard
             try classifyInner(
-                &packet, opened, outerSource: source, endpoint: destination, into: pending, now: now)
+                &packet, opened, outerSource: source, endpoint: destination, into: pending)
         else { return false }
         pending.pointee.isFromTunnel = true
         pending.pointee.form = opened.form
@@ -118,12 +118,12 @@ extension Forwarder {
 
     /// What is in no tunnel: messages to the endpoint itself.
     @inline(never)
-    private mutating func takeOwn(_ packet: inout Packet, _ outer: IPv4View, now: UInt64) throws(DropReason) {
+    private mutating func takeOwn(_ packet: inout Packet, _ outer: IPv4View) throws(DropReason) {
         guard isEndpoint(outer.destination) else { throw .notForEndpoint }
         switch outer.protocol {
         case IPProtocol.icmpv4:
             let message = try ICMPv4View(outer.payload)
-            if !relayPathError(&packet, message, now: now) { try answerEcho(&packet, outer, message) }
+            if !relayPathError(&packet, message) { try answerEcho(&packet, outer, message) }
         case IPProtocol.udp where UDPTunnel.isMobileIP(outer):
             _ = try UDPView(outer.payload)
             packet.length = outer.totalLength
@@ -138,7 +138,7 @@ extension Forwarder {
     @inline(__always)
     private mutating func classifyInner(
         _ packet: inout Packet, _ opened: OpenedTunnel, outerSource: IPv4Address, endpoint: IPv4Address,
-        into pending: UnsafeMutablePointer<PendingPacket>, now: UInt64
+        into pending: UnsafeMutablePointer<PendingPacket>
     ) throws(DropReason) -> Bool {
         guard let first = opened.inner.first, first >> 4 == (opened.protocol == IPProtocol.ipv6 ? 6 : 4) else {
             throw .innerVersion
@@ -155,7 +155,7 @@ extension Forwarder {
         guard inner.timeToLive > 0 else { throw .timeToLiveZero }
         if inner.protocol == IPProtocol.ipv6, inner.destination == endpoint || isEndpoint(inner.destination) {
             if inner.isFragment {
-                guard try reassemble(&packet, inner, via: outerSource, now: now) else { return false }
+                guard try reassemble(&packet, inner, via: outerSource) else { return false }
                 inner = try IPv4View(packet.bytes)
             }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
@@ -188,7 +188,7 @@ extension Forwarder {
     /// - Returns: whether it was.
     @inline(never)
     private mutating func reassemble(
-        _ packet: inout Packet, _ fragment: IPv4View, via: IPv4Address, now: UInt64
+        _ packet: inout Packet, _ fragment: IPv4View, via: IPv4Address
     ) throws(DropReason) -> Bool {
         let outcome = try reassembler.take(fragment, via: via, now: now, memory: &memory)
         counters[CounterIndex.reassemblyFailures] = reassembler.failures

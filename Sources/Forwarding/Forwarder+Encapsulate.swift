@@ -9,20 +9,21 @@ import Wire
 extension Forwarder {
     /// - Returns: false where it must be sent in fragments.
     @inline(__always)
-    mutating func encapsulate(_ packet: inout Packet, _ work: PendingPacket, now: UInt64) -> Bool {
+    mutating func encapsulate(_ packet: inout Packet, _ work: PendingPacket) -> Bool {
         guard work.record != PrefixTable.noValue else {
-            answer(&packet, dropped: work.isLinkLocal ? .linkLocal : .noBinding, work, mtu: 0, now: now)
+            answer(&packet, dropped: work.isLinkLocal ? .linkLocal : .noBinding, work, mtu: 0)
             return true
         }
         let record = records + Int(work.record)
+        let limit = tunnelMTU(record)
         if work.isIPv4 {
-            if let reason = refusal(of: packet.start, record.pointee, length: work.innerLength) {
+            if let reason = refusal(of: packet.start, record.pointee, length: work.innerLength, limit: limit) {
                 if reason == .packetTooBig, Self.mayFragment(packet.start) { return false }
-                answer(&packet, dropped: reason, work, mtu: record.pointee.tunnelMTU, now: now)
+                answer(&packet, dropped: reason, work, mtu: limit)
                 return true
             }
-        } else if work.innerLength > record.pointee.tunnelMTU {
-            answer(&packet, dropped: .packetTooBig, work, mtu: record.pointee.tunnelMTU, now: now)
+        } else if work.innerLength > limit {
+            answer(&packet, dropped: .packetTooBig, work, mtu: limit)
             return true
         }
         packet.length = Int(work.innerLength)
@@ -30,6 +31,31 @@ extension Forwarder {
         enterTunnel(&packet, record, isIPv4: work.isIPv4)
         transmit(&packet, to: .access)
         return true
+    }
+
+    /// The largest inner packet that goes into a tunnel now, in bytes: never less than IPv6 needs (RFC 4213, 3.2.2).
+    @inline(__always)
+    func tunnelMTU(_ record: UnsafePointer<BindingRecord>) -> UInt32 {
+        record.pointee.pathMTU == PrefixTable.noValue ? record.pointee.tunnelMTU : discoveredMTU(record).tunnelMTU
+    }
+
+    /// - Returns: the largest inner packet, and whether outer packets get through whole.
+    @inline(never)
+    private func discoveredMTU(
+        _ record: UnsafePointer<BindingRecord>
+    ) -> (tunnelMTU: UInt32, isWhole: Bool) {
+        guard let path = pathMTUs[Int(record.pointee.pathMTU)].current(now: now) else {
+            return (record.pointee.tunnelMTU, true)
+        }
+        let inner = Int(path) - Int(record.pointee.headerLength)
+        let isWhole = inner >= IPv6.minimumMTU
+        return (min(record.pointee.tunnelMTU, UInt32(max(inner, IPv6.minimumMTU))), isWhole)
+    }
+
+    /// Don't fragment, for the outer header of an IPv6 packet (RFC 4213, 3.2).
+    @inline(__always)
+    private func dontFragmentIPv6(_ record: UnsafePointer<BindingRecord>) -> UInt16 {
+        record.pointee.pathMTU != PrefixTable.noValue && discoveredMTU(record).isWhole ? IPv4.dontFragment : 0
     }
 
     /// Writes a binding's headers before a packet, which is whole and nothing but that packet.
@@ -48,6 +74,7 @@ extension Forwarder {
             dontFragment = inner.networkUInt16(at: IPv4.Offset.fragment) & IPv4.dontFragment
             innerClass = TrafficClass(rawValue: inner.byte(IPv4.Offset.trafficClass))
         } else {
+            dontFragment = dontFragmentIPv6(record)
             innerClass = IPv6Header.trafficClass(at: inner)
         }
         record.pointee.writeHeaders(
@@ -69,7 +96,7 @@ extension Forwarder {
     /// only where there is no other.
     @inline(__always)
     private func refusal(
-        of inner: UnsafeRawPointer, _ record: BindingRecord, length: UInt32
+        of inner: UnsafeRawPointer, _ record: BindingRecord, length: UInt32, limit: UInt32
     ) -> DropReason? {
         // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle.
         let source = IPv4Address(rawValue: inner.networkUInt32(at: IPv4.Offset.source))
@@ -78,7 +105,7 @@ extension Forwarder {
             if inner.byte(0) != 0x45 { return .minimalOptions }
             if inner.networkUInt16(at: IPv4.Offset.fragment) & 0x3FFF != 0 { return .minimalFragment }
         }
-        return length <= record.tunnelMTU ? nil : .packetTooBig
+        return length <= limit ? nil : .packetTooBig
     }
 
     /// Whether an IPv4 packet's source allows that it is fragmented (RFC 791, 3.2).

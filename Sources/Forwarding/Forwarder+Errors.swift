@@ -8,23 +8,22 @@ extension Forwarder {
     /// - Parameter mtu: what is told where the packet is too big.
     @inline(never)
     mutating func answer(
-        _ packet: inout Packet, dropped reason: DropReason, _ work: PendingPacket, mtu: UInt32, now: UInt64
+        _ packet: inout Packet, dropped reason: DropReason, _ work: PendingPacket, mtu: UInt32
     ) {
         drop(&packet, reason)
         guard reason == .packetTooBig || reason == .noBinding else { return }
         if work.isIPv4 {
             answer(
                 &packet, innerLength: Int(work.innerLength),
-                reason == .noBinding ? .hostUnreachable : .fragmentationNeeded(mtu: UInt16(truncatingIfNeeded: mtu)),
-                now: now)
+                reason == .noBinding ? .hostUnreachable : .fragmentationNeeded(mtu: UInt16(truncatingIfNeeded: mtu)))
         } else {
             answer(
                 &packet, innerLength: Int(work.innerLength),
-                reason == .noBinding ? .noRoute : .packetTooBig(mtu: mtu), now: now)
+                reason == .noBinding ? .noRoute : .packetTooBig(mtu: mtu))
         }
     }
 
-    private mutating func answer(_ packet: inout Packet, innerLength: Int, _ error: ICMPv6Error, now: UInt64) {
+    private mutating func answer(_ packet: inout Packet, innerLength: Int, _ error: ICMPv6Error) {
         guard let view = try? IPv6View(UnsafeRawBufferPointer(start: packet.start, count: innerLength)),
             Self.mayBeAnsweredWithError(view)
         else { return }
@@ -49,7 +48,7 @@ extension Forwarder {
         return !icmp.forbidsErrors
     }
 
-    private mutating func answer(_ packet: inout Packet, innerLength: Int, _ error: ICMPv4Error, now: UInt64) {
+    private mutating func answer(_ packet: inout Packet, innerLength: Int, _ error: ICMPv4Error) {
         guard let view = try? IPv4View(UnsafeRawBufferPointer(start: packet.start, count: innerLength)),
             Self.mayBeAnsweredWithError(view)
         else { return }

@@ -12,9 +12,9 @@ extension Forwarder {
     /// Makes several packets of one: copies for the members of a group, or fragments.
     /// - Returns: false where room for them is missing.
     @inline(never)
-    mutating func multiply(_ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>, now: UInt64) -> Bool {
+    mutating func multiply(_ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>) -> Bool {
         work.pointee.lookup == .group
-            ? copyToMembers(&batch, work, now: now) : sendFragments(&batch, work.pointee)
+            ? copyToMembers(&batch, work) : sendFragments(&batch, work.pointee)
     }
 
     private mutating func sendFragments(_ batch: inout PacketBatch, _ work: PendingPacket) -> Bool {
@@ -27,7 +27,7 @@ extension Forwarder {
             drop(&batch[index], .packetTooBig)
             return true
         }
-        let limit = Int(record.pointee.tunnelMTU)
+        let limit = Int(tunnelMTU(record))
         let count = FragmentPlan.largestCount(length: length, limit: limit)
         let space = length + count * IPv4.maximumHeaderLength + FragmentPlan.workspace
         guard count <= batch.generatedRoom, memory.hasRoom(for: space, packets: count + 1),

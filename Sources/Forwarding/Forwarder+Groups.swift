@@ -9,7 +9,7 @@ import Wire
 extension Forwarder {
     /// - Returns: false where room for copies is missing.
     mutating func copyToMembers(
-        _ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>, now: UInt64
+        _ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>
     ) -> Bool {
         let index = Int(work.pointee.packet)
         let length = Int(work.pointee.innerLength)
@@ -47,7 +47,7 @@ extension Forwarder {
     private mutating func send(_ packet: inout Packet, toMember number: UInt32) {
         guard number != PrefixTable.noValue else { return drop(&packet, .noGroupMember) }
         let record = records + Int(number)
-        guard packet.length <= Int(record.pointee.tunnelMTU) else { return drop(&packet, .packetTooBig) }
+        guard packet.length <= Int(tunnelMTU(record)) else { return drop(&packet, .packetTooBig) }
         traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length)
         enterTunnel(&packet, record, isIPv4: false)
         transmit(&packet, to: .access)

@@ -11,7 +11,7 @@ extension Forwarder {
     /// Turns an ICMPv4 error into one to the source of the packet that was in the tunnel.
     /// - Returns: whether it was one that is told on.
     @inline(never)
-    mutating func relayPathError(_ packet: inout Packet, _ message: ICMPv4View, now: UInt64) -> Bool {
+    mutating func relayPathError(_ packet: inout Packet, _ message: ICMPv4View) -> Bool {
         guard let kind = PathError(message), let quote = QuotedTunnelPacket(message.quote) else { return false }
         let table = quote.isIPv4 ? homeAddresses : prefixes
         let record = table.lookup(quote.destination)
@@ -19,6 +19,10 @@ extension Forwarder {
             records[Int(record)].endpoint == quote.outerSource, !quote.forbidsErrors
         else { return false }
         count(CounterIndex.absorbed)
+        if case .tooBig(let mtu) = kind, records[Int(record)].pathMTU != PrefixTable.noValue {
+            pathMTUs[Int(records[Int(record)].pathMTU)].lower(
+                to: UInt32(mtu), packetLength: quote.outerLength, now: now)
+        }
         // The error quotes as much of the packet inside as came.
         let inner = packet.start + (quote.inner.baseAddress! - UnsafeRawPointer(packet.start))
         guard quote.isIPv4 ? endpointCount > 0 : errorSource != nil, errorLimit.take(now: now) else {
@@ -88,6 +92,8 @@ enum PathError {
 struct QuotedTunnelPacket {
     let outerSource: IPv4Address
     let outerDestination: IPv4Address
+    /// Of the whole outer packet, in bytes, as its header says.
+    let outerLength: UInt32
     /// Bytes of all headers of the tunnel.
     let headerLength: Int
     /// As much of the packet inside as there is.
@@ -99,6 +105,7 @@ struct QuotedTunnelPacket {
         guard let outer = Self.ipv4(quote) else { return nil }
         outerSource = outer.source
         outerDestination = outer.destination
+        outerLength = UInt32(quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength))
         guard let first = Self.payload(of: outer) else { return nil }
         var (isIPv6, inner) = first
         // By way of the home address.

@@ -56,6 +56,7 @@ public struct Forwarder: ~Copyable {
     let members: UnsafePointer<GroupMember>
     let memberRecords: UnsafePointer<MemberRecord>
     let sequences: UnsafeMutablePointer<GRESequence>
+    let pathMTUs: UnsafePointer<PathMTU>
     let records: UnsafePointer<BindingRecord>
     let traffic: UnsafeMutablePointer<TrafficCell>
     let pending: UnsafeMutablePointer<PendingPacket>
@@ -69,6 +70,8 @@ public struct Forwarder: ~Copyable {
     let errorSource: IPv6Address?
     var memory: GeneratedMemory
     var reassembler: Reassembler
+    /// Of the batch.
+    var now: UInt64 = 0
     /// How many packets of the batch need a binding, and how many of them have their verdict.
     private var pendingCount = 0
     private var finishedCount = 0
@@ -98,6 +101,7 @@ public struct Forwarder: ~Copyable {
         members = table.members
         memberRecords = table.memberRecords
         sequences = table.sequences
+        pathMTUs = table.pathMTUs
         records = table.records
         traffic = table.traffic
         self.batchCapacity = batchCapacity
@@ -136,9 +140,10 @@ public struct Forwarder: ~Copyable {
     public mutating func process(_ batch: inout PacketBatch, now: UInt64, inFlight: Int = 0) {
         precondition(batch.count <= batchCapacity, "the batch is larger than the forwarder was made for")
         if inFlight == 0 { memory.clear() }
+        self.now = now
         var left = 0
         for index in 0..<batch.count {
-            if classify(&batch[index], into: pending + left, now: now) {
+            if classify(&batch[index], into: pending + left) {
                 pending[left].packet = UInt32(truncatingIfNeeded: index)
                 left &+= 1
             }
@@ -154,27 +159,26 @@ public struct Forwarder: ~Copyable {
         }
         pendingCount = left
         finishedCount = 0
-        finish(&batch, now: now)
+        finish(&batch)
     }
 
     /// Goes on with a batch that is unfinished, when no packet is in flight.
-    /// - Parameter now: as of `process`.
-    public mutating func resume(_ batch: inout PacketBatch, now: UInt64) {
+    public mutating func resume(_ batch: inout PacketBatch) {
         precondition(batch.isUnfinished, "there is nothing to go on with")
         memory.clear()
         batch.isUnfinished = false
-        finish(&batch, now: now)
+        finish(&batch)
     }
 
     @inline(__always)
-    private mutating func finish(_ batch: inout PacketBatch, now: UInt64) {
+    private mutating func finish(_ batch: inout PacketBatch) {
         for index in finishedCount..<pendingCount {
             let packet = Int(pending[index].packet)
             if pending[index].isFromTunnel {
                 decapsulate(&batch[packet], pending[index])
-            } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index], now: now) {
+            } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index]) {
                 continue
-            } else if !multiply(&batch, pending + index, now: now) {
+            } else if !multiply(&batch, pending + index) {
                 return suspend(&batch, at: index)
             }
         }

@@ -84,7 +84,7 @@ public struct Replay: Sendable {
             forwarder.process(&batch, now: port.clock)
             port.complete(&batch)
             while batch.isUnfinished {
-                forwarder.resume(&batch, now: port.clock)
+                forwarder.resume(&batch)
                 port.complete(&batch)
             }
             // They are counted; an output for them there is none.

@@ -72,12 +72,11 @@ struct ForwardingLoop: ~Copyable {
                 try port.receive(into: &batch, wait: true)
                 reader.goOnline()
             }
-            let now = bootTimeNanoseconds()
-            forwarder.process(&batch, now: now, inFlight: port.inFlight)
+            forwarder.process(&batch, now: bootTimeNanoseconds(), inFlight: port.inFlight)
             if !forwarder.injections.isEmpty { forwarder.inject(into: &batch) }
             port.complete(&batch)
             while batch.isUnfinished {
-                forwarder.resume(&batch, now: now)
+                forwarder.resume(&batch)
                 port.complete(&batch)
             }
             reader.quiesce()

@@ -154,7 +154,7 @@ final class TestForwarder {
         while batch.isUnfinished {
             batch.endCompletion()
             resumptions += 1
-            forwarder.resume(&batch, now: now)
+            forwarder.resume(&batch)
             takeVerdicts(packets, &outcomes)
         }
         batch.removeAll()
