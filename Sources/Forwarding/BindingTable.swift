@@ -52,7 +52,7 @@ public final class BindingTable {
     /// Of the threads that forward.
     public let quiescentStates = QuiescentStates()
 
-    private let prefixes: PrefixTable
+    let prefixes: PrefixTable
     /// Of bindings that have one, in their IPv4-mapped form.
     private let homeAddresses: PrefixTable
     let groups: GroupTable
@@ -62,9 +62,10 @@ public final class BindingTable {
     private let pathMTUs: Slab<PathMTU>
     private(set) var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
-    private var idsByRecord: [UInt32: String] = [:]
+    private(set) var idsByRecord: [UInt32: String] = [:]
     private var sortedIDs: [String]?
     private var lastRevision: UInt64 = 0
+    private var lastGeneration: UInt32 = 0
     /// No lifetime passes before this.
     private var earliestExpiry = UInt64.max
 
@@ -217,77 +218,6 @@ public final class BindingTable {
     /// Bindings that a change has replaced, with their records, to which prefixes may lead until the change is done.
     private var replaced: [(binding: Binding, records: BindingRecords)] = []
 
-    private func check(_ bindings: [Binding], leaving: Set<String>) throws(BindingTableError) {
-        var batch: [String: Int] = [:]
-        var owned: [OwnedPrefix] = []
-        for (index, binding) in bindings.enumerated() {
-            do { try binding.validate() } catch { throw .malformed(binding.id, error) }
-            if batch.updateValue(index, forKey: binding.id) != nil {
-                throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
-            }
-            try checkEndpoint(binding, defaultEndpoint: configuration.endpoint)
-            owned += binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
-        }
-        if let (first, second) = OwnedPrefix.firstOverlap(of: owned) {
-            throw .conflict(
-                bindings[second.owner].id, second.prefix, holder: bindings[first.owner].id, held: first.prefix)
-        }
-        for prefix in owned {
-            var found: (holder: String, held: IPv6Prefix)?
-            prefixes.forEachOverlap(with: prefix.prefix) { held, record in
-                // What a binding of this batch holds now is replaced by what was checked above.
-                guard let holder = idsByRecord[record], batch[holder] == nil, !leaving.contains(holder) else {
-                    return true
-                }
-                found = (holder, held)
-                return false
-            }
-            if let found {
-                throw .conflict(bindings[prefix.owner].id, prefix.prefix, holder: found.holder, held: found.held)
-            }
-        }
-        try checkHomeAddresses(bindings, batch: batch, leaving: leaving)
-        let going = (bindings.map(\.id) + leaving).compactMap { entries[$0] }
-        guard entries.count - going.count + bindings.count <= configuration.bindingLimit else {
-            throw .tooManyBindings(limit: configuration.bindingLimit)
-        }
-        let goingPrefixes = going.reduce(0) { $0 + $1.binding.prefixes.count }
-        guard prefixes.count - goingPrefixes + owned.count <= configuration.prefixLimit else {
-            throw .tooManyPrefixes(limit: configuration.prefixLimit)
-        }
-    }
-
-    /// What concerns a binding and the daemon's own endpoint.
-    private func checkEndpoint(_ binding: Binding, defaultEndpoint: IPv4Address?) throws(BindingTableError) {
-        guard let endpoint = binding.endpoint ?? defaultEndpoint else {
-            throw .malformed(
-                binding.id, BindingError("binding \(binding.id).endpoint", "is missing, and the daemon has no endpoint")
-            )
-        }
-        if endpoint == binding.careOfAddress {
-            throw .malformed(
-                binding.id,
-                BindingError("binding \(binding.id).careOfAddress", "\(endpoint) is the tunnel's own endpoint"))
-        }
-    }
-
-    /// A home address belongs to one node (RFC 5944, 3.8.1).
-    private func checkHomeAddresses(
-        _ bindings: [Binding], batch: [String: Int], leaving: Set<String>
-    ) throws(BindingTableError) {
-        var holders: [IPv4Address: String] = [:]
-        for binding in bindings {
-            guard let address = binding.homeAddress else { continue }
-            var holder = holders.updateValue(binding.id, forKey: address)
-            if holder == nil, let held = self.holder(of: IPv6Address(mapping: address)), batch[held] == nil,
-                !leaving.contains(held)
-            {
-                holder = held
-            }
-            if let holder { throw .homeAddressConflict(binding.id, address, holder: holder) }
-        }
-    }
-
     func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
         let old = entries[binding.id]
         let traffic = old?.traffic ?? take(from: self.traffic) { $0.initialize(to: TrafficCell()) }
@@ -337,7 +267,8 @@ public final class BindingTable {
         {
             return sequence
         }
-        return take(from: sequences) { $0.initialize(to: GRESequence()) }
+        lastGeneration &+= 1
+        return take(from: sequences) { $0.initialize(to: GRESequence(generation: lastGeneration)) }
     }
 
     /// The slot of the path's MTU: the one that was there before, where the path is the same.

@@ -6,23 +6,36 @@ import PrefixTable
 import Wire
 
 extension Forwarder {
+    /// - Returns: false where the packet has to wait for its turn in its tunnel.
     @inline(__always)
-    mutating func decapsulate(_ packet: inout Packet, _ work: PendingPacket) {
+    mutating func decapsulate(_ packet: inout Packet, _ work: PendingPacket) -> Bool {
         guard work.record != PrefixTable.noValue else {
             // What passes by on its way to another's endpoint is nobody's exception.
-            guard isEndpoint(work.outerDestination) else { return drop(&packet, .notForEndpoint) }
-            return dropAsException(&packet, .innerSourceUnregistered, work)
+            if isEndpoint(work.outerDestination) {
+                dropAsException(&packet, .innerSourceUnregistered, work)
+            } else {
+                drop(&packet, .notForEndpoint)
+            }
+            return true
         }
         let record = records + Int(work.record)
         let usesHomeAddress = record.pointee.way == .homeAddress || work.isListenerMessage
         if let reason = refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) {
-            return reason.isSecurityException ? dropAsException(&packet, reason, work) : drop(&packet, reason)
+            if reason.isSecurityException {
+                dropAsException(&packet, reason, work)
+            } else {
+                drop(&packet, reason)
+            }
+            return true
         }
-        if work.hasSequence, record.pointee.sequence != PrefixTable.noValue,
-            !sequences[Int(record.pointee.sequence)].accept(work.sequence)
-        {
-            return drop(&packet, .greSequence)
-        }
+        if work.hasSequence, record.pointee.sequence != PrefixTable.noValue { return false }
+        leaveTunnel(&packet, work, record)
+        return true
+    }
+
+    /// Takes the headers off a packet that its binding allows.
+    @inline(__always)
+    mutating func leaveTunnel(_ packet: inout Packet, _ work: PendingPacket, _ record: UnsafePointer<BindingRecord>) {
         packet.removeFirst(Int(work.innerOffset))
         packet.length = Int(work.innerLength)
         guard let new = innerClass(packet.start, work, copied: record.pointee.copiedIn) else {

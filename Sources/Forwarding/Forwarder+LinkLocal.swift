@@ -14,8 +14,8 @@ extension Forwarder {
     func classifyOfLink(_ inner: IPv6View, homeAddress: IPv4Address) throws(DropReason) -> PendingPacket {
         let (source, destination) = (inner.source, inner.destination)
         let upper = try inner.upperLayer()
-        let type = upper.protocol == IPProtocol.icmpv6 && !upper.isLaterFragment && upper.offset < inner.totalLength
-            ? inner.start.byte(upper.offset) : nil
+        let isICMPv6 = upper.protocol == IPProtocol.icmpv6 && !upper.isLaterFragment
+        let type = isICMPv6 && upper.offset < inner.totalLength ? inner.start.byte(upper.offset) : nil
         if let type, ICMPv6.isListenerDiscovery(type), source.isLinkLocal || source.isUnspecified {
             guard Self.isWholeListenerMessage(inner, upper) else { throw .listenerMalformed }
             // By the home address: that a node listens has nothing to do with its prefixes.

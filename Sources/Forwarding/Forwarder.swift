@@ -70,6 +70,7 @@ public struct Forwarder: ~Copyable {
     let errorSource: IPv6Address?
     var memory: GeneratedMemory
     var reassembler: Reassembler
+    var reordering = ReorderBuffer()
     /// Of the batch.
     var now: UInt64 = 0
     /// How many packets of the batch need a binding, and how many of them have their verdict.
@@ -159,6 +160,7 @@ public struct Forwarder: ~Copyable {
         }
         pendingCount = left
         finishedCount = 0
+        if reordering.count > 0 { releaseDue(into: &batch) }
         finish(&batch)
     }
 
@@ -175,7 +177,8 @@ public struct Forwarder: ~Copyable {
         for index in finishedCount..<pendingCount {
             let packet = Int(pending[index].packet)
             if pending[index].isFromTunnel {
-                decapsulate(&batch[packet], pending[index])
+                if decapsulate(&batch[packet], pending[index]) || takeInSequence(&batch, pending[index]) { continue }
+                return suspend(&batch, at: index)
             } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index]) {
                 continue
             } else if !multiply(&batch, pending + index) {
@@ -191,6 +194,9 @@ public struct Forwarder: ~Copyable {
         for index in index..<pendingCount { batch[Int(pending[index].packet)].verdict = .unfinished }
         batch.isUnfinished = true
     }
+
+    /// Packets that wait for others, and go on when `process` is called after their time is up.
+    public var waitingCount: Int { reordering.count }
 
     /// Makes the counters visible to others, where all packets have reached their end.
     /// - Parameters:

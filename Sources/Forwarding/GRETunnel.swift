@@ -1,6 +1,6 @@
 // GRE (RFC 2784, 7676), with key, sequence number and checksum where the binding has them (RFC 2890). A node that moves
-// goes on with its sequence numbers unless the tunnel is another one. Packets out of sequence are dropped, as RFC 2890
-// 2.2 asks for where nothing is buffered.
+// goes on with its sequence numbers unless the tunnel is another one. What becomes of packets out of sequence is told in
+// Forwarder+Sequence.
 
 import Bindings
 import Synchronization
@@ -38,6 +38,10 @@ struct GRESequence: ~Copyable {
     private let next = Atomic<UInt32>(0)
     /// The last that was accepted (RFC 2890, 2.2).
     private let last = Atomic<UInt32>(.max)
+    /// Tells this tunnel from others that have the same slot before or after it.
+    let generation: UInt32
+
+    init(generation: UInt32) { self.generation = generation }
 
     func takeNext() -> UInt32 {
         let number = next.load(ordering: .relaxed)
@@ -45,12 +49,9 @@ struct GRESequence: ~Copyable {
         return number
     }
 
-    /// Whether a packet is behind the last that was accepted, which it then becomes.
-    func accept(_ number: UInt32) -> Bool {
-        // Within the half of all numbers that lies before the last one, it is late.
-        let ahead = number &- last.load(ordering: .relaxed)
-        guard ahead != 0, ahead < 1 << 31 else { return false }
-        last.store(number, ordering: .relaxed)
-        return true
-    }
+    /// The last that went on.
+    var lastAccepted: UInt32 { last.load(ordering: .relaxed) }
+
+    /// Makes a number the last that went on.
+    func accept(_ number: UInt32) { last.store(number, ordering: .relaxed) }
 }

@@ -330,10 +330,12 @@ struct Reassembler: ~Copyable {
         let datagram = datagrams[Int(number)]
         let length = datagram.headerLength + datagram.payloadLength
         guard length <= Int(UInt16.max) else { throw spoil(number, .fragmentLength) }
-        guard let ecn = Self.ecn(datagram.ecn, first: (headers + Int(number) * 64).load(fromByteOffset: 1, as: UInt8.self))
-        else { throw spoil(number, .ecnNotCapable) }
+        let header = UnsafeRawPointer(headers + Int(number) * 64)
+        guard let ecn = Self.ecn(datagram.ecn, first: header.byte(IPv4.Offset.trafficClass)) else {
+            throw spoil(number, .ecnNotCapable)
+        }
         guard let start = memory.take(length) else { throw spoil(number, .fragmentLimit) }
-        start.copyMemory(from: headers + Int(number) * 64, byteCount: datagram.headerLength)
+        start.copyMemory(from: header, byteCount: datagram.headerLength)
         var block = datagram.firstBlock
         while block != Self.none {
             (start + datagram.headerLength + blocks[Int(block)].offset).copyMemory(

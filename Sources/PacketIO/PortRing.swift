@@ -24,7 +24,7 @@ struct PortRing: ~Copyable {
         let ring = try IOUring(
             submissionCapacity: configuration.batchCapacity + slotless,
             completionCapacity: max(configuration.slotCount, configuration.batchCapacity)
-                    + PacketBatch.generatedCapacity + 2 * slotless)
+                + PacketBatch.generatedCapacity + 2 * slotless)
         try ring.requireMultishotRead()
         let homeBuffers = try BufferRing(ring: ring, group: 0, capacity: homeSlots)
         let accessBuffers = try BufferRing(ring: ring, group: 1, capacity: max(1, configuration.slotCount - homeSlots))

@@ -95,6 +95,9 @@ public struct Replay: Sendable {
                 nextReport = port.frameCount + Self.reportInterval
             }
         }
+        // What still waits goes on when its time is up.
+        forwarder.process(&batch, now: .max)
+        port.complete(&batch)
         try port.finish()
         forwarder.publishCounters(receiveFailures: port.receiveFailures)
         var counters = ReplayCounters(forwarder.published.read())

@@ -153,7 +153,8 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
             "Multicast Listener Discovery that has another hop limit than 1, no router alert, or a wrong checksum."
         case .puntUnattended: "A packet for the control plane, and nobody takes packets at the control socket."
         case .puntQueueFull: "A packet for the control plane, which takes them more slowly than they come."
-        case .ecnNotCapable: "The outer ECN field, or that of a fragment, says congestion, but the packet is not ECN-capable."
+        case .ecnNotCapable:
+            "The outer ECN field, or that of a fragment, says congestion, but the packet is not ECN-capable."
         case .receiveFailed:
             "The kernel could not hand the packet over, or it was larger than the MTU that the daemon was started with."
         case .transmitFailed: "The kernel did not take the packet: the device is down or out of memory."

@@ -110,6 +110,7 @@ final class Daemon {
     /// What is due: lifetimes that have passed, packets that nobody had a right to send.
     func tick() {
         let now = bootTimeNanoseconds()
+        worker.releaseWaiting()
         let expired = table.expire(now: now)
         if !expired.isEmpty { routeEndpoints() }
         for binding in expired {

@@ -32,11 +32,18 @@ struct ForwardingLoop: ~Copyable {
     var batch = PacketBatch(capacity: batchCapacity)
     /// Called when packets wait for the control plane; more often than needed.
     let punted: @Sendable () -> Void
+    /// Called with whether packets wait for others of their tunnel.
+    let waits: @Sendable (Bool) -> Void
+    private var isWaiting = false
 
-    init(reader: QuiescentReader, forwarder: consuming Forwarder, punted: @escaping @Sendable () -> Void = {}) {
+    init(
+        reader: QuiescentReader, forwarder: consuming Forwarder, punted: @escaping @Sendable () -> Void = {},
+        waits: @escaping @Sendable (Bool) -> Void = { _ in }
+    ) {
         self.reader = reader
         self.forwarder = forwarder
         self.punted = punted
+        self.waits = waits
     }
 
     /// Forwards until `stopping` is set and the port's waker woken.
@@ -81,6 +88,7 @@ struct ForwardingLoop: ~Copyable {
             }
             reader.quiesce()
             if !forwarder.punts.isEmpty { tellOfPunts() }
+            if (forwarder.waitingCount > 0) != isWaiting { tellOfWaiting() }
             if stop {
                 drained += 1
                 if drained == Self.drainLimit { return }
@@ -93,6 +101,13 @@ extension ForwardingLoop {
     /// A function of its own, so that the test of the loop's code can pass it over.
     @inline(never)
     private func tellOfPunts() { punted() }
+
+    /// The same.
+    @inline(never)
+    private mutating func tellOfWaiting() {
+        isWaiting.toggle()
+        waits(isWaiting)
+    }
 }
 
 /// A worker as the rest of the daemon sees it.
@@ -112,6 +127,8 @@ final class Worker: Sendable {
 
     /// Whether the control plane knows that packets wait.
     private let isTold = SharedFlag()
+    /// Whether packets wait whose time may be up before others come.
+    private let hasWaiting = SharedFlag()
     private let stopping = Atomic(false)
     private let waker: PortWaker
 
@@ -144,9 +161,11 @@ final class Worker: Sendable {
             let forwarder = Forwarder(
                 reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity,
                 published: counters, securityExceptions: securityExceptions, punts: punts, injections: injections)
-            var loop = ForwardingLoop(reader: reader, forwarder: forwarder) { [isTold] in
-                if !isTold.value.exchange(true, ordering: .acquiringAndReleasing) { punted() }
-            }
+            var loop = ForwardingLoop(
+                reader: reader, forwarder: forwarder,
+                punted: { [isTold] in
+                    if !isTold.value.exchange(true, ordering: .acquiringAndReleasing) { punted() }
+                }, waits: { [hasWaiting] in hasWaiting.value.store($0, ordering: .relaxed) })
             let result: PortError? =
                 switch handedOver.move() {
                 case .ioUring(var port): loop.run(&port, until: stopping)
@@ -162,6 +181,9 @@ final class Worker: Sendable {
         _ = isTold.value.exchange(false, ordering: .acquiringAndReleasing)
         return punts.take(limit: limit)
     }
+
+    /// Has a worker that may be asleep let go the packets whose time is up.
+    func releaseWaiting() { if hasWaiting.value.load(ordering: .relaxed) { waker.wake() } }
 
     /// Has the worker take what was injected.
     func wake() { waker.wake() }

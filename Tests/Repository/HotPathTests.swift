@@ -41,6 +41,7 @@ struct HotPathTests {
     static let passed = [
         Function("Forwarder.process", "$s10Forwarding9ForwarderV7process"),
         Function("Forwarder.multiply", "$s10Forwarding9ForwarderV8multiply"),
+        Function("Forwarder.takeInSequence", "$s10Forwarding9ForwarderV14takeInSequence"),
         Function("Forwarder.reassemble", "$s10Forwarding9ForwarderV10reassemble"),
         Function("Forwarder.takeOfLink", "$s10Forwarding9ForwarderV10takeOfLink"),
         Function("Forwarder.answer", "$s10Forwarding9ForwarderV6answer_7dropped"),
@@ -53,9 +54,11 @@ struct HotPathTests {
         Function("IOUringPort.start", "$s8PacketIO11IOUringPortV5start", "once, when the worker begins"),
         Function("IOUringPort.sortRare", "$s8PacketIO11IOUringPortV8sortRare", "wake-ups, ends of pauses, errors"),
         Function("IOUringPort.readEnded", "$s8PacketIO11IOUringPortV9readEnded", "a standing read is to be made anew"),
-        Function("IOUringPort.awaitWrites", "$s8PacketIO11IOUringPortV11awaitWrites", "a batch was too much for one turn"),
+        Function("IOUringPort.awaitWrites", "$s8PacketIO11IOUringPortV11awaitWrites", "a batch was too much"),
         Function("Forwarder.inject", "$s10Forwarding9ForwarderV6inject", "the control plane sends"),
         Function("ForwardingLoop.tellOfPunts", "$s8mooringd14ForwardingLoopV11tellOfPunts", "it gets packets"),
+        Function(
+            "ForwardingLoop.tellOfWaiting", "$s8mooringd14ForwardingLoopV13tellOfWaiting", "packets begin to wait"),
         Function("IOUringPort.submissionError", "$s8PacketIO11IOUringPortV15submissionError", "the port has failed"),
         Function(
             "SystemCallPort.readFailed", "$s8PacketIO14SystemCallPortV10readFailed", "a device is gone or failing"),

@@ -1,0 +1,111 @@
+// GRE with sequence numbers, out of the tunnel (RFC 2890, 2.2): packets go on in their order. One that is late is dropped;
+// one that is early waits for those before it, until they are there, too many wait, or its time is up.
+
+import PacketBuffer
+import PrefixTable
+import Wire
+
+extension Forwarder {
+    /// A packet that its binding allows, and that has a sequence number.
+    /// - Returns: false where room is missing for those that go on behind it.
+    @inline(never)
+    mutating func takeInSequence(_ batch: inout PacketBatch, _ work: PendingPacket) -> Bool {
+        let index = Int(work.packet)
+        let record = records + Int(work.record)
+        let slot = record.pointee.sequence
+        let tunnel = ReorderBuffer.Tunnel(slot: slot, generation: sequences[Int(slot)].generation)
+        let last = sequences[Int(slot)].lastAccepted
+        // Within the half of all numbers that lies before the last one, it is late.
+        let ahead = work.sequence &- last
+        if ahead == 0 || ahead >= 1 << 31 || reordering.holds(work.sequence, of: tunnel) {
+            drop(&batch[index], .greSequence)
+            return true
+        }
+        guard canRelease(into: batch) else { return false }
+        leaveTunnel(&batch[index], work, record)
+        guard batch[index].verdict == .transmitHome else {
+            // It was dropped, punted or answered, and need not be waited for.
+            if ahead == 1 { goOn(tunnel, from: work.sequence, behind: index, &batch) }
+            return true
+        }
+        if ahead == 1 {
+            goOn(tunnel, from: work.sequence, behind: index, &batch)
+        } else if reordering.add(batch[index].bytes, work.sequence, of: tunnel, now: now) {
+            takeBack(&batch[index])
+            count(CounterIndex.absorbed)
+            if reordering.count(of: tunnel) > ReorderBuffer.packetsPerTunnel,
+                let first = reordering.first(of: tunnel, behind: last)
+            {
+                release(first, of: tunnel, behind: index, &batch)
+                goOn(tunnel, from: first, behind: index, &batch)
+            }
+        } else {
+            // There is no room to wait, so what it would have waited for is not waited for: those before it go on.
+            var last = last
+            while let first = reordering.first(of: tunnel, behind: last), first &- last < ahead {
+                release(first, of: tunnel, behind: index - 1, &batch)
+                last = first
+            }
+            goOn(tunnel, from: work.sequence, behind: index, &batch)
+        }
+        return true
+    }
+
+    /// Lets go what has waited long enough; before all packets of a batch.
+    @inline(never)
+    mutating func releaseDue(into batch: inout PacketBatch) {
+        while canRelease(into: batch), let tunnel = reordering.due(now: now) {
+            // In the order of the numbers, up to the last whose time is up.
+            var last = sequences[Int(tunnel.slot)].lastAccepted
+            while canRelease(into: batch), reordering.isDue(tunnel, now: now),
+                let first = reordering.first(of: tunnel, behind: last)
+            {
+                release(first, of: tunnel, behind: -1, &batch)
+                last = first
+            }
+            goOn(tunnel, from: last, behind: -1, &batch)
+        }
+    }
+
+    /// Room for all packets of a tunnel that may wait.
+    private func canRelease(into batch: borrowing PacketBatch) -> Bool {
+        let packets = ReorderBuffer.packetsPerTunnel + 1
+        return batch.generatedRoom >= packets
+            && memory.hasRoom(for: packets * ReorderBuffer.packetCapacity, packets: packets)
+    }
+
+    /// Makes `number` the last that went on, and lets go those that follow it without a gap.
+    private mutating func goOn(
+        _ tunnel: ReorderBuffer.Tunnel, from number: UInt32, behind index: Int, _ batch: inout PacketBatch
+    ) {
+        var last = number
+        while reordering.count > 0, reordering.holds(last &+ 1, of: tunnel) {
+            last &+= 1
+            release(last, of: tunnel, behind: index, &batch)
+        }
+        if sequences[Int(tunnel.slot)].generation == tunnel.generation {
+            sequences[Int(tunnel.slot)].accept(last)
+        }
+    }
+
+    private mutating func release(
+        _ number: UInt32, of tunnel: ReorderBuffer.Tunnel, behind index: Int, _ batch: inout PacketBatch
+    ) {
+        var packet: Packet?
+        reordering.take(number, of: tunnel) { bytes in
+            guard let start = memory.take(bytes.count), let source = bytes.baseAddress else { return }
+            start.copyMemory(from: source, byteCount: bytes.count)
+            packet = Packet(start: start, length: bytes.count, slot: 0, ingress: .access)
+        }
+        guard var packet else { preconditionFailure("room for packets that waited was asked for") }
+        transmit(&packet, to: .home)
+        appendGenerated(packet, madeFrom: index + 1, to: &batch)
+    }
+
+    /// Undoes that a packet was to be transmitted.
+    private func takeBack(_ packet: inout Packet) {
+        counters[CounterIndex.transmitted &+ Int(Side.home.rawValue)] &-= 1
+        counters[CounterIndex.transmittedBytes &+ Int(Side.home.rawValue)] &-= UInt64(packet.length)
+        packet.verdict = .release
+    }
+}
