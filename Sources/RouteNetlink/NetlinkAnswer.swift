@@ -99,8 +99,8 @@ struct NetlinkAttributes {
     /// Whether an attribute of the type is there.
     func contains(_ type: Int) -> Bool { values[type] != nil }
 
-    /// A number in the machine's order; nil where the attribute is absent.
-    func number<Number: FixedWidthInteger & BitwiseCopyable>(
+    /// A number, or several, in the machine's order; nil where the attribute is absent.
+    func number<Number: BitwiseCopyable>(
         _ type: Int, as: Number.Type
     ) throws(RouteError) -> Number? {
         guard let value = values[type] else { return nil }

@@ -45,8 +45,8 @@ struct NetlinkRequest {
         pad()
     }
 
-    /// An attribute that is a number in the machine's order.
-    mutating func attribute<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Int, _ value: Number) {
+    /// An attribute that is a number, or several, in the machine's order.
+    mutating func attribute<Number: BitwiseCopyable>(_ type: Int, _ value: Number) {
         attribute(type, length: MemoryLayout<Number>.size) { $0.append(value) }
     }
 

@@ -13,6 +13,8 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     public var priority: UInt32
     /// Only packets of this protocol number; nil for all.
     public var ipProtocol: UInt8?
+    /// Only packets to this port; nil for all. Beside `ipProtocol`, that of UDP, TCP or another that has ports.
+    public var destinationPort: UInt16?
     /// Only packets that came in by the device of this name; nil for all.
     public var inputInterface: String?
     /// The table asked; nil for a listed rule that does something else (unreachable, goto).
@@ -24,25 +26,29 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
 
     /// A rule.
     public init(
-        family: AddressFamily, priority: UInt32, ipProtocol: UInt8? = nil, inputInterface: String? = nil,
-        table: RouteTable, origin: RouteOrigin
+        family: AddressFamily, priority: UInt32, ipProtocol: UInt8? = nil, destinationPort: UInt16? = nil,
+        inputInterface: String? = nil, table: RouteTable, origin: RouteOrigin
     ) {
         self.family = family
         self.priority = priority
         self.ipProtocol = ipProtocol
+        self.destinationPort = destinationPort
         self.inputInterface = inputInterface
         self.table = table
         self.origin = origin
     }
 
     /// Whether it concerns every packet.
-    public var isUnconditional: Bool { ipProtocol == nil && inputInterface == nil && !hasOtherConditions }
+    public var isUnconditional: Bool {
+        ipProtocol == nil && destinationPort == nil && inputInterface == nil && !hasOtherConditions
+    }
 
     /// As `ip rule add` takes it, without the origin.
     public var description: String {
         var text = "pref \(priority)"
         if let inputInterface { text += " iif \(inputInterface)" }
         if let ipProtocol { text += " ipproto \(ipProtocol)" }
+        if let destinationPort { text += " dport \(destinationPort)" }
         if let table { text += " lookup \(table)" }
         return text
     }
@@ -55,23 +61,31 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         // The kernel leaves the attribute out for 0.
         priority = try attributes.number(Int(FRA_PRIORITY), as: UInt32.self) ?? 0
         ipProtocol = try attributes.number(Int(FRA_IP_PROTO), as: UInt8.self)
+        let ports = try attributes.number(Int(FRA_DPORT_RANGE), as: PortRange.self)
+        destinationPort = ports?.single
         inputInterface = attributes.text(Int(FRA_IIFNAME))
         let number = try attributes.number(Int(FRA_TABLE), as: UInt32.self) ?? UInt32(header.table)
         table = header.action == UInt8(FR_ACT_TO_TBL) ? RouteTable(rawValue: number) : nil
         origin = RouteOrigin(rawValue: try attributes.number(Int(FRA_PROTOCOL), as: UInt8.self) ?? 0)
-        hasOtherConditions = try Self.hasOtherConditions(header, attributes)
+        let otherConditions = try Self.hasOtherConditions(header, attributes)
+        hasOtherConditions = otherConditions || (ports != nil && destinationPort == nil)
     }
+
+    /// FRA_DPORT_MASK, which older headers lack: kernels from 6.15 tell of a single port that all its bits count.
+    private static let destinationPortMask = 29
 
     /// Whatever this type does not know, also of kernels to come, counts as a condition.
     private static func hasOtherConditions(
         _ header: fib_rule_hdr, _ attributes: NetlinkAttributes
     ) throws(RouteError) -> Bool {
-        let known = [FRA_PRIORITY, FRA_IP_PROTO, FRA_IIFNAME, FRA_TABLE, FRA_PROTOCOL, FRA_PAD].map { Int($0) }
+        let known = [FRA_PRIORITY, FRA_IP_PROTO, FRA_DPORT_RANGE, FRA_IIFNAME, FRA_TABLE, FRA_PROTOCOL, FRA_PAD]
+            .map { Int($0) }
         let suppressor = Int(FRA_SUPPRESS_PREFIXLEN)
         let suppressed = try attributes.number(suppressor, as: UInt32.self) ?? .max
+        let portMask = try attributes.number(destinationPortMask, as: UInt16.self) ?? .max
         return header.dst_len != 0 || header.src_len != 0 || header.tos != 0
-            || header.flags & UInt32(FIB_RULE_INVERT) != 0 || suppressed != .max
-            || attributes.types.contains { !known.contains($0) && $0 != suppressor }
+            || header.flags & UInt32(FIB_RULE_INVERT) != 0 || suppressed != .max || portMask != .max
+            || attributes.types.contains { !known.contains($0) && $0 != suppressor && $0 != destinationPortMask }
     }
 
     fileprivate func request(type: Int, flags: Int32) -> NetlinkRequest {
@@ -85,9 +99,21 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         request.attribute(Int(FRA_TABLE), table.rawValue)
         request.attribute(Int(FRA_PROTOCOL), origin.rawValue)
         if let ipProtocol { request.attribute(Int(FRA_IP_PROTO), ipProtocol) }
+        if let destinationPort {
+            request.attribute(Int(FRA_DPORT_RANGE), PortRange(start: destinationPort, end: destinationPort))
+        }
         if let inputInterface { request.attribute(Int(FRA_IIFNAME), text: inputInterface) }
         return request
     }
+}
+
+/// Of FRA_DPORT_RANGE: struct fib_rule_port_range, two numbers in the machine's order.
+struct PortRange: BitwiseCopyable {
+    let start: UInt16
+    let end: UInt16
+
+    /// Nil where there is more than one.
+    var single: UInt16? { start == end ? start : nil }
 }
 
 extension RouteSocket {
@@ -108,8 +134,8 @@ extension RouteSocket {
             rule.request(type: RTM_NEWRULE, flags: NLM_F_CREATE | NLM_F_EXCL), doing: "add the rule \(rule)")
     }
 
-    /// Deletes the first rule of just this priority, table, origin and, where given, protocol and interface. Where there
-    /// is none the error's reason is `notFound`.
+    /// Deletes the first rule of just this priority, table, origin and, where given, protocol, port and interface. Where
+    /// there is none the error's reason is `notFound`.
     public mutating func delete(_ rule: RoutingRule) throws(RouteError) {
         try perform(rule.request(type: RTM_DELRULE, flags: 0), doing: "delete the rule \(rule)")
     }

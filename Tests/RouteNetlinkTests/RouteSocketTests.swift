@@ -191,19 +191,28 @@ struct RouteSocketTests {
             let byDevice = RoutingRule(
                 family: family, priority: 12, inputInterface: "moor0", table: RouteTable(rawValue: 100_000),
                 origin: .static)
+            let toPort = RoutingRule(
+                family: family, priority: 13, ipProtocol: 17, destinationPort: 434, table: RouteTable(rawValue: 434),
+                origin: .mooring)
             try socket.add(byDevice)
             try socket.add(diverting)
+            try socket.add(toPort)
             #expect(Self.reason { try socket.add(diverting) } == .alreadyExists)
             let rules = try socket.rules(family)
-            #expect(Array(rules[..<3]) == [before[0], diverting, byDevice])
-            #expect(rules.count == before.count + 2)
+            #expect(Array(rules[..<4]) == [before[0], diverting, byDevice, toPort])
+            #expect(rules.count == before.count + 3)
             let shown = try NetworkNamespace.json("ip -j -\(family == .v4 ? 4 : 6) rule show")
-            #expect(shown.map { $0["priority"] as? Int }.prefix(3) == [0, 0, 12])
+            #expect(shown.map { $0["priority"] as? Int }.prefix(4) == [0, 0, 12, 13])
             #expect(shown.count > 2 && shown[1]["ipproto"] as? String == "ipv6")
             #expect(shown.count > 2 && shown[1]["table"] as? String == "434")
             #expect(shown.count > 2 && shown[2]["iif"] as? String == "moor0")
+            #expect(shown.count > 3 && shown[3]["ipproto"] as? String == "udp" && shown[3]["dport"] as? Int == 434)
+            var toAnotherPort = toPort
+            toAnotherPort.destinationPort = 435
+            #expect(Self.reason { try socket.delete(toAnotherPort) } == .notFound)
             try socket.delete(diverting)
             try socket.delete(byDevice)
+            try socket.delete(toPort)
             #expect(Self.reason { try socket.delete(byDevice) } == .notFound)
             #expect(try socket.rules(family) == before)
         }
@@ -212,7 +221,7 @@ struct RouteSocketTests {
     @Test(
         "A rule with any condition that is not known here says so",
         arguments: [
-            "from 192.0.2.0/24", "to 192.0.2.0/24", "fwmark 3", "tos 0x10", "ipproto tcp dport 80", "sport 5",
+            "from 192.0.2.0/24", "to 192.0.2.0/24", "fwmark 3", "tos 0x10", "ipproto tcp dport 80-81", "sport 5",
             "uidrange 0-0", "suppress_prefixlength 0", "oif moor0", "not iif moor0",
         ])
     func otherConditions(condition: String) async throws {
