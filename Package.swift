@@ -52,7 +52,8 @@ let package = Package(
         .executableTarget(
             name: "mooringd",
             dependencies: [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "PacketIO", "ControlProtocol",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
+                "ControlProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -119,7 +120,8 @@ let package = Package(
         .testTarget(
             name: "mooringdTests",
             dependencies: [
-                "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding", "ControlProtocol", "TestSupport",
+                "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
+                "ControlProtocol", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(

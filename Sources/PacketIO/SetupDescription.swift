@@ -20,16 +20,16 @@ public struct SetupDescription: Sendable, Equatable {
     /// Of both devices, in packets. A TUN device's own 500 drops under load.
     public var transmitQueueLength: UInt32 = 4096
     /// Addresses of the home device.
-    public var homeAddresses: [IPv6InterfaceAddress] = []
+    public var homeAddresses: [IPInterfaceAddress] = []
     /// What is routed into the home device, beside the prefixes of its addresses.
-    public var homeRoutes: [IPv6Prefix] = []
+    public var homeRoutes: [IPPrefix] = []
     /// Tunnel endpoint addresses: destinations of the tunnel packets that are for the forwarder.
     public var endpoints: [IPv4Address] = []
     /// Whether the endpoints are also the host's own addresses, as a mobile node's care-of address is. Of packets to
-    /// them the forwarder then gets only those of `divertedProtocols`; else everything.
+    /// them the forwarder then gets only those that are `diverted`; else everything.
     public var sharesEndpoint = false
-    /// Protocol numbers of tunnel packets: 41 is IPv6 in IPv4 (RFC 4213).
-    public var divertedProtocols: [UInt8] = [41]
+    /// What of a shared endpoint's packets is the forwarder's. Where an element stands twice it counts once.
+    public var diverted = TunnelProtocol.allCases
     /// Whether others reach the home side through this host: true for a home agent, false for a node that uses the
     /// tunnel for itself alone.
     public var forwarding = true
@@ -47,6 +47,15 @@ public struct SetupDescription: Sendable, Equatable {
 
     /// Whether one device serves both sides.
     public var hasOneDevice: Bool { homeDevice == accessDevice }
+
+    /// Whether packets of the family are led into the home device. Where nothing is described, IPv6 is expected.
+    func carries(_ family: AddressFamily) -> Bool {
+        let families = homeAddresses.map(\.address.family) + homeRoutes.map(\.family)
+        return families.contains(family) || (family == .v6 && families.isEmpty)
+    }
+
+    /// Whether the way to the endpoint, which IPv4 errors bear as their source, is by another than the home device.
+    var hasErrorsFromElsewhere: Bool { sharesEndpoint || !hasOneDevice }
 
     /// The devices, each once.
     var devices: [String] { hasOneDevice ? [homeDevice] : [homeDevice, accessDevice] }
@@ -85,17 +94,16 @@ public struct SetupDescription: Sendable, Equatable {
         where Set(list).count != list.count {
             throw SetupError("one \(name) is described twice: \(list.joined(separator: ", "))")
         }
-        for address in homeAddresses where address.address.isUnspecified || address.address.isMulticast {
+        for address in homeAddresses where !address.address.isInterfaceAddress {
             throw SetupError("\(address) can't be an address of \(homeDevice)")
         }
         for endpoint in endpoints where !endpoint.isUnicastSource {
             throw SetupError("\(endpoint) can't be a tunnel endpoint: it is no unicast address")
         }
-        guard !sharesEndpoint || !divertedProtocols.isEmpty else {
-            throw SetupError("with a shared endpoint the protocols to divert must be given: 41 for IPv6 in IPv4")
-        }
-        guard !divertedProtocols.contains(0) else {
-            throw SetupError("protocol 0 can't be diverted: in a policy rule it means every protocol")
+        guard !sharesEndpoint || !diverted.isEmpty else {
+            throw SetupError(
+                "with a shared endpoint something must be diverted, of "
+                    + TunnelProtocol.allCases.map(\.rawValue).joined(separator: ", "))
         }
         // 0 means main, and 253 to 255 are the kernel's.
         guard divertTable.rawValue != 0, !(253...255).contains(divertTable.rawValue) else {

@@ -1,13 +1,14 @@
-// How packets to an address of the host's own reach a TUN device: a policy rule that asks a table of ours for one
-// protocol number must stand before the rule that asks the local table, which the kernel puts at priority 0, the first
-// there is (ip-rule(8)). Rules of one priority stand in the order of their making, so ours gets priority 0 too, and the
-// local rule is made anew behind it:
+// How packets to an address of the host's own reach a TUN device: policy rules that ask a table of ours, each for one
+// protocol number, must stand before the rule that asks the local table, which the kernel puts at priority 0, the first
+// there is (ip-rule(8)). Rules of one priority stand in the order of their making, so ours get priority 0 too, and the
+// local rule is made anew behind them:
 //
 //     0: lookup local                    0: ipproto 41 lookup 434
-//     …                          →       0: lookup local
+//     …                          →       0: ipproto 17 dport 434 lookup 434
+//                                        0: lookup local
 //
-// The local rule thus keeps its priority, which `ip rule flush` and others rely on, and undoing is the deletion of one
-// rule. Meanwhile a bridge stands a little further down, another local rule, told by its origin: at no moment is the host
+// The local rule thus keeps its priority, which `ip rule flush` and others rely on, and undoing is the deletion of our
+// rules. Meanwhile a bridge stands a little further down, another local rule, told by its origin: at no moment is the host
 // without one, and wherever a crash leaves off, the same computation finds what is still to do. Two processes at it
 // together could delete each other's bridge, so the changes are made under a lock of the network namespace's
 // (`RouteSocket.init(port:)`).
@@ -29,22 +30,31 @@ enum RuleChange: Sendable, Equatable {
     }
 }
 
-/// The diversion of protocol numbers to a table.
+/// The diversion of tunnel packets to a table.
 struct SetupDiversion: Sendable, Equatable {
-    /// Each once, in order.
-    let protocols: [UInt8]
+    /// Each once, in the order of `TunnelProtocol`.
+    let protocols: [TunnelProtocol]
     let table: RouteTable
+
+    init(of protocols: some Sequence<TunnelProtocol>, to table: RouteTable) {
+        let wanted = Set(protocols)
+        self.protocols = TunnelProtocol.allCases.filter { wanted.contains($0) }
+        self.table = table
+    }
 
     static let lockPort: UInt32 = 0x4D6F_6F72
 
     private static let local = RoutingRule(family: .v4, priority: 0, table: .local, origin: .kernel)
 
-    private func rule(_ number: UInt8) -> RoutingRule {
-        RoutingRule(family: .v4, priority: 0, ipProtocol: number, table: table, origin: .mooring)
+    private func rule(_ tunnel: TunnelProtocol) -> RoutingRule {
+        RoutingRule(
+            family: .v4, priority: 0, ipProtocol: tunnel.number, destinationPort: tunnel.destinationPort, table: table,
+            origin: .mooring)
     }
 
-    private func diverts(_ rule: RoutingRule, _ number: UInt8) -> Bool {
-        rule.ipProtocol == number && rule.table == table && rule.inputInterface == nil && !rule.hasOtherConditions
+    private func diverts(_ rule: RoutingRule, _ tunnel: TunnelProtocol) -> Bool {
+        rule.ipProtocol == tunnel.number && rule.destinationPort == tunnel.destinationPort && rule.table == table
+            && rule.inputInterface == nil && !rule.hasOtherConditions
     }
 
     /// What makes all protocols come before the local table; nothing where they do and no bridge is left.
@@ -53,9 +63,9 @@ struct SetupDiversion: Sendable, Equatable {
         let bridges = locals.filter { $0.priority > 0 && $0.origin == .mooring }
         let inTheWay = locals.filter { $0.priority == 0 }
         let before = rules.prefix { !($0.table == .local && $0.isUnconditional) }
-        let late = protocols.filter { number in !before.contains { diverts($0, number) } }
+        let late = protocols.filter { tunnel in !before.contains { diverts($0, tunnel) } }
         // One that stands at priority 0 behind the local rule is in its place once that one is made anew.
-        let missing = late.filter { number in !rules.contains { $0.priority == 0 && diverts($0, number) } }
+        let missing = late.filter { tunnel in !rules.contains { $0.priority == 0 && diverts($0, tunnel) } }
 
         let reorders = !late.isEmpty && !inTheWay.isEmpty
         var changes: [RuleChange] = []
@@ -73,16 +83,14 @@ struct SetupDiversion: Sendable, Equatable {
         return changes
     }
 
-    /// Whether Mooring made the rule, for one of these protocols.
+    /// Whether Mooring made the rule, for the table.
     func isMade(_ rule: RoutingRule) -> Bool {
-        rule.origin == .mooring && rule.priority == 0 && protocols.contains { diverts(rule, $0) }
+        rule.origin == .mooring && rule.table == table && rule.priority == 0
     }
 
-    /// Rules that Mooring made and that divert other protocols to the table: of a description that no longer holds.
+    /// Rules that Mooring made and that divert other packets to the table: of a description that no longer holds.
     func leftovers(among rules: [RoutingRule]) -> [RoutingRule] {
-        rules.filter { rule in
-            rule.origin == .mooring && rule.table == table && rule.priority == 0 && !isMade(rule)
-        }
+        rules.filter { rule in isMade(rule) && !protocols.contains { diverts(rule, $0) } }
     }
 
     /// Carries out what `compute` makes of the rules, alone in this namespace.

@@ -7,13 +7,16 @@ extension SetupPlan {
     func steps(_ socket: inout RouteSocket) throws(SetupError) -> [SetupStep] {
         var steps = try leftoverSteps(&socket)
         for device in description.devices { steps += deviceSteps(device) }
-        steps += homeSteps()
-        if description.forwarding { steps += try forwardingSteps(&socket) }
+        steps += try homeSteps(&socket)
+        if description.carries(.v4) { steps += homeIPv4Steps() }
+        if description.forwarding, description.carries(.v6) { steps += try forwardingSteps(&socket) }
         steps.append(
             setting(
                 "\(description.accessDevice) forwards IPv4 that the forwarder writes", .device,
                 .device("ipv4", description.accessDevice, "forwarding", .yes)))
         steps += try endpointSteps(description.endpoints, &socket)
+        // Where it is not among those already.
+        if description.forwarding, description.carries(.v4), !tunnelsArriveAnywhere { steps.append(forwardingOfIPv4) }
         return try steps + diversionSteps(&socket)
     }
 
@@ -37,7 +40,9 @@ extension SetupPlan {
         if isHome {
             // Containers often disable IPv6 for devices to come.
             steps.append(
-                setting("\(device) has IPv6", .device, .device("ipv6", device, "disable_ipv6", .exactly(0))))
+                setting(
+                    "\(device) has IPv6", .device, .device("ipv6", device, "disable_ipv6", .exactly(0)),
+                    quiet: !description.carries(.v6)))
             steps.append(
                 setting(
                     "\(device) gets no link-local address by itself", .device,
@@ -65,20 +70,63 @@ extension SetupPlan {
         return steps
     }
 
-    private func homeSteps() -> [SetupStep] {
+    private func homeSteps(_ socket: inout RouteSocket) throws(SetupError) -> [SetupStep] {
         let device = description.homeDevice
         let addresses = description.homeAddresses.map { address in
-            SetupStep(
+            let family = address.address.family
+            return SetupStep(
                 "\(device) has the address \(address)",
-                ["ip -6 addr add \(address) dev \(shellWord(device)) nodad"], .device, .address(device, address))
+                ["\(family.command) addr add \(address) dev \(shellWord(device))\(family == .v6 ? " nodad" : "")"],
+                .device, .address(device, address))
         }
-        return addresses + description.homeRoutes.map { route(to: .v6($0), device, .main) }
+        var routes = description.homeRoutes.map { route(to: $0, device, .main) }
+        // An IPv4 address brings the route to its network, in whose place the kernel takes no other.
+        for address in addresses where try !address.isSatisfied(&socket) {
+            guard case .address(_, let address) = address.action, case .v4 = address.address else { continue }
+            routes.removeAll { $0.action == .route(device, address.network, .main) }
+        }
+        return addresses + routes
+    }
+
+    /// The forwarder's ICMPv4 errors bear the first endpoint's address, to which the way is by another device, or which
+    /// is the host's own: the kernel doubts both.
+    private func homeIPv4Steps() -> [SetupStep] {
+        let device = description.homeDevice
+        var steps: [SetupStep] = []
+        if description.hasErrorsFromElsewhere, description.homeAddresses.contains(where: { $0.address.family == .v4 }) {
+            steps.append(
+                setting(
+                    "\(device) takes errors that come from the endpoint, the way to which is another", .device,
+                    .device("ipv4", device, "rp_filter", .exactly(2))))
+        }
+        if description.sharesEndpoint {
+            steps.append(
+                setting(
+                    "\(device) takes errors that come from the endpoint, an address of this host", .device,
+                    .device("ipv4", device, "accept_local", .exactly(1))))
+        }
+        if description.forwarding, !description.hasOneDevice {
+            steps.append(
+                setting(
+                    "\(device) forwards IPv4 that the forwarder writes", .device,
+                    .device("ipv4", device, "forwarding", .yes)))
+        }
+        return steps
+    }
+
+    /// Whether tunnel packets may arrive by any interface.
+    private var tunnelsArriveAnywhere: Bool {
+        description.arrivalInterfaces.isEmpty && !description.sharesEndpoint
+    }
+
+    private var forwardingOfIPv4: SetupStep {
+        setting("this host forwards IPv4", .stays, SetupSetting(path: ["net", "ipv4", "ip_forward"], wanted: .yes))
     }
 
     private func route(to destination: IPPrefix, _ device: String, _ table: RouteTable) -> SetupStep {
         SetupStep(
             "\(destination) is routed into \(device)\(table == .main ? "" : " in table \(table)")",
-            ["ip\(destination.family == .v6 ? " -6" : "") route add \(arguments(destination, device, table))"],
+            ["\(destination.family.command) route add \(arguments(destination, device, table))"],
             .device, .route(device, destination, table))
     }
 
@@ -116,10 +164,7 @@ extension SetupPlan {
     /// dropped on the way from there to the device.
     func endpointSteps(_ endpoints: [IPv4Address], _ socket: inout RouteSocket) throws(SetupError) -> [SetupStep] {
         let routes = endpoints.map { route(to: .host($0), description.accessDevice, description.endpointTable) }
-        if description.arrivalInterfaces.isEmpty, !description.sharesEndpoint {
-            let forwarding = SetupSetting(path: ["net", "ipv4", "ip_forward"], wanted: .yes)
-            return routes + [setting("this host forwards IPv4", .stays, forwarding)]
-        }
+        if tunnelsArriveAnywhere { return routes + [forwardingOfIPv4] }
         var arrivals = description.arrivalInterfaces
         if arrivals.isEmpty {
             arrivals = try reading { () throws(RouteError) in try interfaces(bearing: endpoints, &socket) }
@@ -150,28 +195,32 @@ extension SetupPlan {
         let rules = try reading { () throws(RouteError) in try socket.rules(.v4) }
         let changes = diversion.changes(to: rules)
         if !description.sharesEndpoint, changes.isEmpty { return [] }
-        let numbers = diversion.protocols.map(String.init).joined(separator: ", ")
+        let names = diversion.protocols.map(\.rawValue).joined(separator: ", ")
         let sentence =
             description.sharesEndpoint
-            ? "table \(diversion.table) is asked for protocol \(numbers) before the local table"
+            ? "table \(diversion.table) is asked for tunnel packets (\(names)) before the local table"
             : "the rules are whole again after a run that was cut short"
         return [SetupStep(sentence, changes.map(\.command), .undone, .diversion(diversion))]
     }
 
     private func leftoverSteps(_ socket: inout RouteSocket) throws(SetupError) -> [SetupStep] {
         let endpoints = Set(description.endpoints.map { IPPrefix.host($0) })
-        let homeRoutes = Set(description.homeRoutes.map { IPPrefix.v6($0) })
+        let homeRoutes = Set(description.homeRoutes)
         var steps: [SetupStep] = []
-        for (family, device) in [(AddressFamily.v4, description.accessDevice), (.v6, description.homeDevice)] {
+        for device in description.devices {
             let routes = try reading { () throws(RouteError) -> [Route] in
                 guard let link = try socket.link(named: device) else { return [] }
-                return try socket.routes(RouteFilter(family: family, link: link.index, origin: .mooring))
+                var routes: [Route] = []
+                for family in AddressFamily.allCases {
+                    routes += try socket.routes(RouteFilter(family: family, link: link.index, origin: .mooring))
+                }
+                return routes
             }
             let stale = routes.filter { route in
-                switch family {
-                case .v4: !(endpoints.contains(route.destination) && route.table == description.endpointTable)
-                case .v6: !(homeRoutes.contains(route.destination) && route.table == .main)
-                }
+                let isHomeRoute = route.table == .main && homeRoutes.contains(route.destination)
+                let isEndpoint = route.table == description.endpointTable && endpoints.contains(route.destination)
+                return !(isHomeRoute && device == description.homeDevice)
+                    && !(isEndpoint && device == description.accessDevice)
             }
             steps += stale.map { staleRoute($0, device) }
         }
@@ -186,11 +235,11 @@ extension SetupPlan {
     }
 
     func staleRoute(_ route: Route, _ device: String) -> SetupStep {
-        let family = route.destination.family == .v6 ? " -6" : ""
         let table = route.table == .main ? "" : " table \(route.table)"
         return SetupStep(
             "\(route.destination) is no longer routed into \(device)\(table.isEmpty ? "" : " in\(table)")",
-            ["ip\(family) route del \(route.destination) dev \(shellWord(device))\(table)"], .device,
+            ["\(route.destination.family.command) route del \(route.destination) dev \(shellWord(device))\(table)"],
+            .device,
             .staleRoute(route))
     }
 }

@@ -7,7 +7,7 @@ extension SetupPlan {
     /// Sentences on what will hardly work on this host as it is now, and what to do about it. Needs no privilege.
     public func warnings() throws(SetupError) -> [String] {
         try withSocket { socket throws(SetupError) in
-            try reading { () throws(RouteError) in
+            let onEndpoints = try reading { () throws(RouteError) in
                 let addresses = try socket.addresses(family: .v4)
                 var warnings: [String] = []
                 for endpoint in description.endpoints {
@@ -15,7 +15,25 @@ extension SetupPlan {
                 }
                 return warnings
             }
+            return try onEndpoints + reversePathWarnings()
         }
+    }
+
+    /// Where the device has no IPv4 address at all, the kernel's loose filter is as strict as its strict one.
+    private func reversePathWarnings() throws(SetupError) -> [String] {
+        let device = description.homeDevice
+        guard description.carries(.v4), description.hasErrorsFromElsewhere, !description.endpoints.isEmpty,
+            !description.homeAddresses.contains(where: { $0.address.family == .v4 })
+        else { return [] }
+        // The stricter of the two counts; a device that is yet to be made gets the default.
+        let isMade = try SetupSetting.device("ipv4", device, "rp_filter", .yes).read() != nil
+        let areAll = try SetupSetting.device("ipv4", "all", "rp_filter", .yes).isSatisfied()
+        let isOwn = try SetupSetting.device("ipv4", isMade ? device : "default", "rp_filter", .yes).isSatisfied()
+        guard areAll || isOwn else { return [] }
+        return [
+            "ICMPv4 errors to senders on the home side are lost to the reverse-path filter, since \(device) has no IPv4 "
+                + "address: give it one (--home-address), or set net.ipv4.conf.*.rp_filter to 0 for all and \(device)"
+        ]
     }
 
     private func warning(

@@ -64,7 +64,7 @@ public struct SetupPlan: Sendable, Equatable {
         var deleted: [RoutingRule] = []
         try SetupDiversion.change { rules in
             deleted = rules.filter { diversion.isMade($0) }
-            return SetupDiversion(protocols: [], table: diversion.table).changes(to: rules)
+            return SetupDiversion(of: [], to: diversion.table).changes(to: rules)
                 + deleted.map { .delete($0) }
         }
         for rule in deleted { log("removed: the rule \(rule)") }
@@ -121,16 +121,18 @@ public struct SetupPlan: Sendable, Equatable {
     }
 
     var diversion: SetupDiversion {
-        let protocols = description.sharesEndpoint ? description.divertedProtocols : []
-        return SetupDiversion(protocols: Set(protocols).sorted(), table: description.divertTable)
+        SetupDiversion(of: description.sharesEndpoint ? description.diverted : [], to: description.divertTable)
     }
 
     /// Whether no other device's routes stand in the table of shared endpoints.
     func hasTableToItself(_ socket: inout RouteSocket) throws(SetupError) -> Bool {
         try reading { () throws(RouteError) in
-            let own = try socket.link(named: description.accessDevice)?.index
-            return try socket.routes(RouteFilter(family: .v4, table: description.divertTable)).allSatisfy {
-                $0.link == own
+            var own: Set<Int32> = []
+            for device in description.devices {
+                if let link = try socket.link(named: device) { own.insert(link.index) }
+            }
+            return try socket.routes(RouteFilter(family: .v4, table: description.divertTable)).allSatisfy { route in
+                route.link.map(own.contains) ?? false
             }
         }
     }

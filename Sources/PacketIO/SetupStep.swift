@@ -35,7 +35,7 @@ public struct SetupStep: Sendable, Equatable, CustomStringConvertible {
         case transmitQueueLength(String, UInt32)
         /// `quiet`: on a kernel without IPv6 there is nothing to silence.
         case setting(SetupSetting, quiet: Bool)
-        case address(String, IPv6InterfaceAddress)
+        case address(String, IPInterfaceAddress)
         case route(String, IPPrefix, RouteTable)
         case staleRoute(Route)
         case diversion(SetupDiversion)
@@ -94,8 +94,8 @@ public struct SetupStep: Sendable, Equatable, CustomStringConvertible {
             return try socket.link(named: name)?.transmitQueueLength == length
         case .address(let name, let address):
             guard let link = try socket.link(named: name) else { return false }
-            return try socket.addresses(family: .v6, link: link).contains {
-                $0.address == .v6(address.address) && $0.prefixLength == address.length
+            return try socket.addresses(family: address.address.family, link: link).contains {
+                $0.address == address.address && $0.prefixLength == address.length
             }
         case .route(let name, let destination, let table):
             guard let link = try socket.link(named: name) else { return false }
@@ -135,11 +135,11 @@ public struct SetupStep: Sendable, Equatable, CustomStringConvertible {
             try socket.setTransmitQueueLength(length, link: socket.existingLink(name))
         case .address(let name, let address):
             let link = try socket.existingLink(name)
-            // Without detection it is usable at once, also while no program has the device open.
+            // Without detection, which IPv4 has not, it is usable at once, also while no program has the device open.
             try socket.add(
                 InterfaceAddress(
-                    link: link.index, address: .v6(address.address), prefixLength: address.length,
-                    skipsDuplicateDetection: true))
+                    link: link.index, address: address.address, prefixLength: address.length,
+                    skipsDuplicateDetection: address.address.family == .v6))
         case .route(let name, let destination, let table):
             let link = try socket.existingLink(name)
             try socket.add(Route(to: destination, link: link.index, table: table, origin: .mooring))
@@ -150,17 +150,23 @@ public struct SetupStep: Sendable, Equatable, CustomStringConvertible {
     private func explained(_ error: RouteError) -> SetupError {
         switch (action, error.reason) {
         case (.route(let name, let destination, let table), .alreadyExists):
-            let family = destination.family == .v6 ? "ip -6" : "ip"
             return SetupError(
                 "\(error.description): a route to it that does not lead to \(name) stands already; see "
-                    + "`\(family) route show \(destination) table \(table)`, and delete it or describe another prefix")
+                    + "`\(destination.family.command) route show \(destination) table \(table)`, and delete it or describe another prefix"
+            )
         case (.address(let name, let address), .alreadyExists):
             return SetupError(
-                "\(error.description): \(name) has it with another prefix length; see `ip -6 addr show dev \(name)`, and "
+                "\(error.description): \(name) has it with another prefix length; see "
+                    + "`\(address.address.family.command) addr show dev \(name)`, and "
                     + "delete it or describe it as it is, not as \(address)")
         default: return SetupError(error)
         }
     }
+}
+
+extension AddressFamily {
+    /// The command that shows and changes it.
+    var command: String { self == .v6 ? "ip -6" : "ip" }
 }
 
 extension RouteSocket {

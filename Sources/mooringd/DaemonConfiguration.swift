@@ -6,16 +6,18 @@ import ControlProtocol
 import Glibc
 import Logging
 import PacketIO
+import RouteNetlink
 import Wire
 
 /// The whole configuration of a daemon.
 struct DaemonConfiguration: Equatable {
     var endpoints: [IPv4Address] = []
     var sharedEndpoint = false
+    var divert = TunnelProtocol.allCases
     var homeDevice = "mooring-home"
     var accessDevice = "mooring-access"
-    var homeAddresses: [IPv6InterfaceAddress] = []
-    var homeRoutes: [IPv6Prefix] = []
+    var homeAddresses: [IPInterfaceAddress] = []
+    var homeRoutes: [IPPrefix] = []
     var homeMTU = 1500
     var accessMTU = 1500
     var tunnelMTU = BindingLimits.tunnelMTU.lowerBound
@@ -46,7 +48,7 @@ struct DaemonConfiguration: Equatable {
             throw ConfigurationError("endpoint \(endpoint) is no unicast address")
         }
         guard endpoints.count <= 64 else { throw ConfigurationError("there are more than 64 endpoints") }
-        for address in homeAddresses where address.address.isMulticast || address.address.isUnspecified {
+        for address in homeAddresses where !address.address.isInterfaceAddress {
             throw ConfigurationError("home address \(address) is no unicast address")
         }
         guard accessMTU >= Int(tunnelMTU) + IPv4.minimumHeaderLength || singleDevice else {
@@ -84,6 +86,7 @@ struct DaemonConfiguration: Equatable {
         }
         compare("endpoints", \.endpoints)
         compare("sharedEndpoint", \.sharedEndpoint)
+        compare("divert", \.divert)
         compare("homeDevice", \.homeDevice)
         compare("accessDevice", \.accessDevice)
         compare("homeAddresses", \.homeAddresses)
@@ -115,9 +118,9 @@ struct ConfigurationError: Error, Equatable, CustomStringConvertible {
 extension DaemonConfiguration {
     /// The keys of the configuration file.
     static let keys = [
-        "endpoints", "sharedEndpoint", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes", "homeMTU",
-        "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "setup", "forwarding", "socket",
-        "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "logLevel",
+        "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
+        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "setup", "forwarding",
+        "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "logLevel",
     ]
 
     /// Takes over what stands in a configuration file.
@@ -133,12 +136,16 @@ extension DaemonConfiguration {
     private mutating func take(_ file: StrictJSON.Object) throws(StrictJSON.Failure) {
         if let value = file["endpoints"] { endpoints = try Self.list(value, "an IPv4 address") }
         if let value = file["sharedEndpoint"] { sharedEndpoint = try value.bool() }
+        if let value = file["divert"] {
+            divert = []
+            for element in try value.array() { divert.append(try element.choice(of: TunnelProtocol.self)) }
+        }
         if let value = file["homeDevice"] { homeDevice = try value.string() }
         if let value = file["accessDevice"] { accessDevice = try value.string() }
         if let value = file["homeAddresses"] {
-            homeAddresses = try Self.list(value, "an IPv6 address with its prefix length")
+            homeAddresses = try Self.list(value, "an address with its prefix length")
         }
-        if let value = file["homeRoutes"] { homeRoutes = try Self.list(value, "an IPv6 prefix without host bits") }
+        if let value = file["homeRoutes"] { homeRoutes = try Self.list(value, "a prefix without host bits") }
         if let value = file["homeMTU"] { homeMTU = try value.integer(in: Self.deviceMTU) }
         if let value = file["accessMTU"] { accessMTU = try value.integer(in: Self.deviceMTU) }
         if let value = file["tunnelMTU"] { tunnelMTU = try value.integer(in: BindingLimits.tunnelMTU) }

@@ -10,6 +10,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import PacketIO
+import RouteNetlink
 import Wire
 
 extension MooringDaemonCommand {
@@ -194,6 +195,7 @@ extension SetupDescription {
         homeRoutes = settings.homeRoutes
         endpoints = settings.endpoints
         sharesEndpoint = settings.sharedEndpoint
+        diverted = settings.divert
         forwarding = settings.forwarding
     }
 }
@@ -202,7 +204,10 @@ extension ForwarderSettings {
     init(_ settings: DaemonConfiguration) {
         self.init()
         endpoints = settings.endpoints
-        errorSource = settings.homeAddresses.first { !$0.address.isLinkLocal }?.address
+        errorSource =
+            settings.homeAddresses.lazy.compactMap { home in
+                if case .v6(let address) = home.address, !address.isLinkLocal { address } else { nil }
+            }.first
         errorsPerSecond = UInt64(settings.errorsPerSecond)
         errorBurst = max(errorsPerSecond / 2, 1)
         singleDevice = settings.singleDevice

@@ -6,13 +6,14 @@ import ControlProtocol
 import Glibc
 import Logging
 import PacketIO
+import RouteNetlink
 import Wire
 
 @main
 struct MooringDaemonCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mooringd",
-        abstract: "The forwarder: tunnels IPv6 prefixes in IPv4 to where their nodes are.",
+        abstract: "The forwarder: tunnels IPv6 prefixes and IPv4 home addresses to where their nodes are.",
         discussion: """
             Runs in the foreground and logs to standard error. Bindings are put over its Unix socket, by `mooring` or \
             by a home agent. SIGTERM lets what is under way finish and ends it; SIGHUP reads configuration and \
@@ -20,10 +21,11 @@ struct MooringDaemonCommand: AsyncParsableCommand {
 
             Examples:
               A home agent whose tunnels end at 192.0.2.1, an address routed to this host and on none of its interfaces:
-                mooringd --endpoint 192.0.2.1 --home-address 2001:db8:ffff::1/64 --home-route 2001:db8:1::/48
+                mooringd --endpoint 192.0.2.1 --home-address 2001:db8:ffff::1/64 --home-route 2001:db8:1::/48 \\
+                  --home-address 198.51.100.1/24
               A mobile node whose care-of address is its own:
                 mooringd --endpoint 203.0.113.9 --shared-endpoint --no-forwarding \\
-                  --home-address 2001:db8:1:1::1/64 --home-route ::/0
+                  --home-address 2001:db8:1:1::1/64 --home-route ::/0 --home-address 198.51.100.7/32
               What is missing on a host that somebody else sets up:
                 mooringd --config /etc/mooring/mooringd.json --check
             """,
@@ -35,13 +37,17 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     var endpoint: [IPv4Address] = []
     @Flag(
         inversion: .prefixedNo,
-        help: "The endpoint is also an address of this host: protocol 41 is diverted by policy routing.")
+        help: "The endpoint is also an address of this host: tunnel packets are diverted by policy routing.")
     var sharedEndpoint: Bool?
+    @Option(
+        help: "What of a shared endpoint's packets is diverted: ipv6, ipv4, gre, minimal or udp. (default: all of them)"
+    )
+    var divert: [TunnelProtocol] = []
     @Option(help: "TUN device of the home side. (default: mooring-home)") var homeDevice: String?
     @Option(help: "TUN device of the access side; may be the same. (default: mooring-access)") var accessDevice: String?
-    @Option(help: "IPv6 address of the home device, with length. The first is the source of ICMPv6 errors.")
-    var homeAddress: [IPv6InterfaceAddress] = []
-    @Option(help: "IPv6 prefix to route to the home device.") var homeRoute: [IPv6Prefix] = []
+    @Option(help: "Address of the home device, with length. The first of IPv6 is the source of ICMPv6 errors.")
+    var homeAddress: [IPInterfaceAddress] = []
+    @Option(help: "IPv6 or IPv4 prefix to route to the home device.") var homeRoute: [IPPrefix] = []
     @Option(help: "MTU of the home device. (default: 1500)") var homeMTU: Int?
     @Option(help: "MTU of the access device. (default: 1500)") var accessMTU: Int?
     @Option(help: "Largest inner packet, 1280 to 1480. (default: 1280)") var tunnelMTU: UInt16?
@@ -49,7 +55,9 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "ICMPv6 errors a second at the most. (default: 100)") var errorsPerSecond: UInt32?
     @Option(help: "automatic, io_uring or plain. (default: automatic)") var io: IOChoice?
     @Flag(inversion: .prefixedNo, help: "Set up addresses, routes and sysctls. (default: yes)") var setup: Bool?
-    @Flag(inversion: .prefixedNo, help: "Switch on IPv6 forwarding, which a home agent needs. (default: yes)")
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Switch on forwarding to and from the home side, which a home agent needs. (default: yes)")
     var forwarding: Bool?
     @Option(help: "Unix socket. (default: /run/mooring/mooringd.sock)") var socket: String?
     @Option(help: "Group of the Unix socket.") var socketGroup: String?
@@ -66,6 +74,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         var result = DaemonConfiguration()
         if let config { try result.read(file: config) }
         if !endpoint.isEmpty { result.endpoints = endpoint }
+        if !divert.isEmpty { result.divert = divert }
         if !homeAddress.isEmpty { result.homeAddresses = homeAddress }
         if !homeRoute.isEmpty { result.homeRoutes = homeRoute }
         if !allowUser.isEmpty { result.allowUsers = allowUser }
@@ -117,15 +126,16 @@ extension IPv4Address: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
-extension IPv6Prefix: ExpressibleByArgument {
+extension IPPrefix: ExpressibleByArgument {
     /// A prefix from the command line.
     public init?(argument: String) { self.init(argument) }
 }
 
-extension IPv6InterfaceAddress: ExpressibleByArgument {
+extension IPInterfaceAddress: ExpressibleByArgument {
     /// An address with its length from the command line.
     public init?(argument: String) { self.init(argument) }
 }
 
 extension IOChoice: ExpressibleByArgument {}
+extension TunnelProtocol: ExpressibleByArgument {}
 extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -29,12 +29,12 @@ extension Topology {
     /// What the home agent's mooringd is started with.
     static let homeAgentOptions = [
         "--endpoint", endpoint, "--home-address", "2001:db8:ffff::1/64", "--home-route", homePrefix,
+        "--home-address", "192.0.2.65/26",
     ]
     /// What the node's mooringd is started with, in network A.
     static let nodeOptions = [
         "--shared-endpoint", "--endpoint", careOfAddressA, "--home-address", "\(nodeAddress)/64", "--home-route",
-        "::/0",
-        "--no-forwarding",
+        "::/0", "--home-address", nodeIPv4Address, "--home-route", correspondentIPv4Network, "--no-forwarding",
     ]
 
     func socket(of role: Role) -> String { directory.appendingPathComponent("\(role.rawValue).socket").path }

@@ -2,11 +2,12 @@
 //
 //   correspondent ───────── home agent ───────┬─── network A ───┬─── node
 //   2001:db8:c::2   2001:db8:c::1 (mooringd)  │  203.0.113.0/24 │ .9   (mooringd)
-//                           192.0.2.1         │                 │      2001:db8:1:1::1
+//   192.0.2.138     192.0.2.137               │                 │      2001:db8:1:1::1
+//                           192.0.2.1         │                 │      192.0.2.71
 //                                             └─── network B ───┘
 //                                                198.51.100.0/24  .9
 //
-// Correspondent to home agent is IPv6 only; everything right of the home agent is IPv4 only, networks A and B are
+// Correspondent and home agent speak both; everything right of the home agent is IPv4 only, networks A and B are
 // routers. The node is attached to both and has a care-of address in either; each leaves by its own network. Interfaces
 // are named for what they lead to. The devices, routes and rules of the tunnel are mooringd's.
 
@@ -23,9 +24,12 @@ enum Role: String, CaseIterable {
 
 final class Topology: @unchecked Sendable {
     static let correspondentAddress = "2001:db8:c::2"
+    static let correspondentIPv4Address = "192.0.2.138"
+    static let correspondentIPv4Network = "192.0.2.136/30"
     static let homePrefix = "2001:db8:1::/48"
     static let nodePrefix = "2001:db8:1:1::/64"
     static let nodeAddress = "2001:db8:1:1::1"
+    static let nodeIPv4Address = "192.0.2.71"
     static let endpoint = "192.0.2.1"
     static let careOfAddressA = "203.0.113.9"
     static let careOfAddressB = "198.51.100.9"
@@ -84,6 +88,9 @@ final class Topology: @unchecked Sendable {
         try await ip(.correspondent, "address add \(Self.correspondentAddress)/64 dev home-agent nodad")
         try await ip(.homeAgent, "address add 2001:db8:c::1/64 dev correspondent nodad")
         try await ip(.correspondent, "route add default via 2001:db8:c::1")
+        try await ip(.correspondent, "address add \(Self.correspondentIPv4Address)/30 dev home-agent")
+        try await ip(.homeAgent, "address add 192.0.2.137/30 dev correspondent")
+        try await ip(.correspondent, "route add default via 192.0.2.137")
         try await makeAccess(
             .networkA, core: ("192.0.2.129", "192.0.2.130"), subnet: "203.0.113", table: 101)
         try await makeAccess(

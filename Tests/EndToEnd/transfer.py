@@ -23,7 +23,7 @@ def receive(connection):
 
 def serve():
     """Answers with the digest of what came, and as many bytes."""
-    with socket.create_server(("::", PORT), family=socket.AF_INET6) as listener:
+    with socket.create_server(("::", PORT), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
         print("listening", flush=True)
         connection, _ = listener.accept()
         with connection:

@@ -1,3 +1,4 @@
+import RouteNetlink
 import Testing
 import Wire
 
@@ -35,7 +36,8 @@ struct SetupDescriptionTests {
 
     @Test("What does not fit is refused with what to do")
     func refusesValues() throws {
-        let v6 = try #require(IPv6InterfaceAddress("ff02::1/64"))
+        let v6 = try #require(IPInterfaceAddress("ff02::1/64"))
+        let v4 = try #require(IPInterfaceAddress("127.0.0.2/8"))
         let endpoint = try #require(IPv4Address("192.0.2.1"))
         let cases: [(String, (inout SetupDescription) -> Void)] = [
             ("IPv6 needs 1280", { $0.homeMTU = 1279 }),
@@ -44,11 +46,11 @@ struct SetupDescriptionTests {
             ("give one for both", { ($0.accessDevice, $0.accessMTU) = ("moor0", 1400) }),
             ("4096 as a rule", { $0.transmitQueueLength = 0 }),
             ("can't be an address", { $0.homeAddresses = [v6] }),
+            ("can't be an address", { $0.homeAddresses = [v4] }),
             ("no unicast address", { $0.endpoints = [IPv4Address(rawValue: 0xE000_0001)] }),
             ("described twice", { $0.endpoints = [endpoint, endpoint] }),
             ("1024 is the most", { $0.endpoints = (1...1025).map { IPv4Address(rawValue: 0x0A00_0000 + $0) } }),
-            ("protocols to divert", { ($0.sharesEndpoint, $0.divertedProtocols) = (true, []) }),
-            ("every protocol", { $0.divertedProtocols = [0] }),
+            ("ipv6, ipv4, gre, minimal, udp", { ($0.sharesEndpoint, $0.diverted) = (true, []) }),
             ("take 434", { $0.divertTable = .main }),
             ("one of the forwarder's own", { $0.arrivalInterfaces = ["moor1"] }),
         ]

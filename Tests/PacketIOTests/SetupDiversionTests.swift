@@ -10,12 +10,16 @@ import Testing
 @Suite("Setup of policy rules")
 struct SetupDiversionTests {
     static let table = RouteTable(rawValue: 434)
-    static let diversion = SetupDiversion(protocols: [41], table: table)
+    static let diversion = SetupDiversion(of: [.ipv6], to: table)
+    static let everything = SetupDiversion(of: TunnelProtocol.allCases, to: table)
     static let local = RoutingRule(family: .v4, priority: 0, table: .local, origin: .kernel)
     static let main = RoutingRule(family: .v4, priority: 32766, table: .main, origin: .kernel)
 
     static func diverting(_ number: UInt8, priority: UInt32 = 0, origin: RouteOrigin = .mooring) -> RoutingRule {
-        RoutingRule(family: .v4, priority: priority, ipProtocol: number, table: table, origin: origin)
+        RoutingRule(
+            family: .v4, priority: priority, ipProtocol: number, destinationPort: number == 17 ? 434 : nil,
+            table: table,
+            origin: origin)
     }
 
     static func play(_ changes: some Sequence<RuleChange>, on rules: [RoutingRule]) -> [RoutingRule] {
@@ -39,6 +43,8 @@ struct SetupDiversionTests {
         [RoutingRule(family: .v4, priority: 32765, table: .local, origin: .static), main],
         [local, diverting(41, priority: 5, origin: .static), main],
         [local, diverting(41), main],
+        [diverting(41), local, diverting(17), diverting(47, priority: 5), main],
+        [RoutingRule(family: .v4, priority: 0, ipProtocol: 17, table: table, origin: .mooring), local, main],
         [diverting(4), local, main],
         [diverting(41, origin: .static), local, main],
         [local, RoutingRule(family: .v4, priority: 0, table: .local, origin: .mooring), main],
@@ -47,22 +53,27 @@ struct SetupDiversionTests {
 
     @Test(
         "Whenever a run is cut short the host has a local rule, and the next run ends as it would have",
-        arguments: hosts)
-    func recovers(host: [RoutingRule]) {
-        let changes = Self.diversion.changes(to: host)
+        arguments: hosts, [diversion, everything])
+    func recovers(host: [RoutingRule], diversion: SetupDiversion) {
+        let changes = diversion.changes(to: host)
         let end = Self.play(changes, on: host)
-        #expect(Self.diversion.changes(to: end).isEmpty)
+        #expect(diversion.changes(to: end).isEmpty)
         let isLocal = { (rule: RoutingRule) in rule.table == .local && rule.isUnconditional }
-        let diverting = end.firstIndex { $0.ipProtocol == 41 && $0.table == Self.table }
         let firstLocal = end.firstIndex(where: isLocal)
-        #expect(diverting != nil)
-        #expect((diverting ?? .max) < (firstLocal ?? .max))
+        for tunnel in diversion.protocols {
+            let number = tunnel.number
+            let diverting = end.firstIndex {
+                $0.ipProtocol == number && $0.destinationPort == (number == 17 ? 434 : nil) && $0.table == Self.table
+            }
+            #expect(diverting != nil)
+            #expect((diverting ?? .max) < (firstLocal ?? .max))
+        }
         for count in 0...changes.count {
             let cut = Self.play(changes.prefix(count), on: host)
             #expect(!host.contains(where: isLocal) || cut.contains(where: isLocal), "after \(count)")
-            #expect(Self.play(Self.diversion.changes(to: cut), on: cut) == end, "after \(count)")
+            #expect(Self.play(diversion.changes(to: cut), on: cut) == end, "after \(count)")
             // A run that shares no endpoint sets the host right too.
-            let none = SetupDiversion(protocols: [], table: Self.table)
+            let none = SetupDiversion(of: [], to: Self.table)
             let repaired = Self.play(none.changes(to: cut), on: cut)
             #expect(!repaired.contains { $0.table == .local && $0.priority > 0 && $0.origin == .mooring })
             #expect(repaired.contains(where: isLocal) == host.contains(where: isLocal))
@@ -91,13 +102,13 @@ struct SetupDiversionTests {
 
     @Test(
         "The kernel does with each state what is played here, and a run repairs each",
-        .enabled(if: NetworkNamespace.isAvailable, "\(NetworkNamespace.reason)"), arguments: 0...5, [true, false])
+        .enabled(if: NetworkNamespace.isAvailable, "\(NetworkNamespace.reason)"), arguments: 0...9, [true, false])
     func kernelAgrees(count: Int, repairing: Bool) async throws {
         try await NetworkNamespace.run {
             var socket = try RouteSocket()
             let host = try socket.rules(.v4)
-            let changes = Self.diversion.changes(to: host)
-            try #require(changes.count == 5)
+            let changes = Self.everything.changes(to: host)
+            try #require(changes.count == 9)
             for change in changes.prefix(count) {
                 switch change {
                 case .add(let rule): try socket.add(rule)
@@ -107,16 +118,16 @@ struct SetupDiversionTests {
             let cut = try socket.rules(.v4)
             #expect(cut == Self.play(changes.prefix(count), on: host))
             if repairing {
-                try SetupDiversion.change { Self.diversion.changes(to: $0) }
+                try SetupDiversion.change { Self.everything.changes(to: $0) }
             } else {
-                for change in Self.diversion.changes(to: cut) { try NetworkNamespace.shell(change.command) }
+                for change in Self.everything.changes(to: cut) { try NetworkNamespace.shell(change.command) }
             }
-            let shown = try NetworkNamespace.shell("ip rule")
+            let shown = try NetworkNamespace.shell(SetupPlanTests.showRules)
             #expect(shown == SetupPlanTests.divertedRules)
             // `ip rule flush` deletes what has a priority above 0; the host must not lose its local rule by it.
             #expect(
-                try NetworkNamespace.shell("ip rule flush; ip rule")
-                    == "0:\tfrom all ipproto ipv6 lookup 434 proto 54\n0:\tfrom all lookup local\n")
+                try NetworkNamespace.shell("ip rule flush; \(SetupPlanTests.showRules)")
+                    == SetupPlanTests.divertedRules.replacing(SetupPlanTests.otherRules, with: ""))
         }
     }
 
@@ -126,11 +137,11 @@ struct SetupDiversionTests {
     func waitsForTheLock() async throws {
         try await NetworkNamespace.run {
             let lock = try RouteSocket(port: SetupDiversion.lockPort)
-            #expect(throws: SetupError.self) { try SetupDiversion.change { Self.diversion.changes(to: $0) } }
-            #expect(try NetworkNamespace.shell("ip rule").hasPrefix("0:\tfrom all lookup local\n3"))
+            #expect(throws: SetupError.self) { try SetupDiversion.change { Self.everything.changes(to: $0) } }
+            #expect(try NetworkNamespace.shell(SetupPlanTests.showRules).hasPrefix("0:\tfrom all lookup local\n3"))
             _ = consume lock
-            try SetupDiversion.change { Self.diversion.changes(to: $0) }
-            #expect(try NetworkNamespace.shell("ip rule") == SetupPlanTests.divertedRules)
+            try SetupDiversion.change { Self.everything.changes(to: $0) }
+            #expect(try NetworkNamespace.shell(SetupPlanTests.showRules) == SetupPlanTests.divertedRules)
         }
     }
 
@@ -151,14 +162,16 @@ struct SetupDiversionTests {
             _ = try SetupPlanTests.apply(plan)
             _ = try SetupPlanTests.apply(other)
             #expect(try plan.missing() == [])
-            let both = try NetworkNamespace.shell("ip rule")
+            let both = try NetworkNamespace.shell(SetupPlanTests.showRules)
             var lines: [String] = []
             try plan.undo { lines.append($0) }
             #expect(lines == ["left: the rules for table 434, which has routes by other devices"])
-            #expect(try NetworkNamespace.shell("ip rule") == both)
+            #expect(try NetworkNamespace.shell(SetupPlanTests.showRules) == both)
             try NetworkNamespace.shell("ip link del moor0; ip link del moor.1")
             try other.undo { _ in }
-            #expect(try NetworkNamespace.shell("ip rule") == "0:\tfrom all lookup local\n" + SetupPlanTests.otherRules)
+            #expect(
+                try NetworkNamespace.shell(SetupPlanTests.showRules) == "0:\tfrom all lookup local\n"
+                    + SetupPlanTests.otherRules)
         }
     }
 }

@@ -12,7 +12,8 @@ struct TestPacket: Equatable, CustomStringConvertible {
 
     /// An IPv4 packet without options. `fragment` is the field of flags and offset.
     static func v4(
-        from source: String, to destination: String, protocolNumber: UInt8, payload: [UInt8] = [], fragment: UInt16 = 0
+        from source: String, to destination: String, protocolNumber: UInt8 = 59, payload: [UInt8] = [],
+        fragment: UInt16 = 0
     ) throws -> TestPacket {
         let source = try #require(IPv4Address(source)).rawValue
         let destination = try #require(IPv4Address(destination)).rawValue
@@ -29,6 +30,13 @@ struct TestPacket: Equatable, CustomStringConvertible {
         header[10] = UInt8(~sum >> 8 & 255)
         header[11] = UInt8(~sum & 255)
         return TestPacket(bytes: header + payload)
+    }
+
+    /// An ICMPv4 "host unreachable" about a packet to 10.8.0.5; the checksum by Python.
+    static func unreachable(from source: String, to destination: String) throws -> TestPacket {
+        try v4(
+            from: source, to: destination, protocolNumber: 1,
+            payload: hex("0301fcb4000000004500001c00010000401166bc0a0300050a0800050021002100080000").bytes)
     }
 
     /// An IPv6 packet with the next header "no next header" (RFC 8200, 4.7).

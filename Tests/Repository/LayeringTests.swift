@@ -33,8 +33,8 @@ struct LayeringTests {
         Module(
             "mooringd",
             [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "PacketIO", "ControlProtocol",
-                "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
+                "ControlProtocol", "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
         Module("Bench", ["Wire", "PacketBuffer", "Bindings", "Forwarding", "CBenchmark", "ArgumentParser"]),

@@ -2,7 +2,10 @@
 
 import ArgumentParser
 import ControlProtocol
+import Forwarding
 import Foundation
+import PacketIO
+import RouteNetlink
 import Testing
 import Wire
 
@@ -24,7 +27,8 @@ import Wire
     func everyKey() throws {
         let text = """
             { "endpoints": ["192.0.2.1", "192.0.2.2"], "sharedEndpoint": true, "homeDevice": "h0", "accessDevice": "a0",
-              "homeAddresses": ["2001:db8::1/64"], "homeRoutes": ["2001:db8:1::/48"], "homeMTU": 1400, "accessMTU": 1480,
+              "divert": ["gre", "udp"], "homeAddresses": ["2001:db8::1/64", "198.51.100.1/24"],
+              "homeRoutes": ["2001:db8:1::/48", "198.51.100.0/24"], "homeMTU": 1400, "accessMTU": 1480,
               "tunnelMTU": 1300, "outerTimeToLive": 9, "errorsPerSecond": 7, "io": "plain", "setup": false,
               "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon", "allowUsers": ["daemon", "7"],
               "allowGroups": ["8"], "maxBindings": 10, "maxPrefixes": 20, "logLevel": "debug" }
@@ -33,8 +37,9 @@ import Wire
         #expect(settings.endpoints == [IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")])
         #expect(settings.sharedEndpoint)
         #expect(settings.homeDevice == "h0" && settings.accessDevice == "a0")
-        #expect(settings.homeAddresses == [IPv6InterfaceAddress("2001:db8::1/64")])
-        #expect(settings.homeRoutes == [IPv6Prefix("2001:db8:1::/48")])
+        #expect(settings.divert == [.gre, .udp])
+        #expect(settings.homeAddresses.map(\.description) == ["2001:db8::1/64", "198.51.100.1/24"])
+        #expect(settings.homeRoutes.map(\.description) == ["2001:db8:1::/48", "198.51.100.0/24"])
         #expect(settings.homeMTU == 1400 && settings.accessMTU == 1480 && settings.tunnelMTU == 1300)
         #expect(settings.outerTimeToLive == 9 && settings.errorsPerSecond == 7)
         #expect(settings.io == .systemCalls && !settings.setup && !settings.forwarding)
@@ -60,6 +65,10 @@ import Wire
             (#"{ "endpoints": ["192.0.2.1", "192.0.2.256"] }"#, "endpoints[1]"),
             (#"{ "tunnelMTU": 1279 }"#, "tunnelMTU"),
             (#"{ "homeRoutes": ["2001:db8::1/32"] }"#, "homeRoutes[0]"),
+            (#"{ "homeRoutes": ["::/0", "198.51.100.1/24"] }"#, "homeRoutes[1]"),
+            (#"{ "homeAddresses": ["198.51.100.1/33"] }"#, "homeAddresses[0]"),
+            (#"{ "homeAddresses": ["224.0.0.1/32"] }"#, "224.0.0.1"),
+            (#"{ "divert": ["gre", "ipip"] }"#, "divert[1]"),
             (#"{ "io": "fast" }"#, "io"),
             (#"{ "setup": 1 }"#, "setup"),
             (#"{ "maxBindings": 0 }"#, "maxBindings"),
@@ -74,11 +83,28 @@ import Wire
         #expect(error.description.contains(expected))
     }
 
+    @Test("Home addresses of either family, and the first of IPv6 that is not link-local sends ICMPv6 errors")
+    func homeAddresses() throws {
+        let settings = try resolve(
+            ["198.51.100.7", "fe80::1/64", "2001:db8::1/64", "2001:db8::2/64"].flatMap { ["--home-address", $0] }
+                + ["--home-route", "198.51.100.0/24", "--divert", "gre", "--divert", "udp"])
+        #expect(
+            settings.homeAddresses.map(\.description)
+                == ["198.51.100.7/32", "fe80::1/64", "2001:db8::1/64", "2001:db8::2/64"])
+        #expect(settings.homeRoutes.map(\.description) == ["198.51.100.0/24"])
+        #expect(ForwarderSettings(settings).errorSource == IPv6Address("2001:db8::1"))
+        let description = SetupDescription(settings)
+        #expect(description.diverted == [.gre, .udp])
+        #expect(description.homeAddresses == settings.homeAddresses && description.homeRoutes == settings.homeRoutes)
+        #expect(try SetupDescription(resolve([])).diverted == TunnelProtocol.allCases)
+    }
+
     @Test("Flags out of their range are refused")
     func flagRanges() {
         for arguments in [
             ["--tunnel-mtu", "1481"], ["--outer-ttl", "0"], ["--home-mtu", "1279"], ["--max-bindings", "0"],
             ["--endpoint", "192.0.2"], ["--home-route", "2001:db8::1/32"], ["--io", "fast"],
+            ["--home-route", "198.51.100.1/24"], ["--home-address", "198.51.100.1/33"], ["--divert", "41"],
         ] {
             #expect(throws: (any Error).self, "\(arguments)") { try MooringDaemonCommand.parse(arguments) }
         }
