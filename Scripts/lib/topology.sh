@@ -4,13 +4,16 @@
 #   correspondent ───── home agent ──┬── network A ──┐
 #                       (mooringd)   └── network B ──┴── node (mooringd)
 #
-# correspondent to home agent is IPv6 only; everything right of the home agent is IPv4 only. The node has an interface
-# in either network and an IPv6 prefix that moves with it. To be sourced; the caller's shell options are -euo pipefail.
+# correspondent and home agent speak both IPv6 and IPv4; everything right of the home agent is IPv4 only. The node has an
+# interface in either network, and an IPv6 prefix and an IPv4 home address that move with it. To be sourced; the caller's shell options are -euo pipefail.
 
 correspondent_address=2001:db8:c::2
 home_prefix=2001:db8:1::/48
 node_prefix=2001:db8:1:1::/64
 node_address=2001:db8:1:1::1
+correspondent_ipv4=192.0.2.138
+correspondent_network=192.0.2.136/30
+node_ipv4=192.0.2.71
 endpoint=192.0.2.1
 care_of_a=203.0.113.9
 care_of_b=198.51.100.9
@@ -175,6 +178,9 @@ topology_make() {
     address correspondent "$correspondent_address/64" dev home-agent nodad
     address home-agent 2001:db8:c::1/64 dev correspondent nodad
     route correspondent default via 2001:db8:c::1
+    address correspondent "$correspondent_ipv4/30" dev home-agent
+    address home-agent 192.0.2.137/30 dev correspondent
+    route correspondent default via 192.0.2.137
 
     link home-agent network-a
     link home-agent network-b
@@ -242,11 +248,13 @@ mooringd_answered() { grep -q ready "$work/$1.log" || ! still_running "$2"; }
 # Both daemons with their bindings, the node in network A. Arguments go to both.
 start_mooring() {
     start_mooringd home-agent --endpoint "$endpoint" --home-address 2001:db8:ffff::1/64 \
-        --home-route "$home_prefix" "$@"
+        --home-route "$home_prefix" --home-address 192.0.2.65/26 "$@"
     start_mooringd node --shared-endpoint --endpoint "$care_of_a" --home-address "$node_address/64" \
-        --home-route ::/0 --no-forwarding "$@"
-    mooring_at home-agent binding put mn1 --care-of "$care_of_a" --prefix "$node_prefix"
-    mooring_at node binding put home-agent --care-of "$endpoint" --prefix ::/0 --endpoint "$care_of_a"
+        --home-route ::/0 --home-address "$node_ipv4" --home-route "$correspondent_network" --no-forwarding "$@"
+    mooring_at home-agent binding put mn1 --care-of "$care_of_a" --prefix "$node_prefix" --home-address "$node_ipv4"
+    # A forwarder finds IPv4 bindings by one address each: at the node, by that of whom it speaks to.
+    mooring_at node binding put home-agent --care-of "$endpoint" --prefix ::/0 --home-address "$correspondent_ipv4" \
+        --endpoint "$care_of_a"
     care_of=$care_of_a
 }
 
@@ -264,7 +272,7 @@ listening() { inside "$1" ss -Hltn "sport = :$2" | grep -q .; }
 
 # start_iperf3_server ROLE PORT
 start_iperf3_server() {
-    start "iperf3-$1-$2" exec_inside "$1" iperf3 -6 -s -p "$2"
+    start "iperf3-$1-$2" exec_inside "$1" iperf3 -s -p "$2"
     until_true 10 listening "$1" "$2" || fail "iperf3 does not listen: $(cat "$work/iperf3-$1-$2.log")"
 }
 
