@@ -40,7 +40,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         help: "The endpoint is also an address of this host: tunnel packets are diverted by policy routing.")
     var sharedEndpoint: Bool?
     @Option(
-        help: "What of a shared endpoint's packets is diverted: ipv6, ipv4, gre, minimal or udp. (default: all of them)"
+        help: "What of a shared endpoint's packets is diverted; may be given more than once. (default: all of it)"
     )
     var divert: [TunnelProtocol] = []
     @Option(help: "TUN device of the home side. (default: mooring-home)") var homeDevice: String?

@@ -14,13 +14,14 @@ struct SetupPlanTests {
     /// Every kind of description there is.
     enum Kind: String, CaseIterable, Sendable {
         case homeAgent, mobileNode, homeAgentOfOneDevice, mobileNodeOfOneDevice, namedArrival, twoProtocols
+        case sharingHomeAgent, onlyIPv4
 
         var description: SetupDescription {
             get throws {
                 let isOne = self == .homeAgentOfOneDevice || self == .mobileNodeOfOneDevice
                 var description = SetupDescription(homeDevice: "moor0", accessDevice: isOne ? "moor0" : "moor.1")
                 switch self {
-                case .homeAgent, .homeAgentOfOneDevice, .namedArrival:
+                case .homeAgent, .homeAgentOfOneDevice, .namedArrival, .sharingHomeAgent, .onlyIPv4:
                     description.homeAddresses = try Self.list(["2001:db8:1::1/64", "10.7.0.1/24"])
                     // The second is that of an address; the kernel makes it by itself.
                     description.homeRoutes = try Self.list(["2001:db8:2::/48", "10.7.0.0/24", "10.8.0.0/16"])
@@ -31,6 +32,13 @@ struct SetupPlanTests {
                     description.endpoints = [try #require(IPv4Address("203.0.113.9"))]
                     description.sharesEndpoint = true
                     description.forwarding = false
+                }
+                if self == .sharingHomeAgent {
+                    (description.endpoints, description.sharesEndpoint) = (try Self.list(["203.0.113.9"]), true)
+                }
+                if self == .onlyIPv4 {
+                    description.homeAddresses.removeAll { $0.address.family == .v6 }
+                    description.homeRoutes.removeAll { $0.family == .v6 }
                 }
                 if self == .namedArrival { description.arrivalInterfaces = ["eth0"] }
                 if self == .twoProtocols { description.diverted = [.gre, .ipv6, .gre] }
