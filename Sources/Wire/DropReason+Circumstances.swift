@@ -151,7 +151,7 @@ extension DropReason {
                 "A node that uses its link-local address has to register it; see `mooring binding list`.")
         case .neighborHopLimit:
             Circumstances(
-                .classify, from: .access, "RFC 4861, 6.1 and 7.1; RFC 4213, 3.8",
+                .classify, from: .access, "RFC 4861, 6.1; RFC 4861, 7.1; RFC 4213, 3.8",
                 "Someone beyond the tunnel's link forges neighbour discovery; capture one to see who.")
         case .listenerMalformed:
             Circumstances(

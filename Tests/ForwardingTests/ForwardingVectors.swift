@@ -79,10 +79,19 @@ struct ForwardingVectors: Decodable {
     }
 
     struct Drop: Decodable, Sendable, CustomTestStringConvertible {
+        /// A packet that comes before it.
+        struct Earlier: Decodable, Sendable {
+            let `in`: Hex
+            /// Why it is dropped; nil where it is absorbed.
+            let reason: String?
+        }
+
         let reason: String
         let side: String
         let name: String
         let `in`: Hex
+        /// From the same side.
+        let before: [Earlier]
 
         var testDescription: String { "\(reason), \(side): \(name)" }
     }
@@ -114,7 +123,21 @@ struct ForwardingVectors: Decodable {
 }
 
 extension ForwardingVectors.Drop {
-    var given: Given { side == "home" ? .home(self.in.bytes) : .access(self.in.bytes) }
+    var given: Given { given(self.in) }
+
+    /// The packet, and those before it.
+    var all: [Given] { before.map { given($0.in) } + [given] }
+
+    /// How many packets are dropped for each reason, with those before it.
+    var reasons: [DropReason: UInt64] {
+        let names = before.compactMap(\.reason) + [reason]
+        return Dictionary(grouping: names.compactMap { DropReason(named: $0) }) { $0 }.mapValues { UInt64($0.count) }
+    }
+
+    /// How many packets before it are absorbed.
+    var absorbed: UInt64 { UInt64(before.count { $0.reason == nil }) }
+
+    private func given(_ packet: Hex) -> Given { side == "home" ? .home(packet.bytes) : .access(packet.bytes) }
 }
 
 extension DropReason {

@@ -18,6 +18,15 @@ struct TunnelVectors: Decodable {
         var testDescription: String { name }
     }
 
+    /// A packet, and the fragments of it that leave.
+    struct Fragmentation: Decodable, Sendable, CustomTestStringConvertible {
+        let name: String
+        let `in`: Hex
+        let out: [Hex]
+
+        var testDescription: String { name }
+    }
+
     struct Unanswered: Decodable, Sendable, CustomTestStringConvertible {
         let name: String
         let `in`: Hex
@@ -26,6 +35,7 @@ struct TunnelVectors: Decodable {
     }
 
     let encapsulation: [Passage]
+    let fragmentation: [Fragmentation]
     let decapsulation: [Passage]
     let drops: [ForwardingVectors.Drop]
     let errors: [Passage]
@@ -37,7 +47,8 @@ struct TunnelVectors: Decodable {
 
     /// All packets.
     var packets: [Given] {
-        encapsulation.map { .home($0.in.bytes) } + decapsulation.map { .access($0.in.bytes) } + drops.map(\.given)
+        encapsulation.map { .home($0.in.bytes) } + decapsulation.map { .access($0.in.bytes) } + drops.flatMap(\.all)
+            + fragmentation.map { .home($0.in.bytes) }
             + errors.map { .home($0.in.bytes) } + unanswered.map { .home($0.in.bytes) }
             + pathErrors.map { .access($0.in.bytes) } + untold.map { .access($0.in.bytes) }
     }
@@ -73,6 +84,19 @@ struct TunnelTests {
         #expect(forwarder.counters.isConserved)
     }
 
+    @Test("T10 IPv4 past the tunnel MTU goes in fragments (RFC 2003, 5.1)", arguments: vectors.fragmentation)
+    func fragmentation(_ vector: TunnelVectors.Fragmentation) throws {
+        let forwarder = try makeForwarder()
+        let last = forwarder.process(.home(vector.in.bytes))
+        let outcomes = forwarder.generated.map(\.outcome) + [last]
+        #expect(outcomes.map { hexadecimal($0.bytes ?? []) } == vector.out.map { hexadecimal($0.bytes) })
+        #expect(outcomes.allSatisfy { if case .access = $0 { true } else { false } })
+        #expect(forwarder.dropped == [:])
+        #expect(forwarder.counters.received == BySide(home: 1, access: 0))
+        #expect(forwarder.counters.generated == BySide(home: 0, access: UInt64(vector.out.count - 1)))
+        #expect(forwarder.counters.isConserved)
+    }
+
     @Test("H12 T8 T9 T10 N1 each kind of tunnel, out of it", arguments: vectors.decapsulation)
     func decapsulation(_ vector: TunnelVectors.Passage) throws {
         let forwarder = try makeForwarder()
@@ -86,8 +110,10 @@ struct TunnelTests {
     func drops(_ vector: ForwardingVectors.Drop) throws {
         let reason = try #require(DropReason(named: vector.reason), "there is no reason of that name")
         let forwarder = try makeForwarder()
-        #expect(forwarder.process(vector.given) == .released)
-        #expect(forwarder.dropped == [reason: 1])
+        for given in vector.all { #expect(forwarder.process(given) == .released) }
+        #expect(forwarder.dropped == vector.reasons)
+        #expect(forwarder.dropped[reason, default: 0] > 0)
+        #expect(forwarder.counters.absorbed == vector.absorbed)
         #expect(forwarder.counters.isConserved)
         #expect(forwarder.forwarder.securityExceptions.drain().exceptions.count == (reason.isSecurityException ? 1 : 0))
     }

@@ -19,7 +19,7 @@ def make():
                  "ipv6-not-carried": 1}),
         counted("tcpdump__dhcpv6-ia-pd", "home", "192.0.2.1",
                 "DHCPv6 prefix delegation: two packets to ff02::1:2, two between link-local addresses.",
-                {"multicast-not-carried": 2, "link-local": 2}),
+                {"no-group-member": 2, "link-local": 2}),
         counted("tcpdump__gre-heapoverflow-1", "access", "192.0.2.1",
                 "Hostile frames that say 262144 bytes: one of EtherType 0x3030, one of 0x0800 whose packet is of version 0.",
                 {"not-ip": 2}),
@@ -32,7 +32,8 @@ def make():
                 "A host's traffic with Teredo: to it 35 packets of TCP and UDP, one from 0.0.0.0, the rest to others.",
                 None),
         counted("zeek__fragmented-1", "access", "164.1.123.61",
-                "Three fragments of UDP (two first ones, one later) to the endpoint.", {"outer-fragment": 3}),
+                "Three fragments of UDP to the endpoint: one of 18 bytes that others follow, a last one, which waits, and "
+                "one that reaches past that.", {"fragment-length": 2}, absorbed=1),
         counted("zeek__gre-pptp", "access", "192.0.2.1", "GRE version 1 in 4in6 within a VLAN: IPv6 on the access side.",
                 {"ipv6-not-carried": 2}),
         counted("zeek__gre-sample", "access", "66.59.109.137", "GRE with IPv4 inside, both ways; one is the endpoint's.",
@@ -59,10 +60,11 @@ def case_of(name, side, bindings, shows, rows=""):
     return case, packets
 
 
-def counted(name, side, endpoint, shows, drops, for_endpoint="unsupported-protocol"):
+def counted(name, side, endpoint, shows, drops, for_endpoint="unsupported-protocol", absorbed=0):
     """A capture of which nothing is forwarded. Without `drops`, IPv4 packets are told apart by scapy: those from
     0.0.0.0, those for the endpoint, and those for others."""
     case, packets = case_of(name, side, {"endpoint": endpoint, "bindings": []}, shows)
+    case.absorbed = absorbed
     if drops is None:
         for packet in packets:
             if packet[IP].src == "0.0.0.0":

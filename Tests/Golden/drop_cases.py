@@ -6,7 +6,10 @@ from golden import Case, vectors
 ANSWERED = {"no-binding", "packet-too-big"}
 ROWS = {
     "inner-source-unregistered": "H13", "outer-source-mismatch": "H14, H12", "outer-source-invalid": "T7",
-    "inner-source-invalid": "T7", "inner-version": "T7", "outer-fragment": "T7", "ecn-not-capable": "T8",
+    "inner-source-invalid": "T7", "inner-version": "T7", "ecn-not-capable": "T8",
+    "fragment-length": "T7", "fragment-overlap": "T7", "fragment-duplicate": "T7", "fragment-spoiled": "T7",
+    "fragment-limit": "T7", "no-group-member": "H15", "multicast-not-carried": "H15", "link-local": "P1, T2",
+    "neighbor-hop-limit": "T3", "listener-malformed": "H16",
 }
 
 
@@ -20,6 +23,6 @@ def make():
         names = "; ".join(dict.fromkeys(entry["name"] for entry in entries))
         case = Case(f"drop-{reason}", f"Dropped as {reason}: {names}.", ROWS.get(reason, ""))
         for entry in entries:
-            case.dropped(entry["side"], bytes.fromhex(entry["in"]), reason)
+            case.dropped_as(entry)
         cases.append(case)
     return cases

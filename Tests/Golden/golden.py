@@ -91,6 +91,7 @@ class Case:
         self.files = {}  # inputs that are given as they are
         self.received = {"home": 0, "access": 0}
         self.generated = {"home": 0, "access": 0}
+        self.punted = 0
         self.absorbed = 0
         self.drops = {}
         self.time = START
@@ -115,6 +116,33 @@ class Case:
     def dropped(self, side, packet, reason, captured=None):
         self._receive(side, packet, captured)
         self.count_drops(reason)
+
+    def dropped_as(self, entry):
+        """An entry of the drops among the vectors, with the packets that come before it."""
+        for earlier in entry["before"]:
+            packet = bytes.fromhex(earlier["in"])
+            if earlier["reason"] is None:
+                self.absorbs(entry["side"], packet)
+            else:
+                self.dropped(entry["side"], packet, earlier["reason"])
+        self.dropped(entry["side"], bytes.fromhex(entry["in"]), entry["reason"])
+
+    def absorbs(self, side, packet):
+        self._receive(side, packet)
+        self.absorbed += 1
+
+    def punts(self, packet):
+        """From the access side, to the control plane."""
+        self._receive("access", packet)
+        self.punted += 1
+
+    def becomes(self, side, packet, expected, to=None):
+        """Several packets, of which the last is the one that came, and the others were made from it."""
+        to = to or {"home": "access", "access": "home"}[side]
+        self._receive(side, packet)
+        self.generated[to] += len(expected) - 1
+        for out in expected:
+            self._transmit(to, bytes(out))
 
     def answered(self, packet, reason, error):
         """From the home side; dropped, with an ICMPv6 error to its source."""
@@ -176,10 +204,10 @@ class Case:
     def _counters(self):
         transmitted = {side: len(frames) for side, frames in self.outputs.items()}
         total_in = sum(self.received.values()) + sum(self.generated.values())
-        total_out = sum(transmitted.values()) + self.absorbed + sum(self.drops.values())
+        total_out = sum(transmitted.values()) + self.punted + self.absorbed + sum(self.drops.values())
         if total_in != total_out:
             raise SystemExit(f"{self.name}: {total_in} packets came, {total_out} are accounted for")
         return json.dumps({
-            "received": self.received, "generated": self.generated, "transmitted": transmitted, "punted": 0,
-            "absorbed": self.absorbed, "dropped": dict(sorted(self.drops.items())),
+            "received": self.received, "generated": self.generated, "transmitted": transmitted,
+            "punted": self.punted, "absorbed": self.absorbed, "dropped": dict(sorted(self.drops.items())),
         }, indent=1) + "\n"

@@ -14,11 +14,14 @@ _spec.loader.exec_module(tunnels)
 
 ROWS = {
     "inner-source-unregistered": "H13", "outer-source-mismatch": "H14, H12", "inner-source-invalid": "T7",
-    "inner-version": "T7", "outer-fragment": "T7", "ecn-not-capable": "T8", "tunnel-mismatch": "H12",
+    "inner-version": "T7", "ecn-not-capable": "T8", "tunnel-mismatch": "H12", "fragment-length": "T7",
+    "fragment-overlap": "T7", "fragment-duplicate": "T7", "fragment-spoiled": "T7",
     "udp-port-mismatch": "N1", "mobile-tunnel-data-next-header": "N1", "udp-checksum": "N1",
 }
 # What an error to the source goes with is in the case of these errors.
 ANSWERED = {"no-binding", "packet-too-big"}
+# In a replay somebody takes what is for the control plane.
+PUNTED = "punt-unattended"
 
 
 def bindings(names=None):
@@ -52,15 +55,28 @@ def encapsulate(name):
             out = tunnels.tunnelled(
                 name, middle if by_home else inner, *ends, number, sequence=sequence, tos=class_)
         sequence += 1
-        case._receive("home", bytes(inner))
-        case._transmit("access", bytes(out))
+        case.becomes("home", bytes(inner), [out])
+
+    def send_in_fragments(inner):
+        nonlocal sequence
+        class_ = tunnels.outer_class(name, inner.tos)
+        ends = tunnels.ENDPOINT, tunnels.care_of(name)
+        if name == "minimal":
+            case.becomes("home", bytes(inner), tunnels.cut(tunnels.minimal(*ends, inner), 1280 + 12))
+            return
+        out = []
+        for fragment in tunnels.cut(inner, 1280):
+            out.append(tunnels.tunnelled(name, fragment, *ends, identification(), sequence=sequence, tos=class_))
+            sequence += 1
+        case.becomes("home", bytes(inner), out)
 
     for tos in (0, 0xB9, 0x03):
         for flags in (0, "DF"):
             send(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=77, tos=tos, flags=flags, ttl=61)
                  / UDP() / tunnels.payload(tos + 5))
-    for length in (0, 1, 1280 - 28, 1500 - 28):
+    for length in (0, 1, 1280 - 28):
         send(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=78) / UDP() / tunnels.payload(length))
+    send_in_fragments(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=78) / UDP() / tunnels.payload(1500 - 28))
     for tc in (0, 0xBA):
         if name != "minimal":
             send(IPv6(src=tunnels.CORRESPONDENT6, dst=tunnels.node6(name), tc=tc) / UDP() / tunnels.payload(9))
@@ -96,16 +112,25 @@ def decapsulate(name):
 def drops():
     by_reason = {}
     for entry in tunnels.make_drops():
-        if entry["reason"] not in ANSWERED:
+        if entry["reason"] not in ANSWERED and entry["reason"] != PUNTED:
             by_reason.setdefault(entry["reason"], []).append(entry)
     cases = []
     for reason, entries in by_reason.items():
         names = "; ".join(dict.fromkeys(entry["name"] for entry in entries))
         case = Case(f"drop-tunnel-{reason}", f"Dropped as {reason}: {names}.", ROWS.get(reason, ""), bindings())
         for entry in entries:
-            case.dropped(entry["side"], bytes.fromhex(entry["in"]), reason)
+            case.dropped_as(entry)
         cases.append(case)
     return cases
+
+
+def registrations():
+    case = Case("punt-mobile-ip", "UDP to port 434 of the endpoint that is no tunnel data is for the control plane.", "",
+                bindings())
+    for entry in tunnels.make_drops():
+        if entry["reason"] == PUNTED:
+            case.punts(bytes.fromhex(entry["in"]))
+    return case
 
 
 def errors():
@@ -143,4 +168,4 @@ def make():
     cases = []
     for name in tunnels.BINDINGS:
         cases += [encapsulate(name), decapsulate(name)]
-    return cases + drops() + errors()
+    return cases + drops() + [registrations()] + errors()

@@ -18,8 +18,15 @@ from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6EchoReply,
     ICMPv6EchoRequest,
+    ICMPv6MLDMultAddrRec,
+    ICMPv6MLDone,
+    ICMPv6MLQuery,
+    ICMPv6MLReport,
     ICMPv6MLReport2,
+    ICMPv6ND_NA,
     ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6ND_RS,
     ICMPv6ND_Redirect,
     ICMPv6PacketTooBig,
     ICMPv6TimeExceeded,
@@ -516,6 +523,8 @@ def make_decapsulation():
     case("DSCP and congestion", "plain", inner("plain", tc=0x2A), inner("plain", tc=0xBB), tos=0xBB)
     case("congestion in a pipe", "pipe", inner("pipe", tc=0x2A, fl=0xFFFFF), inner("pipe", tc=0x2B, fl=0xFFFFF), tos=0xBB)
     case("between nodes", "plain", IPv6(src=NODE["plain"], dst=NODE["pipe"]) / UDP() / Raw(data(2)))
+    case("to a group of sites", "plain", IPv6(src=NODE["plain"], dst="ff05::1:3") / UDP() / Raw(data(2)))
+    case("to a global group", "plain", IPv6(src=NODE["plain"], dst="ff0e::1") / UDP() / Raw(data(2)))
     return cases
 
 
@@ -622,8 +631,11 @@ def make_drops():
     """Each reason to drop, and packets that are dropped for it. The side they come from stands with them."""
     cases = []
 
-    def case(reason, side, name, packet):
-        cases.append({"reason": reason, "side": side, "name": name, "in": bytes(packet).hex()})
+    def case(reason, side, name, packet, before=()):
+        """`before` are packets of the same side that come first, each with the reason for which it is dropped; without
+        one it is absorbed."""
+        cases.append({"reason": reason, "side": side, "name": name, "in": bytes(packet).hex(),
+                      "before": [{"in": bytes(earlier).hex(), "reason": why} for why, earlier in before]})
 
     inner = IPv6(src=NODE["plain"], dst=CORRESPONDENT) / UDP() / Raw(data(4))
     good = from_node("plain", inner)
@@ -656,19 +668,32 @@ def make_drops():
     case("ipv6-payload-length", "access", "within padding only", from_node("plain", bytes(inner)[:-4]) + bytes(4))
     case("no-binding", "home", "an address that is not bound", IPv6(src=CORRESPONDENT, dst="2001:db8:9::1") / UDP())
     case("no-binding", "home", "IPv4", IP(src="198.51.100.1", dst="198.51.100.7") / UDP())
-    case("multicast-not-carried", "home", "to a group", IPv6(src=CORRESPONDENT, dst="ff0e::1") / UDP())
-    case("multicast-not-carried", "access", "from a node to a group", from_node("plain", IPv6(src=NODE["plain"], dst="ff0e::1") / UDP()))
+    for scope in (0, 1):
+        group = f"ff0{scope}::1"
+        case("multicast-not-carried", "home", f"to {group}", IPv6(src=CORRESPONDENT, dst=group) / UDP())
+        case("multicast-not-carried", "access", f"from a node to {group}",
+             from_node("plain", IPv6(src=NODE["plain"], dst=group) / UDP()))
+    for group in ("ff02::1", "ff0e::1", "ff3e::1234", "ff0f::1"):
+        case("no-group-member", "home", f"to {group}", IPv6(src=CORRESPONDENT, dst=group) / UDP())
+    case("no-group-member", "home", "from a link-local address to ff02::1", IPv6(src="fe80::1", dst="ff02::1") / UDP())
+    case("no-group-member", "home", "from no address to ff02::1:ff00:1",
+         IPv6(src="::", dst="ff02::1:ff00:1", hlim=255) / ICMPv6ND_NS(tgt="fe80::1"))
     case("link-local", "home", "source", IPv6(src="fe80::1", dst=NODE["plain"]) / UDP())
     case("link-local", "home", "destination", IPv6(src=CORRESPONDENT, dst="fe80::1") / UDP())
     case("link-local", "access", "inner source", from_node("plain", IPv6(src="fe80::1", dst=CORRESPONDENT) / UDP()))
+    case("link-local", "home", "to a node of which it is not known", IPv6(src="fe80::1", dst="fe80::2") / UDP())
+    case("link-local", "home", "to a global group", IPv6(src="fe80::1", dst="ff0e::1") / UDP())
+    case("link-local", "access", "to a global group", from_node("plain", IPv6(src="fe80::1", dst="ff0e::1") / UDP()))
+    case("link-local", "access", "from a global address to the link's group",
+         from_node("plain", IPv6(src=NODE["plain"], dst="ff02::1") / UDP()))
     case("link-local", "access", "inner destination", from_node("plain", IPv6(src=NODE["plain"], dst="febf::1") / UDP()))
     case("packet-too-big", "home", "1281 bytes", of_size(1281))
     case("not-for-endpoint", "access", "protocol 41 to another", from_node("plain", inner, dst="192.0.2.99"))
     case("not-for-endpoint", "access", "protocol 41 to another binding's endpoint", from_node("plain", inner, dst=OTHER_ENDPOINT))
     case("not-for-endpoint", "access", "UDP to another", IP(src="203.0.113.9", dst="192.0.2.99") / UDP(sport=434, dport=434))
     case("not-for-endpoint", "access", "echo request to another", IP(src="203.0.113.9", dst="192.0.2.99") / ICMP())
-    for name, fields in {"first": {"flags": "MF"}, "middle": {"flags": "MF", "frag": 9}, "last": {"frag": 9}}.items():
-        case("outer-fragment", "access", name, from_node("plain", inner, **fields))
+    make_fragment_drops(case)
+    make_link_drops(case)
     for protocol in (0, 2, 6, 17, 50, 58, 255):
         case("unsupported-protocol", "access", f"protocol {protocol}", IP(src="203.0.113.9", dst=ENDPOINT, proto=protocol) / Raw(data(32)))
     endpoint = IP(src="203.0.113.9", dst=ENDPOINT)
@@ -693,6 +718,94 @@ def make_drops():
     case("outer-source-mismatch", "access", "the endpoint's", from_node("plain", inner, src=ENDPOINT))
     case("ecn-not-capable", "access", "congestion on a packet that is not capable", from_node("plain", inner, tos=3))
     return cases
+
+
+def make_fragment_drops(case):
+    """RFC 791, 3.2; RFC 1858; RFC 3128: fragments that can't be of one datagram. Each case has a datagram of its own."""
+    identification = 0xF000
+
+    def drop(reason, name, fragment, before=()):
+        """Fragments as places in the datagram's payload: first, behind the last, whether others follow. Those
+        before it have the reason for which they are dropped in front."""
+        nonlocal identification
+        identification += 1
+
+        def packet(first, end, more=True, load=None):
+            load = load or bytes(index & 0xFF for index in range(first, end))
+            return IP(src=CARE_OF["plain"], dst=ENDPOINT, proto=41, id=identification, frag=first // 8,
+                      flags="MF" if more else 0) / Raw(load)
+
+        case(reason, "access", name, packet(*fragment), [(why, packet(*earlier)) for why, *earlier in before])
+
+    drop("fragment-length", "no payload", (8, 8))
+    drop("fragment-length", "no payload in the last", (8, 8, False))
+    for length in (1, 7, 9, 1001):
+        drop("fragment-length", f"{length} bytes that others follow", (0, length))
+    drop("fragment-length", "the last, past 65,535 bytes", (65_512, 65_516, False))
+    drop("fragment-length", "the furthest there can be", (65_528, 65_529, False))
+    drop("fragment-length", "past 65,535 bytes, with others behind it", (65_512, 65_520))
+    drop("fragment-length", "behind the last", (24, 32), [(None, 16, 20, False)])
+    drop("fragment-length", "another last, before the first one", (16, 24, False), [(None, 32, 40, False)])
+    drop("fragment-length", "another last, behind the first one", (32, 40, False), [(None, 16, 24, False)])
+    drop("fragment-length", "a last before what is there", (8, 16, False), [(None, 32, 40)])
+    drop("fragment-length", "a last that ends within another", (24, 28, False), [(None, 0, 32)])
+    two = [(None, 0, 80), (None, 160, 240)]
+    for name, first, end in (
+        ("into the first", 72, 88), ("out of the first", 40, 160), ("into the next", 152, 168), ("within another", 8, 16),
+        ("the beginning of another", 160, 168), ("the end of another", 72, 80), ("around another", 80, 320),
+        ("over two", 72, 168), ("the first eight bytes anew", 0, 8), ("past the first", 0, 160),
+    ):
+        drop("fragment-overlap", name, (first, end), two)
+    drop("fragment-overlap", "the last, into another", (232, 250, False), two)
+    for _, first, end in two:
+        drop("fragment-duplicate", f"{first} to {end}", (first, end), two)
+    drop("fragment-duplicate", "the last", (240, 243, False), [(None, 240, 243, False)])
+    drop("fragment-duplicate", "with other bytes", (0, 80, True, bytes(80)), two)
+    drop("fragment-limit", "the 65th", (512, 520), [(None, 8 * index, 8 * index + 8) for index in range(64)])
+    for name, spoiler in {
+        "overlap": ("fragment-overlap", 72, 88), "another end": ("fragment-length", 160, 168, False),
+    }.items():
+        for what, fragment in {"what was missing": (80, 160), "the last": (240, 250, False), "what was there": (0, 80)}.items():
+            drop("fragment-spoiled", f"{what}, behind an {name}", fragment, [*two, spoiler])
+    drop("fragment-spoiled", "the 66th", (520, 528),
+         [*((None, 8 * index, 8 * index + 8) for index in range(64)), ("fragment-limit", 512, 520)])
+
+
+def make_link_drops(case):
+    """What belongs to the link that a tunnel is: RFC 4861, 7.1; RFC 2710, 3; RFC 3810, 5."""
+    def access(name, inner):
+        case(name[0], "access", name[1], from_node("plain", inner))
+
+    link = {"src": "fe80::9", "dst": "fe80::c000:201"}
+    for hop_limit in (0, 1, 64, 254):
+        access(("neighbor-hop-limit", f"a solicitation of hop limit {hop_limit}"),
+               IPv6(**link, hlim=hop_limit) / ICMPv6ND_NS(tgt="fe80::c000:201"))
+    for name, message in {
+        "a router solicitation": ICMPv6ND_RS(), "a router advertisement": ICMPv6ND_RA(),
+        "an advertisement": ICMPv6ND_NA(tgt="fe80::9"), "a redirect": ICMPv6ND_Redirect(tgt="fe80::9", dst="fe80::9"),
+    }.items():
+        access(("neighbor-hop-limit", name), IPv6(**link, hlim=64) / message)
+    access(("neighbor-hop-limit", "a solicitation to a group"),
+           IPv6(src="fe80::9", dst="ff02::1:ff00:201", hlim=64) / ICMPv6ND_NS(tgt="fe80::c000:201"))
+    access(("neighbor-hop-limit", "behind options"),
+           IPv6(**link, hlim=64) / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]) / ICMPv6ND_NS(tgt="fe80::c000:201"))
+
+    alert = IPv6ExtHdrHopByHop(options=[RouterAlert()])
+    report = ICMPv6MLReport2(records=[ICMPv6MLDMultAddrRec(rtype=4, dst="ff3e::1234")])
+    listener = {"src": "fe80::9", "dst": "ff02::16"}
+    for hop_limit in (0, 2, 64, 255):
+        access(("listener-malformed", f"hop limit {hop_limit}"), IPv6(**listener, hlim=hop_limit) / alert / report)
+    access(("listener-malformed", "no router alert"), IPv6(**listener, hlim=1) / report)
+    access(("listener-malformed", "options without a router alert"),
+           IPv6(**listener, hlim=1) / IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))]) / report)
+    wrong = report.copy()
+    wrong.cksum = 0x1234
+    access(("listener-malformed", "a wrong checksum"), IPv6(**listener, hlim=1) / alert / wrong)
+    access(("listener-malformed", "three bytes"), IPv6(**listener, hlim=1, nh=0) / IPv6ExtHdrHopByHop(
+        nh=58, options=[RouterAlert()]) / Raw(b"\x8f\0\0"))
+    for kind in (130, 131, 132):
+        access(("listener-malformed", f"type {kind} of hop limit 255"), IPv6(**listener, hlim=255) / alert / {
+            130: ICMPv6MLQuery(), 131: ICMPv6MLReport(mladdr="ff3e::1234"), 132: ICMPv6MLDone(mladdr="ff3e::1234")}[kind])
 
 
 def make_forwarding():

@@ -11,7 +11,16 @@ import json
 import pathlib
 import struct
 
-from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP
+from scapy.layers.inet import (
+    ICMP,
+    IP,
+    UDP,
+    IPOption_LSRR,
+    IPOption_NOP,
+    IPOption_RR,
+    IPOption_Router_Alert,
+    defragment,
+)
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import GRE
 from scapy.layers.mobileip import MobileIP, MobileIPTunnelData
@@ -134,9 +143,6 @@ def make_encapsulation():
             case(name, what, inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1, tos=tos))
         inner = IP(src=CORRESPONDENT, dst=home(name), id=7, ttl=1, flags="DF") / UDP() / payload(1280 - 28)
         case(name, "IPv4 of the tunnel MTU", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
-        inner = IP(src=CORRESPONDENT, dst=home(name), id=7) / UDP() / payload(1500 - 28)
-        case(name, "IPv4 past the tunnel MTU that may be fragmented", inner,
-             tunnelled(name, inner, ENDPOINT, care_of(name), 1))
         if name != "minimal":
             inner = IP(src=CORRESPONDENT, dst=home(name), options=[IPOption_NOP()] * 4) / UDP() / payload()
             case(name, "IPv4 with options", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
@@ -160,6 +166,96 @@ def make_encapsulation():
                 middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=2, tos=tos, ttl=64) / inner
                 out = tunnelled(name, middle, ENDPOINT, care_of(name), 1, tos=tos)
             case(name, f"IPv6 to the home address, class {tc:#x}", inner, out)
+    return cases
+
+
+def cut(packet, limit):
+    """The fragments of a packet as RFC 791, 3.2 makes them: of `limit` bytes at the most, and of the options only those
+    with the copied flag in all but the first. The bytes are scapy's."""
+    seen = IP(bytes(packet))
+    load = bytes(seen.payload)
+    copied = [option for option in packet.options if option.copy_flag]
+    fragments, start = [], 0
+    while start < len(load):
+        header = IP(src=seen.src, dst=seen.dst, id=seen.id, tos=seen.tos, ttl=seen.ttl, proto=seen.proto,
+                    options=packet.options if start == 0 else copied)
+        room = limit - len(bytes(header))
+        is_last = len(load) - start <= room
+        part = load[start:] if is_last else load[start:start + room // 8 * 8]
+        header.frag = seen.frag + start // 8
+        header.flags = seen.flags if is_last else seen.flags | 1
+        fragments.append(header / Raw(part))
+        start += len(part)
+    if not packet.options and [bytes(f) for f in fragments] != [bytes(f) for f in IP(bytes(packet)).fragment(limit - 20)]:
+        raise SystemExit("scapy cuts otherwise")
+    return fragments
+
+
+def joined(fragments):
+    """What scapy makes of fragments."""
+    whole = defragment([IP(bytes(fragment)) for fragment in fragments])
+    if len(whole) != 1:
+        raise SystemExit("the fragments are of more than one packet")
+    return bytes(whole[0])
+
+
+def fragmented(name, inner, sequence=0):
+    """What leaves of an IPv4 packet to the node that is larger than the tunnel MTU of 1,280 bytes."""
+    if name == "minimal":
+        return cut(minimal(ENDPOINT, care_of(name), inner), 1280 + 12)
+    return [tunnelled(name, fragment, ENDPOINT, care_of(name), 1 + index, sequence=sequence + index,
+                      tos=outer_class(name, fragment.tos))
+            for index, fragment in enumerate(cut(inner, 1280))]
+
+
+def make_fragmentation():
+    """RFC 2003, 5.1; RFC 791, 3.2: IPv4 packets past the tunnel MTU whose source lets them be fragmented."""
+    cases = []
+
+    def case(name, what, inner):
+        out = fragmented(name, inner)
+        if name == "minimal":
+            again = joined(out)
+            if again != bytes(minimal(ENDPOINT, care_of(name), inner)):
+                raise SystemExit(f"{name}, {what}: the fragments do not make the packet")
+        elif not inner.options and not inner.frag and not inner.flags & 1:
+            if joined(cut(inner, 1280)) != bytes(inner):
+                raise SystemExit(f"{name}, {what}: the fragments do not make the packet")
+        cases.append({"name": f"{name}: {what}", "in": bytes(inner).hex(), "out": [bytes(packet).hex() for packet in out]})
+
+    for name in BINDINGS:
+        def packet(length, **fields):
+            """Of so many bytes without options."""
+            return IP(src=CORRESPONDENT, dst=home(name), **{"id": 7, "ttl": 61, **fields}) / UDP() / payload(length - 28)
+
+        # The payload of a fragment of 1,280 bytes is 1,256; of the last it may be up to 1,260.
+        sizes = {1281: 2, 1500: 2, 20 + 1256 + 1260: 2, 20 + 1256 + 1261: 3, 4000: 4}
+        if name == "minimal":
+            # The 12 bytes of the minimal header are payload of what is cut.
+            sizes = {1281: 2, 1500: 2, 4000: 4}
+        for length, count in sizes.items():
+            case(name, f"{length} bytes", packet(length))
+            if len(cases[-1]["out"]) != count:
+                raise SystemExit(f"{name}: {length} bytes make {len(cases[-1]['out'])} fragments")
+        case(name, "EF and ECT(1)", packet(1300, tos=0xB9))
+        if name == "minimal":
+            continue
+        case(name, "a first fragment", packet(2000 // 8 * 8 + 4, flags="MF"))
+        case(name, "a middle fragment", packet(20 + 1888, flags="MF", frag=236))
+        case(name, "a last fragment", packet(1999, frag=236))
+        case(name, "the reserved flag", packet(1400, flags=4))
+    for what, options in {
+        "record route, not copied": [IPOption_RR(routers=["0.0.0.0"] * 3)],
+        "router alert, copied": [IPOption_Router_Alert()],
+        "some of them copied": [IPOption_NOP(), IPOption_Router_Alert(), IPOption_RR(routers=["0.0.0.0"] * 2), IPOption_NOP(),
+                                IPOption_LSRR(routers=["192.0.2.7"])],
+        "40 bytes of them, all copied": [IPOption_LSRR(routers=["192.0.2.7"] * 9)],
+        "40 bytes of them, none copied": [IPOption_NOP()] * 40,
+        "padded behind the copied ones": [IPOption_RR(routers=["0.0.0.0"] * 3), IPOption_LSRR(routers=["192.0.2.7"])],
+    }.items():
+        for length in (1300, 3000):
+            case("gre-sequence", f"options, {what}, {length} bytes of payload",
+                 IP(src=CORRESPONDENT, dst=home("gre-sequence"), id=9, options=options) / UDP() / payload(length))
     return cases
 
 
@@ -221,8 +317,11 @@ def make_decapsulation():
 def make_drops():
     cases = []
 
-    def case(reason, side, name, packet):
-        cases.append({"reason": reason, "side": side, "name": name, "in": bytes(packet).hex()})
+    def case(reason, side, name, packet, before=()):
+        """`before` are packets of the same side that come first, each with the reason for which it is dropped; without
+        one it is absorbed."""
+        cases.append({"reason": reason, "side": side, "name": name, "in": bytes(packet).hex(),
+                      "before": [{"in": bytes(earlier).hex(), "reason": why} for why, earlier in before]})
 
     def raw_gre(header, inner=b""):
         return IP(src=care_of("gre"), dst=ENDPOINT, proto=47) / Raw(header + bytes(inner))
@@ -282,7 +381,15 @@ def make_drops():
         case("mobile-tunnel-data-next-header", "access", f"next header {header}",
              bare / Raw(bytes([4, header, 0, 0])) / node_packet("udp"))
     case("udp-port-mismatch", "access", "another port", from_node("udp", node_packet("udp"), port=40001))
-    case("unsupported-protocol", "access", "a registration request", bare / Raw(bytes([1]) + bytes(23)))
+    case("punt-unattended", "access", "a registration request", bare / Raw(bytes([1]) + bytes(23)))
+    case("punt-unattended", "access", "an unknown message", bare / Raw(b"\xff"))
+    case("punt-unattended", "access", "no message", bare)
+    case("udp-length", "access", "a registration request, length 200",
+         IP(src=care_of("udp"), dst=ENDPOINT) / UDP(sport=434, dport=434, len=200) / Raw(bytes([1]) + bytes(23)))
+    case("unsupported-protocol", "access", "UDP to another port",
+         IP(src=care_of("udp"), dst=ENDPOINT) / UDP(sport=434, dport=435) / Raw(bytes([4, 4, 0, 0])))
+    case("unsupported-protocol", "access", "UDP of 7 bytes",
+         IP(src=care_of("udp"), dst=ENDPOINT, proto=17) / Raw(bytes(bare[UDP])[:7]))
 
     case("tunnel-mismatch", "access", "IP-in-IP where GRE is bound",
          IP(src=care_of("gre"), dst=ENDPOINT, proto=4) / node_packet("gre"))
@@ -318,8 +425,16 @@ def make_drops():
          IP(src=care_of("direct"), dst=ENDPOINT, proto=4) / node_packet6("direct"))
     case("inner-version", "access", "IPv4 of protocol 41 from the home address that carries none",
          from_node("direct", from_home("direct", Raw(b"\x45"))))
-    case("outer-fragment", "access", "a fragment from the home address", from_node(
-        "direct", IP(src=home("direct"), dst=ENDPOINT, proto=41, flags="MF") / node_packet6("direct", True)))
+    def middle(identification, first, end, more=True):
+        load = bytes(index & 0xFF for index in range(first, end))
+        return from_node("direct", IP(src=home("direct"), dst=ENDPOINT, proto=41, id=identification, frag=first // 8,
+                                      flags="MF" if more else 0) / Raw(load))
+
+    case("fragment-length", "access", "from the home address, 9 bytes", middle(1, 0, 9))
+    case("fragment-overlap", "access", "from the home address", middle(2, 8, 24), [(None, middle(2, 0, 16))])
+    case("fragment-duplicate", "access", "from the home address", middle(3, 8, 24), [(None, middle(3, 8, 24))])
+    case("fragment-spoiled", "access", "from the home address", middle(4, 16, 24),
+         [(None, middle(4, 0, 16)), ("fragment-overlap", middle(4, 8, 24))])
     case("time-to-live-zero", "access", "TTL 0 in the tunnel", from_node("direct", node_packet("direct", ttl=0)))
     case("time-to-live-zero", "home", "TTL 0", IP(src=CORRESPONDENT, dst=home("direct"), ttl=0) / UDP())
     for source in (care_of("direct"), ENDPOINT):
@@ -485,7 +600,7 @@ def save(name, content):
 if __name__ == "__main__":
     save("tunnels-bindings", {"endpoint": ENDPOINT, "bindings": list(BINDINGS.values())})
     save("tunnels", {
-        "encapsulation": make_encapsulation(), "decapsulation": make_decapsulation(), "drops": make_drops(),
-        "errors": make_errors(), "unanswered": make_unanswered(), "pathErrors": make_path_errors(),
-        "untold": make_untold(),
+        "encapsulation": make_encapsulation(), "fragmentation": make_fragmentation(),
+        "decapsulation": make_decapsulation(), "drops": make_drops(), "errors": make_errors(),
+        "unanswered": make_unanswered(), "pathErrors": make_path_errors(), "untold": make_untold(),
     })
