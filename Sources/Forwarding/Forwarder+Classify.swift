@@ -81,7 +81,7 @@ extension Forwarder {
         var outer = view
         guard outer.source.isUnicastSource else { throw .outerSourceInvalid }
         if outer.isFragment {
-            guard try reassemble(&packet, outer, via: .unspecified) else { return false }
+            guard try reassemble(&packet, outer, ecn: outer.trafficClass.ecn, via: .unspecified) else { return false }
             outer = try IPv4View(packet.bytes)
         }
         let (source, destination, outerClass) = (outer.source, outer.destination, outer.trafficClass)
@@ -97,7 +97,7 @@ extension Forwarder {
         }
         guard
             try classifyInner(
-                &packet, opened, outerSource: source, endpoint: destination, into: pending)
+                &packet, opened, outerECN: outerClass.ecn, outerSource: source, endpoint: destination, into: pending)
         else { return false }
         pending.pointee.isFromTunnel = true
         pending.pointee.form = opened.form
@@ -137,7 +137,7 @@ extension Forwarder {
     /// - Returns: false where it waits for other fragments.
     @inline(__always)
     private mutating func classifyInner(
-        _ packet: inout Packet, _ opened: OpenedTunnel, outerSource: IPv4Address, endpoint: IPv4Address,
+        _ packet: inout Packet, _ opened: OpenedTunnel, outerECN: ECN, outerSource: IPv4Address, endpoint: IPv4Address,
         into pending: UnsafeMutablePointer<PendingPacket>
     ) throws(DropReason) -> Bool {
         guard let first = opened.inner.first, first >> 4 == (opened.protocol == IPProtocol.ipv6 ? 6 : 4) else {
@@ -155,7 +155,11 @@ extension Forwarder {
         guard inner.timeToLive > 0 else { throw .timeToLiveZero }
         if inner.protocol == IPProtocol.ipv6, inner.destination == endpoint || isEndpoint(inner.destination) {
             if inner.isFragment {
-                guard try reassemble(&packet, inner, via: outerSource) else { return false }
+                // Each has its own tunnel header, whose congestion is not to be lost (RFC 6040, 4.2).
+                guard let ecn = ECN.decapsulated(inner: inner.trafficClass.ecn, outer: outerECN) else {
+                    throw .ecnNotCapable
+                }
+                guard try reassemble(&packet, inner, ecn: ecn, via: outerSource) else { return false }
                 inner = try IPv4View(packet.bytes)
             }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
@@ -188,9 +192,9 @@ extension Forwarder {
     /// - Returns: whether it was.
     @inline(never)
     private mutating func reassemble(
-        _ packet: inout Packet, _ fragment: IPv4View, via: IPv4Address
+        _ packet: inout Packet, _ fragment: IPv4View, ecn: ECN, via: IPv4Address
     ) throws(DropReason) -> Bool {
-        let outcome = try reassembler.take(fragment, via: via, now: now, memory: &memory)
+        let outcome = try reassembler.take(fragment, ecn: ecn, via: via, now: now, memory: &datagramMemory)
         counters[CounterIndex.reassemblyFailures] = reassembler.failures
         switch outcome {
         case .held:

@@ -69,6 +69,8 @@ public struct Forwarder: ~Copyable {
     let isRouter: Bool
     let errorSource: IPv6Address?
     var memory: GeneratedMemory
+    /// Of datagrams that were put together: they are packets of the batch, and stay when the rest is used again.
+    var datagramMemory: GeneratedMemory
     var reassembler: Reassembler
     var reordering = ReorderBuffer()
     /// Of the batch.
@@ -116,8 +118,9 @@ public struct Forwarder: ~Copyable {
         timeToLive = settings.timeToLive
         isRouter = settings.isRouter
         errorSource = settings.errorSource
-        // All datagrams that a batch can complete, and some packets made from others.
-        memory = GeneratedMemory(packets: batchCapacity + 32)
+        memory = GeneratedMemory(packets: 64)
+        // A fragment can complete one in a tunnel, and with it one that lies in that.
+        datagramMemory = GeneratedMemory(packets: batchCapacity * 2)
         reassembler = Reassembler(settings.reassembly)
         errorLimit = TokenBucket(perSecond: settings.errorsPerSecond, burst: settings.errorBurst)
         self.identification = identification
@@ -140,7 +143,10 @@ public struct Forwarder: ~Copyable {
     ///   - inFlight: packets of earlier batches that the kernel may still have to read.
     public mutating func process(_ batch: inout PacketBatch, now: UInt64, inFlight: Int = 0) {
         precondition(batch.count <= batchCapacity, "the batch is larger than the forwarder was made for")
-        if inFlight == 0 { memory.clear() }
+        if inFlight == 0 {
+            memory.clear()
+            datagramMemory.clear()
+        }
         self.now = now
         var left = 0
         for index in 0..<batch.count {

@@ -152,11 +152,12 @@ struct Reassembler: ~Copyable {
 
     /// Takes a fragment.
     /// - Parameters:
+    ///   - ecn: of the fragment, and of tunnel headers that were taken off it.
     ///   - via: the outer source, of a fragment that lies in a tunnel itself.
     ///   - memory: where the datagram is put when it is whole.
     /// - Throws: why the fragment is dropped.
     mutating func take(
-        _ fragment: IPv4View, via: IPv4Address, now: UInt64, memory: inout GeneratedMemory
+        _ fragment: IPv4View, ecn: ECN, via: IPv4Address, now: UInt64, memory: inout GeneratedMemory
     ) throws(DropReason) -> Outcome {
         while oldest != Self.none, datagrams[Int(oldest)].deadline <= now { forget(oldest, asFailure: true) }
         let offset = fragment.fragmentOffset
@@ -186,7 +187,7 @@ struct Reassembler: ~Copyable {
             datagram.pointee.headerLength = fragment.headerLength
             (headers + Int(number) * 64).copyMemory(from: fragment.start, byteCount: fragment.headerLength)
         }
-        datagram.pointee.ecn |= 1 << fragment.trafficClass.ecn.rawValue
+        datagram.pointee.ecn |= 1 << ecn.rawValue
         datagram.pointee.fragments += 1
         datagram.pointee.received += length
         store(fragment.payload, at: offset, behind: previous, in: number)

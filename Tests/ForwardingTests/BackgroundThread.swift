@@ -46,4 +46,16 @@ struct WorkerLoop: ~Copyable {
         forwarder.publishCounters()
         return sent
     }
+
+    /// The same, with what the forwarder made of them; there must be room for it in one turn.
+    mutating func processAll(_ packets: [Given]) -> [[UInt8]] {
+        for (slot, given) in packets.enumerated() { batch.append(slots.packet(given, slot: slot)) }
+        forwarder.process(&batch, now: 0)
+        precondition(!batch.isUnfinished, "more than fits was made of the packets")
+        let made = (0..<batch.generatedCount).map { Array(batch.generatedPacket(at: $0).bytes) }
+        let sent = (0..<batch.count).filter { batch[$0].verdict != .release }.map { Array(batch[$0].bytes) }
+        batch.removeAll()
+        forwarder.publishCounters()
+        return made + sent
+    }
 }

@@ -91,6 +91,11 @@ final class GuardedSlots {
         return UnsafeRawBufferPointer(start: canaries, count: Self.canaryLength).allSatisfy { $0 == Self.canary }
     }
 
+    /// Whether the packet lies in any slot.
+    func contains(_ packet: Packet) -> Bool {
+        packet.start >= memory && packet.start < memory + count * Self.slotSize
+    }
+
     /// Whether the packet lies in the memory that its slot has for one of `length` bytes.
     func holds(_ packet: Packet, slot: Int, length: Int) -> Bool {
         packet.length >= 0 && packet.start >= end(of: slot) - length - PacketPool.headroom
@@ -189,7 +194,7 @@ final class TestForwarder {
         case .unfinished, .carriedOut: return nil
         case .transmitHome, .transmitAccess:
             // A datagram that was put together lies in the forwarder's memory.
-            let isJoined = packet.length > given.bytes.count + PacketPool.headroom
+            let isJoined = given.side == .access && !slots.contains(packet)
             guard isJoined || slots.holds(packet, slot: slot, length: given.bytes.count) else {
                 Issue.record("a packet to transmit lies outside its slot")
                 return .released

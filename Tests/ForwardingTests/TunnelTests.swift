@@ -27,6 +27,13 @@ struct TunnelVectors: Decodable {
         var testDescription: String { name }
     }
 
+    /// A probe of the tunnel's end, and its answers.
+    struct Solicitation: Decodable, Sendable {
+        let `in`: Hex
+        let router: Hex
+        let host: Hex
+    }
+
     struct Unanswered: Decodable, Sendable, CustomTestStringConvertible {
         let name: String
         let `in`: Hex
@@ -42,6 +49,9 @@ struct TunnelVectors: Decodable {
     let unanswered: [Unanswered]
     let pathErrors: [Passage]
     let untold: [Unanswered]
+    /// What goes to the control plane.
+    let listeners: [Passage]
+    let solicitation: Solicitation
 
     static let all: TunnelVectors = Vectors.load("tunnels")
 
@@ -51,6 +61,7 @@ struct TunnelVectors: Decodable {
             + fragmentation.map { .home($0.in.bytes) }
             + errors.map { .home($0.in.bytes) } + unanswered.map { .home($0.in.bytes) }
             + pathErrors.map { .access($0.in.bytes) } + untold.map { .access($0.in.bytes) }
+            + listeners.map { .access($0.in.bytes) } + [.access(solicitation.in.bytes)]
     }
 
     /// A table with the bindings that they are for.

@@ -21,7 +21,20 @@ from scapy.layers.inet import (
     IPOption_Router_Alert,
     defragment,
 )
-from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6
+from scapy.layers.inet6 import (
+    ICMPv6DestUnreach,
+    ICMPv6EchoRequest,
+    ICMPv6MLDMultAddrRec,
+    ICMPv6MLDone,
+    ICMPv6MLReport,
+    ICMPv6MLReport2,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6PacketTooBig,
+    IPv6,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
+)
 from scapy.layers.l2 import GRE
 from scapy.layers.mobileip import MobileIP, MobileIPTunnelData
 from scapy.packet import Raw
@@ -314,6 +327,39 @@ def make_decapsulation():
     return cases
 
 
+def make_listeners():
+    """RFC 3810, 5.2; RFC 2710, 3; RFC 5454, 3.3.3: what a node says of its groups, in the tunnel of its home address."""
+    alert = IPv6ExtHdrHopByHop(options=[RouterAlert()])
+    messages = {
+        "an MLDv2 report": IPv6(src="fe80::9", dst="ff02::16", hlim=1) / alert / ICMPv6MLReport2(
+            records=[ICMPv6MLDMultAddrRec(rtype=4, dst="ff3e::1234")]),
+        "an MLD report": IPv6(src="fe80::9", dst="ff3e::1234", hlim=1) / alert / ICMPv6MLReport(mladdr="ff3e::1234"),
+        "an MLD done, from no address": IPv6(src="::", dst="ff02::2", hlim=1) / alert / ICMPv6MLDone(mladdr="ff3e::1234"),
+    }
+    cases = []
+    for name in BINDINGS:
+        for what, message in messages.items():
+            for how, packet in {
+                "in the IPv4 tunnel": from_node(name, from_home(name, message)),
+                "by itself, with padding": bytes(IP(src=home(name), dst=ENDPOINT, proto=41) / message) + b"padding",
+            }.items():
+                cases.append({"name": f"{name}: {what} {how}", "in": bytes(packet).hex(), "out": bytes(message).hex()})
+    return cases
+
+
+def make_solicitation():
+    """RFC 4861, 7.2.4: a probe of fe80::9 for the end of the tunnel, and the answers of a router and of a host."""
+    end = "fe80::c000:201"
+    probe = IPv6(src="fe80::9", dst=end, hlim=255) / ICMPv6ND_NS(tgt=end)
+
+    def answer(is_router):
+        message = IPv6(src=end, dst="fe80::9", hlim=255) / ICMPv6ND_NA(R=is_router, S=1, O=0, tgt=end)
+        middle = IP(src=ENDPOINT, dst=home("direct"), proto=41, id=1, ttl=64, flags="DF") / message
+        return bytes(tunnelled("direct", middle, ENDPOINT, care_of("direct"), 0)).hex()
+
+    return {"in": bytes(from_node("direct", from_home("direct", probe))).hex(), "router": answer(1), "host": answer(0)}
+
+
 def make_drops():
     cases = []
 
@@ -603,4 +649,5 @@ if __name__ == "__main__":
         "encapsulation": make_encapsulation(), "fragmentation": make_fragmentation(),
         "decapsulation": make_decapsulation(), "drops": make_drops(), "errors": make_errors(),
         "unanswered": make_unanswered(), "pathErrors": make_path_errors(), "untold": make_untold(),
+        "listeners": make_listeners(), "solicitation": make_solicitation(),
     })
