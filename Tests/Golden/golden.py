@@ -19,9 +19,15 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 
 # The vectors of the unit tests are encoded by scapy too; their packets are these cases' packets.
-_spec = importlib.util.spec_from_file_location("vectors", HERE.parent / "Vectors" / "make.py")
-vectors = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(vectors)
+def _module(name, file):
+    spec = importlib.util.spec_from_file_location(name, HERE.parent / "Vectors" / file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+vectors = _module("vectors", "make.py")
+tunnels = _module("tunnels", "tunnels.py")
 
 RAW = 101
 START = 1_700_000_000_000_000_000  # nanoseconds since 1970
@@ -126,6 +132,16 @@ class Case:
             else:
                 self.dropped(entry["side"], packet, earlier["reason"])
         self.dropped(entry["side"], bytes.fromhex(entry["in"]), entry["reason"])
+
+    def joins(self, fragments, expected):
+        """Fragments from the access side, of which the last becomes the packet that is expected."""
+        for fragment in fragments[:-1]:
+            self.absorbs("access", bytes(fragment))
+        self.decapsulated(bytes(fragments[-1]), bytes(expected))
+
+    def next_identification(self):
+        self.identification += 1
+        return self.identification & 0xFFFF
 
     def absorbs(self, side, packet):
         self._receive(side, packet)

@@ -1,16 +1,11 @@
 """A case for each kind of tunnel and direction, for each reason that concerns them, and for errors from the path."""
 
-import importlib.util
 import json
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
-from golden import HERE, Case
-
-_spec = importlib.util.spec_from_file_location("tunnels", HERE.parent / "Vectors" / "tunnels.py")
-tunnels = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tunnels)
+from golden import Case, tunnels
 
 ROWS = {
     "inner-source-unregistered": "H13", "outer-source-mismatch": "H14, H12", "inner-source-invalid": "T7",
@@ -34,23 +29,19 @@ def encapsulate(name):
                 "H9, H10, T8, T9, T10, N1", bindings([name]))
     sequence = 0
 
-    def identification():
-        case.identification += 1
-        return case.identification & 0xFFFF
-
     def send(inner, by_home=False):
         nonlocal sequence
         class_ = tunnels.outer_class(name, inner.tc if inner.version == 6 else inner.tos)
         ends = tunnels.ENDPOINT, tunnels.care_of(name)
         if name == "minimal" and by_home:
-            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=identification(), tos=class_, ttl=64) / inner
+            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=case.next_identification(), tos=class_, ttl=64) / inner
             out = tunnels.minimal(*ends, middle, keep_source=True)
         elif name == "minimal":
             out = tunnels.minimal(*ends, inner)
         else:
-            number = identification()
+            number = case.next_identification()
             if by_home:
-                inner_id = identification()
+                inner_id = case.next_identification()
                 middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=inner_id, tos=class_, ttl=64) / inner
             out = tunnels.tunnelled(
                 name, middle if by_home else inner, *ends, number, sequence=sequence, tos=class_)
@@ -66,7 +57,7 @@ def encapsulate(name):
             return
         out = []
         for fragment in tunnels.cut(inner, 1280):
-            out.append(tunnels.tunnelled(name, fragment, *ends, identification(), sequence=sequence, tos=class_))
+            out.append(tunnels.tunnelled(name, fragment, *ends, case.next_identification(), sequence=sequence, tos=class_))
             sequence += 1
         case.becomes("home", bytes(inner), out)
 

@@ -16,8 +16,12 @@ sys.dont_write_bytecode = True
 
 import capture_cases
 import drop_cases
+import fragment_cases
+import group_cases
 import kind_cases
 import link_cases
+import link_local_cases
+import reassembly_cases
 import replay_cases
 import tunnel_cases
 from golden import HERE
@@ -25,7 +29,8 @@ from golden import HERE
 
 def main():
     cases = []
-    for module in (tunnel_cases, drop_cases, kind_cases, link_cases, replay_cases, capture_cases):
+    for module in (tunnel_cases, drop_cases, kind_cases, fragment_cases, reassembly_cases, group_cases, link_local_cases,
+                   link_cases, replay_cases, capture_cases):
         cases += module.make()
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
