@@ -143,6 +143,12 @@ extension Binding {
         (1...BindingLimits.idLength).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
+    /// Whether nodes may be members of a multicast group: not where its packets never leave an interface (RFC 4291,
+    /// 2.7).
+    public static func isGroup(_ address: IPv6Address) -> Bool {
+        address.isMulticast && address.multicastScope >= IPv6Address.linkLocalScope
+    }
+
     /// Checks all rules that concern this binding alone.
     /// - Parameter place: what an error calls it; by default the id.
     /// - Throws: the first rule that is broken.

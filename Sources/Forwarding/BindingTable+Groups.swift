@@ -9,14 +9,45 @@ extension BindingTable {
     public struct Group: Hashable, Sendable {
         /// Its address.
         public let address: IPv6Address
-        /// Ids of bindings, in the order in which they joined.
+        /// Ids of bindings.
         public let members: [String]
+
+        /// A group with members.
+        public init(address: IPv6Address, members: [String]) {
+            self.address = address
+            self.members = members
+        }
     }
 
-    /// The groups behind `after`, in the order of their addresses, `limit` of them at the most.
+    /// The groups behind `after`, in the order of their addresses, `limit` of them at the most; their members in the
+    /// order in which they joined.
     public func groups(after: IPv6Address? = nil, limit: Int = .max) -> [Group] {
-        let addresses = groups.addresses.lazy.filter { address in after.map { $0 < address } ?? true }
-        return addresses.prefix(limit).map { Group(address: $0, members: groups.members(of: $0)) }
+        let addresses = groups.addresses
+        let first = after.map { after in addresses.partitioningIndex { after < $0 } } ?? 0
+        return addresses[first...].prefix(limit).map { Group(address: $0, members: groups.members(of: $0)) }
+    }
+
+    /// Groups in the order of their addresses with members in the order of their ids, beginning behind a member of a
+    /// group, `limit` members at the most.
+    public func members(after: (group: IPv6Address, id: String)?, limit: Int) -> [Group] {
+        let addresses = groups.addresses
+        var position = after.map { after in addresses.partitioningIndex { after.group <= $0 } } ?? 0
+        var found: [Group] = []
+        var room = limit
+        while position < addresses.count, room > 0 {
+            let address = addresses[position]
+            let ids = groups.sortedMembers(of: address)
+            let first =
+                after.map { after in
+                    after.group < address
+                        ? 0 : ids.partitioningIndex { after.id.utf8.lexicographicallyPrecedes($0.utf8) }
+                } ?? 0
+            let members = Array(ids[first...].prefix(room))
+            if !members.isEmpty { found.append(Group(address: address, members: members)) }
+            room -= members.count
+            position += 1
+        }
+        return found
     }
 
     /// How many groups have members.
@@ -29,24 +60,59 @@ extension BindingTable {
     /// - Returns: how many have joined.
     @discardableResult
     public func join(_ group: IPv6Address, _ ids: [String]) throws(BindingTableError) -> Int {
-        guard group.isMulticast, group.multicastScope >= IPv6Address.linkLocalScope else { throw .notAGroup(group) }
-        var joining: [String] = []
-        for id in ids where !groups.isMember(id, of: group) && !joining.contains(id) {
-            guard let entry = entries[id] else { throw .notBound(id) }
-            guard entry.binding.multicastWay != nil else { throw .carriesNoMulticast(id) }
-            joining.append(id)
+        let group = Group(address: group, members: ids)
+        try checkMemberships(beginning: [group], ending: [], putting: [], removing: [])
+        return begin(group)
+    }
+
+    /// Checks whether memberships can begin, when a change of bindings is done and others have ended.
+    func checkMemberships(
+        beginning: [Group], ending: [Group], putting bindings: [Binding], removing: Set<String>
+    ) throws(BindingTableError) {
+        guard !beginning.isEmpty else { return }
+        let put = Dictionary(bindings.lazy.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        var ended: [IPv6Address: Set<String>] = [:]
+        for id in removing {
+            for group in groups.groups(of: id) { ended[group, default: []].insert(id) }
         }
-        guard groups.hasRoom(for: joining.count) else { throw .tooManyMembers(limit: configuration.memberLimit) }
-        for id in joining {
+        for group in ending {
+            for id in group.members where groups.isMember(id, of: group.address) {
+                ended[group.address, default: []].insert(id)
+            }
+        }
+        var begun: [IPv6Address: Set<String>] = [:]
+        for group in beginning {
+            guard Binding.isGroup(group.address) else { throw .notAGroup(group.address) }
+            for id in group.members {
+                guard let binding = put[id] ?? (removing.contains(id) ? nil : entries[id]?.binding) else {
+                    throw .notBound(id)
+                }
+                guard binding.multicastWay != nil else { throw .carriesNoMulticast(id) }
+                let isMember = groups.isMember(id, of: group.address) && ended[group.address]?.contains(id) != true
+                if !isMember { begun[group.address, default: []].insert(id) }
+            }
+        }
+        func count(_ members: [IPv6Address: Set<String>]) -> Int { members.values.reduce(0) { $0 + $1.count } }
+        guard groups.hasRoom(for: count(begun) - count(ended)) else {
+            throw .tooManyMembers(limit: configuration.memberLimit)
+        }
+    }
+
+    /// Begins memberships that were checked.
+    /// - Returns: how many have begun.
+    func begin(_ group: Group) -> Int {
+        var begun = 0
+        for id in group.members where !groups.isMember(id, of: group.address) {
             guard let entry = entries[id], let way = entry.binding.multicastWay else { continue }
-            groups.add(id, to: group, record: entry.records[way])
+            groups.add(id, to: group.address, record: entry.records[way])
             // The record of that way may not be there yet; it is made with the binding's others.
             if entry.records[way] == PrefixTable.noValue {
                 apply(entry.binding, expiry: entry.expiry, revision: entry.revision)
             }
+            begun += 1
         }
         finishChange()
-        return joining.count
+        return begun
     }
 
     /// Ends memberships in a group; ids that are no members are passed over.
@@ -59,8 +125,8 @@ extension BindingTable {
     /// Whether there is a binding with that id.
     public func isBound(_ id: String) -> Bool { entries[id] != nil }
 
-    /// The record by which a packet of that family goes to a binding's node: IPv6 by way of the home address, where there
-    /// is one. Nil where there is none.
+    /// The record by which a packet of that family goes to a binding's node: IPv6 by way of the home address, where
+    /// there is one. Nil where there is none.
     func record(of id: String, isIPv4: Bool) -> BindingRecord? {
         guard let entry = entries[id] else { return nil }
         let binding = entry.binding

@@ -23,6 +23,10 @@ extension BindingTable {
         public var replaced: [String] = []
         /// Bindings that went.
         public var removed: [Binding] = []
+        /// Memberships in groups that have begun.
+        public var joined = 0
+        /// Memberships that were ended; those that went with their binding are not among them.
+        public var left = 0
     }
 
     /// The side of a table that forwarders see. It keeps the table's memory, and touches nothing that the writer alone

@@ -118,13 +118,7 @@ public final class BindingTable {
     public func ids(after: String, limit: Int) -> ArraySlice<String> {
         let ids = sortedIDs ?? entries.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         sortedIDs = ids
-        // The first id behind `after`, by bisection.
-        var (low, high) = (0, ids.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if after.utf8.lexicographicallyPrecedes(ids[middle].utf8) { high = middle } else { low = middle + 1 }
-        }
-        return ids[low...].prefix(limit)
+        return ids[ids.partitioningIndex { after.utf8.lexicographicallyPrecedes($0.utf8) }...].prefix(limit)
     }
 
     /// The id of the binding that has the longest prefix that holds `address`, or the home address that `address` is the
@@ -155,17 +149,20 @@ public final class BindingTable {
     /// - Parameters:
     ///   - superseded: ids of bindings that go in the same change, unless they are put; their prefixes may be taken over.
     ///   - expected: the revisions that bindings must have by their ids; 0 where an id must not be bound.
+    ///   - ending: memberships that end; those that are not there are passed over.
+    ///   - beginning: memberships that begin then; the bindings may be among those that are put.
     ///   - now: in nanoseconds, on a clock that does not run backwards; lifetimes count from it.
     /// - Throws: `BindingTableError` naming the binding, and in a conflict who holds the prefix (RFC 5454, 3.3).
     public func put(
         _ bindings: [Binding], superseding superseded: Set<String> = [], expecting expected: [String: UInt64] = [:],
-        now: UInt64
+        ending: [Group] = [], beginning: [Group] = [], now: UInt64
     ) throws(BindingTableError) -> Changes {
         for (id, revision) in expected where entries[id]?.revision ?? 0 != revision {
             throw .changed(id, isBound: entries[id] != nil)
         }
         let leaving = superseded.subtracting(bindings.map(\.id))
         try check(bindings, leaving: leaving)
+        try checkMemberships(beginning: beginning, ending: ending, putting: bindings, removing: leaving)
         var changes = Changes()
         for binding in bindings {
             if entries[binding.id] == nil {
@@ -179,7 +176,9 @@ public final class BindingTable {
                 binding, expiry: binding.lifetime.map { now + UInt64($0) * 1_000_000_000 }, revision: lastRevision)
         }
         finishChange()
+        for group in ending { changes.left += leave(group.address, group.members) }
         changes.removed = remove(Array(leaving))
+        for group in beginning { changes.joined += begin(group) }
         return changes
     }
 

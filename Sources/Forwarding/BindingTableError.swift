@@ -42,7 +42,7 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
             "groups may have no more than \(limit) members together: raise --max-members"
         case .notAGroup(let address):
             "\(address) is no multicast group: it begins with ff, and its scope is at least that of a link"
-        case .notBound(let id): "there is no binding \(id)"
+        case .notBound(let id): "there is no binding \(StrictJSON.quoted(id))"
         case .carriesNoMulticast(let id):
             "binding \(id): minimal encapsulation never carries IPv6, and there is no home address to send it by"
         }

@@ -33,6 +33,8 @@ final class GroupTable {
         var last: UInt32
         /// The members by the ids of their bindings.
         var members: [String: UInt32] = [:]
+        /// Their ids in order, where somebody has asked since the last change.
+        var sortedIDs: [String]?
 
         init(first: UInt32) { (self.first, last) = (first, first) }
     }
@@ -48,6 +50,7 @@ final class GroupTable {
     let memberRecords: Slab<MemberRecord>
     private let limit: Int
     private var lists: [IPv6Address: List] = [:]
+    private var sortedAddresses: [IPv6Address]?
     private var memberships: [String: Membership] = [:]
     /// The member before each that is not a group's first.
     private var previous: [UInt32: UInt32] = [:]
@@ -65,7 +68,11 @@ final class GroupTable {
     }
 
     /// The groups, in the order of their addresses.
-    var addresses: [IPv6Address] { lists.keys.sorted() }
+    var addresses: [IPv6Address] {
+        let addresses = sortedAddresses ?? lists.keys.sorted()
+        sortedAddresses = addresses
+        return addresses
+    }
 
     /// How many groups there are.
     var groupCount: Int { lists.count }
@@ -81,6 +88,14 @@ final class GroupTable {
             member = members.base[Int(member)].next.load(ordering: .relaxed)
         }
         return ordered
+    }
+
+    /// The ids of a group's members, in their order.
+    func sortedMembers(of group: IPv6Address) -> [String] {
+        guard let list = lists[group] else { return [] }
+        let ids = list.sortedIDs ?? list.members.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        list.sortedIDs = ids
+        return ids
     }
 
     /// The groups that a binding is in.
@@ -112,9 +127,11 @@ final class GroupTable {
             list.last = member
         } else {
             lists[group] = List(first: member)
+            sortedAddresses = nil
             point(group, to: member)
         }
         lists[group]?.members[id] = member
+        lists[group]?.sortedIDs = nil
         count += 1
     }
 
@@ -135,7 +152,11 @@ final class GroupTable {
         }
         if next != PrefixTable.noValue { previous[next] = before }
         if list.last == member { list.last = before ?? PrefixTable.noValue }
-        if list.members.isEmpty { lists[group] = nil }
+        list.sortedIDs = nil
+        if list.members.isEmpty {
+            lists[group] = nil
+            sortedAddresses = nil
+        }
         members.retire(member)
         count -= 1
         if var membership = memberships[id] {

@@ -14,6 +14,8 @@ public enum InjectError: Error, Hashable, Sendable, CustomStringConvertible {
     case notIPv4
     /// Bytes stand behind its end.
     case trailingBytes(Int)
+    /// Nobody said where it goes.
+    case noDestination
     /// There is no such binding.
     case noBinding(String)
     /// It is larger than what the tunnel carries.
@@ -29,7 +31,8 @@ public enum InjectError: Error, Hashable, Sendable, CustomStringConvertible {
         case .malformed(let reason): "the packet is malformed: \(reason.explanation)"
         case .notIPv4: "packets to the access side are IPv4"
         case .trailingBytes(let count): "\(count) bytes stand behind the end of the packet"
-        case .noBinding(let id): "there is no binding \(id)"
+        case .noDestination: "nothing says where the packet is to go: a side, or the tunnel of a binding"
+        case .noBinding(let id): "there is no binding \(StrictJSON.quoted(id))"
         case .tooBig(let limit): "the packet is larger than \(limit) bytes, which is the most that is sent there"
         case .notCarried(let id): "the tunnel of \(id) does not carry a packet of this family"
         case .full: "too many packets wait to be sent; try again in a moment"
