@@ -123,13 +123,15 @@ let package = Package(
                 "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
                 "ControlProtocol", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
             name: "Repository", dependencies: ["mooringd", "mooring", "TestSupport"], path: "Tests/Repository"),
         // Runs the programs, so they are built before.
         .testTarget(
-            name: "EndToEnd", dependencies: ["mooringd", "mooring", "TestSupport"], path: "Tests/EndToEnd",
-            exclude: ["protocol41.py", "transfer.py"]),
+            name: "EndToEnd", dependencies: ["mooringd", "mooring", "ControlProtocol", "TestSupport"],
+            path: "Tests/EndToEnd", exclude: ["control_plane.py", "protocol41.py", "transfer.py"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -76,7 +76,8 @@ extension BoundPrefix {
         guard let prefix = IPv6Prefix(address: address, length: Int(message.length)) else {
             throw BindingError(
                 "\(binding).prefixes[\(index)]",
-                "\(address)/\(message.length) is no prefix: the length is 0 to 128, and all bits past it are zero")
+                "\(address)/\(message.length) is no prefix: the length is 0 to 128, and all bits past it are zero"
+                    + (message.length == 255 && address.isLinkLocal ? "; that of a link-local address is 128" : ""))
         }
         switch message.tunnel {
         case .unspecified, .careOf: self.init(prefix, tunnel: .careOf)

@@ -97,12 +97,15 @@ public final class ControlClient: Sendable {
     ///
     /// While nobody takes the events that have come, nothing more is read from this connection, replies neither: what
     /// watches should have a connection of its own. The daemon then leaves events out and says how many (`lost`).
+    /// - Parameter punts: packets for the control plane. Whoever asks for them takes it upon himself to answer
+    ///   registrations: the forwarder then takes it that somebody does.
     public func events(
-        bindings: Bool = true, security: Bool = true
+        bindings: Bool = true, security: Bool = true, punts: Bool = false
     ) async throws(ControlClientError) -> ControlEvents {
         var watch = ControlWatch()
         watch.bindings = bindings
         watch.security = security
+        watch.punts = punts
         let events = try await ControlClientError.rethrowing {
             try await self.channel.eventLoop.flatSubmit { [connection, watch] in connection.value.watch(watch) }.get()
         }

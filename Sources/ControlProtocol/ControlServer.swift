@@ -14,6 +14,10 @@ public protocol ControlHandler: AnyObject {
     /// Called on the server's event loop, one request after the other. `Hello` and `Watch` are the server's own and
     /// never come here. While this runs nothing else does on the socket: it must not wait for anything.
     func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body
+
+    /// Is told, on the same loop, when the first connection begins to watch for punted packets (true) and when the last
+    /// one ends to (false).
+    func puntsAreWatched(_ areWatched: Bool)
 }
 
 /// Serves the control protocol on a Unix socket.
@@ -37,6 +41,12 @@ public final class ControlServer: Sendable {
         public var outboundLimit = 1 << 20
         /// Events that wait, beside those bytes, for a client that watches. Beyond, they are left out and counted.
         public var eventLimit = 1024
+        /// Bytes of punted packets that wait, beside those bytes and events, for a client that watches for them.
+        /// Beyond, they are left out and counted.
+        public var puntLimit = 1 << 20
+        /// How many of the bytes that wait for a client to read them may be punted packets: the rest is room for events
+        /// and replies, however many packets come. At most one packet is added to them.
+        public var outboundPuntLimit = 1 << 18
         /// How long a connection may take until its `Hello` is there.
         public var helloTimeout = TimeAmount.seconds(5)
         /// How long a connection that is being closed may take to read what is left for it.
@@ -134,25 +144,48 @@ public final class ControlServer: Sendable {
 /// Tells those who watch what happens. It belongs to the server's event loop.
 public final class ControlPublisher {
     private var watchers: [ObjectIdentifier: ControlServerConnection] = [:]
+    private var puntWatchers: Set<ObjectIdentifier> = []
+    /// Called when the first begins and when the last ends to watch for punted packets.
+    var whenPuntsAreWatched: (Bool) -> Void = { _ in }
 
     /// Whether anybody watches at all.
     public var isWatched: Bool { !watchers.isEmpty }
 
     /// Sends an event to all who watch for its kind. It never waits: a watcher who does not read loses events, and is
     /// told how many.
-    public func publish(_ body: ControlEvent.OneOf_Body) {
-        guard isWatched else { return }
+    /// - Returns: whether anybody gets it.
+    @discardableResult
+    public func publish(_ body: ControlEvent.OneOf_Body) -> Bool {
+        guard isWatched else { return false }
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         var event = ControlEvent()
         event.time = UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
         event.body = body
-        for watcher in watchers.values { watcher.notify(event) }
+        var isTaken = false
+        for watcher in watchers.values where watcher.notify(event) { isTaken = true }
+        return isTaken
     }
 
-    func add(_ watcher: ControlServerConnection) { watchers[ObjectIdentifier(watcher)] = watcher }
+    func add(_ watcher: ControlServerConnection, forPunts: Bool) {
+        watchers[ObjectIdentifier(watcher)] = watcher
+        if forPunts {
+            changePuntWatchers { $0.insert(ObjectIdentifier(watcher)) }
+        } else {
+            changePuntWatchers { $0.remove(ObjectIdentifier(watcher)) }
+        }
+    }
 
-    func remove(_ watcher: ControlServerConnection) { watchers[ObjectIdentifier(watcher)] = nil }
+    func remove(_ watcher: ControlServerConnection) {
+        watchers[ObjectIdentifier(watcher)] = nil
+        changePuntWatchers { $0.remove(ObjectIdentifier(watcher)) }
+    }
+
+    private func changePuntWatchers(_ change: (inout Set<ObjectIdentifier>) -> Void) {
+        let wereWatched = !puntWatchers.isEmpty
+        change(&puntWatchers)
+        if wereWatched == puntWatchers.isEmpty { whenPuntsAreWatched(!wereWatched) }
+    }
 }
 
 /// What the connections of a server share, on its event loop.
@@ -175,6 +208,7 @@ final class ControlService {
         self.handler = handler
         self.publisher = publisher
         self.logger = logger
+        publisher.whenPuntsAreWatched = { [unowned handler] in handler.puntsAreWatched($0) }
         var access = configuration.access
         if let group = configuration.group { access.groups.insert(group) }
         self.access = access

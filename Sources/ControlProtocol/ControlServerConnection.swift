@@ -34,11 +34,15 @@ final class ControlServerConnection: ChannelInboundHandler {
     private var isFlushScheduled = false
     private var watch: (id: UInt64, events: ControlWatch)?
     private var events: ControlEventQueue
+    private var punts: ControlEventQueue
+    /// Bytes of punted packets that were written and that the client's socket has not taken.
+    private var puntBytesUnderWay = 0
 
     init(_ service: ControlService) {
         self.service = service
         frames = ControlFrameReader(limit: service.configuration.frameLimit)
-        events = ControlEventQueue(limit: service.configuration.eventLimit)
+        events = ControlEventQueue(.events, limit: service.configuration.eventLimit)
+        punts = ControlEventQueue(.punts, limit: service.configuration.puntLimit)
     }
 
     // MARK: The channel
@@ -195,15 +199,15 @@ final class ControlServerConnection: ChannelInboundHandler {
 
     // MARK: Replies
 
-    private func write(_ body: ControlReply.OneOf_Body, id: UInt64) {
-        guard let context else { return }
+    private func write(_ body: ControlReply.OneOf_Body, id: UInt64, promise: EventLoopPromise<Void>? = nil) {
+        guard let context else { return promise?.fail(ChannelError.ioOnClosedChannel) ?? () }
         var reply = ControlReply()
         reply.id = id
         reply.body = body
         do {
             var buffer = context.channel.allocator.buffer(capacity: 0)
             try buffer.writeFrame(reply)
-            context.write(wrapOutboundOut(buffer), promise: nil)
+            context.write(wrapOutboundOut(buffer), promise: promise)
         } catch {
             preconditionFailure("a message without required fields can always be encoded: \(error)")
         }
@@ -238,32 +242,40 @@ final class ControlServerConnection: ChannelInboundHandler {
 
     private func watch(_ request: ControlWatch, id: UInt64) {
         write(.watching(ControlWatching()), id: id)
-        if request.bindings || request.security {
+        if !request.punts { punts = ControlEventQueue(.punts, limit: service.configuration.puntLimit) }
+        if request.bindings || request.security || request.punts {
             watch = (id, request)
-            service.publisher.add(self)
+            service.publisher.add(self, forPunts: request.punts)
         } else {
             watch = nil
             service.publisher.remove(self)
         }
     }
 
-    /// Takes an event for sending, if it is watched for.
-    func notify(_ event: ControlEvent) {
-        guard let context, let watch else { return }
-        let isWanted =
-            switch event.body {
-            case .binding: watch.events.bindings
-            case .security: watch.events.security
-            case .lost, nil: false
-            }
-        guard isWanted else { return }
-        events.append(event)
+    /// Takes an event for sending, if it is watched for and there is room.
+    /// - Returns: whether it did.
+    func notify(_ event: ControlEvent) -> Bool {
+        guard let context, let watch else { return false }
+        let isTaken: Bool
+        switch event.body {
+        case .binding where watch.events.bindings, .security where watch.events.security:
+            isTaken = events.append(event)
+        case .punt where watch.events.punts:
+            isTaken = punts.append(event)
+        case .binding, .security, .punt, .lost, .lostPunts, nil: return false
+        }
         sendEvents()
-        // Events often come in bursts, within one request; they are flushed together, behind it.
+        scheduleFlush(context)
+        return isTaken
+    }
+
+    /// Events often come in bursts, within one request; they are flushed together, behind it.
+    private func scheduleFlush(_ context: ChannelHandlerContext) {
         guard !isFlushScheduled else { return }
         isFlushScheduled = true
         context.eventLoop.assumeIsolated().execute { [self] in
             isFlushScheduled = false
+            sendEvents()
             self.context?.flush()
         }
     }
@@ -272,6 +284,27 @@ final class ControlServerConnection: ChannelInboundHandler {
         guard let context, let watch else { return }
         if !context.channel.isWritable { context.flush() }
         while context.channel.isWritable, let event = events.popFirst() { write(.event(event), id: watch.id) }
+        while context.channel.isWritable, puntBytesUnderWay < service.configuration.outboundPuntLimit,
+            let event = punts.popFirst()
+        {
+            send(event, id: watch.id, context)
+        }
+    }
+
+    /// Sends a punted packet, and others when the client's socket has taken it.
+    private func send(_ event: ControlEvent, id: UInt64, _ context: ChannelHandlerContext) {
+        let size = event.punt.size
+        puntBytesUnderWay += size
+        let sending = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in sending.value.puntWasSent(size) }
+        write(.event(event), id: id, promise: promise)
+    }
+
+    private func puntWasSent(_ size: Int) {
+        puntBytesUnderWay -= size
+        // Not at once: this comes for each packet, in the midst of a flush.
+        if let context, puntBytesUnderWay <= service.configuration.outboundPuntLimit / 2 { scheduleFlush(context) }
     }
 }
 

@@ -201,6 +201,44 @@ public nonisolated enum ControlECNMode: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+public nonisolated enum ControlSide: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+  case unspecified // = 0
+  case home // = 1
+  case access // = 2
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .home
+    case 2: self = .access
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .home: return 1
+    case .access: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [ControlSide] = [
+    .unspecified,
+    .home,
+    .access,
+  ]
+
+}
+
 /// From a client. One request is one frame; requests may be pipelined, replies come in their order.
 public nonisolated struct ControlRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -268,6 +306,38 @@ public nonisolated struct ControlRequest: Sendable {
     set {body = .watch(newValue)}
   }
 
+  public var inject: ControlInject {
+    get {
+      if case .inject(let v)? = body {return v}
+      return ControlInject()
+    }
+    set {body = .inject(newValue)}
+  }
+
+  public var joinGroup: ControlJoinGroup {
+    get {
+      if case .joinGroup(let v)? = body {return v}
+      return ControlJoinGroup()
+    }
+    set {body = .joinGroup(newValue)}
+  }
+
+  public var leaveGroup: ControlLeaveGroup {
+    get {
+      if case .leaveGroup(let v)? = body {return v}
+      return ControlLeaveGroup()
+    }
+    set {body = .leaveGroup(newValue)}
+  }
+
+  public var listGroups: ControlListGroups {
+    get {
+      if case .listGroups(let v)? = body {return v}
+      return ControlListGroups()
+    }
+    set {body = .listGroups(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -278,6 +348,10 @@ public nonisolated struct ControlRequest: Sendable {
     case getStatus(ControlGetStatus)
     case getCounters(ControlGetCounters)
     case watch(ControlWatch)
+    case inject(ControlInject)
+    case joinGroup(ControlJoinGroup)
+    case leaveGroup(ControlLeaveGroup)
+    case listGroups(ControlListGroups)
 
   }
 
@@ -365,6 +439,30 @@ public nonisolated struct ControlReply: @unchecked Sendable {
     set {_uniqueStorage()._body = .event(newValue)}
   }
 
+  public var injected: ControlInjected {
+    get {
+      if case .injected(let v)? = _storage._body {return v}
+      return ControlInjected()
+    }
+    set {_uniqueStorage()._body = .injected(newValue)}
+  }
+
+  public var groupChanged: ControlGroupChanged {
+    get {
+      if case .groupChanged(let v)? = _storage._body {return v}
+      return ControlGroupChanged()
+    }
+    set {_uniqueStorage()._body = .groupChanged(newValue)}
+  }
+
+  public var groupPage: ControlGroupPage {
+    get {
+      if case .groupPage(let v)? = _storage._body {return v}
+      return ControlGroupPage()
+    }
+    set {_uniqueStorage()._body = .groupPage(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -376,6 +474,9 @@ public nonisolated struct ControlReply: @unchecked Sendable {
     case counters(ControlCounters)
     case watching(ControlWatching)
     case event(ControlEvent)
+    case injected(ControlInjected)
+    case groupChanged(ControlGroupChanged)
+    case groupPage(ControlGroupPage)
 
   }
 
@@ -427,7 +528,8 @@ public nonisolated struct ControlBoundPrefix: Sendable {
   /// 16 bytes, network order; bits past the length are zero.
   public var address: Data = Data()
 
-  /// 0 to 128.
+  /// 0 to 128. A link-local address, for which a registration has the length 255 (RFC 5454, 2.2), has 128 here, and
+  /// PREFIX_TUNNEL_HOME_ADDRESS.
   public var length: UInt32 = 0
 
   public var tunnel: ControlPrefixTunnel = .unspecified
@@ -567,6 +669,12 @@ public nonisolated struct ControlPutBindings: Sendable {
   /// found, nothing is changed: CODE_CONFLICT. So two that read, change and put one binding don't undo each other.
   public var expectedRevisions: Dictionary<String,UInt64> = [:]
 
+  /// Memberships that end in the same step, before others begin; those that are not there are counted, not refused.
+  public var leave: [ControlGroup] = []
+
+  /// Memberships that begin in the same step; the bindings may be among those that are put.
+  public var join: [ControlGroup] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -598,6 +706,11 @@ public nonisolated struct ControlBindingsChanged: Sendable {
 
   /// Ids to remove that were not bound.
   public var notFound: UInt32 = 0
+
+  /// Memberships in groups that began, and that ended by `leave`.
+  public var joined: UInt32 = 0
+
+  public var left: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -708,6 +821,204 @@ public nonisolated struct ControlTraffic: Sendable {
   public init() {}
 }
 
+/// Members of a multicast group, each of whom gets a copy of what is sent to it on the home side.
+public nonisolated struct ControlGroup: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 16 bytes, network order: a multicast address whose scope is at least that of a link.
+  public var group: Data = Data()
+
+  /// Of bindings.
+  public var members: [String] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Makes bindings members of a group, all of them or none; those that are members stay it. A membership goes with its
+/// binding.
+public nonisolated struct ControlJoinGroup: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var group: ControlGroup {
+    get {_group ?? ControlGroup()}
+    set {_group = newValue}
+  }
+  /// Returns true if `group` has been explicitly set.
+  public var hasGroup: Bool {self._group != nil}
+  /// Clears the value of `group`. Subsequent reads from it will return its default value.
+  public mutating func clearGroup() {self._group = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _group: ControlGroup? = nil
+}
+
+/// Ends memberships in a group; ids that are no members are counted, not refused.
+public nonisolated struct ControlLeaveGroup: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var group: ControlGroup {
+    get {_group ?? ControlGroup()}
+    set {_group = newValue}
+  }
+  /// Returns true if `group` has been explicitly set.
+  public var hasGroup: Bool {self._group != nil}
+  /// Clears the value of `group`. Subsequent reads from it will return its default value.
+  public mutating func clearGroup() {self._group = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _group: ControlGroup? = nil
+}
+
+public nonisolated struct ControlGroupChanged: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var joined: UInt32 = 0
+
+  public var left: UInt32 = 0
+
+  /// Ids that were members already, or were none.
+  public var unchanged: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Memberships in the order of the groups' addresses, and within a group of the members' ids, beginning behind
+/// `after_member` of `after_group`.
+public nonisolated struct ControlListGroups: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Only this one.
+  public var group: Data {
+    get {_group ?? Data()}
+    set {_group = newValue}
+  }
+  /// Returns true if `group` has been explicitly set.
+  public var hasGroup: Bool {self._group != nil}
+  /// Clears the value of `group`. Subsequent reads from it will return its default value.
+  public mutating func clearGroup() {self._group = nil}
+
+  /// The last group of the page before, and its last member there; empty for the first page.
+  public var afterGroup: Data = Data()
+
+  public var afterMember: String = String()
+
+  /// Of members in the page: 1 to 1000; 0 means 1000.
+  public var limit: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _group: Data? = nil
+}
+
+/// The last group may go on in the next page.
+public nonisolated struct ControlGroupPage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var groups: [ControlGroup] = []
+
+  /// Whether there are more behind the last one.
+  public var more: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Has packets sent, in their order. The first that can't be taken ends it with an Error, whose `taken` says how many
+/// were.
+public nonisolated struct ControlInject: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 256 at the most.
+  public var packets: [ControlInjectedPacket] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct ControlInjectedPacket: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// From its IP header to its end.
+  public var packet: Data = Data()
+
+  public var to: ControlInjectedPacket.OneOf_To? = nil
+
+  /// As it is; to the access side IPv4 alone. No longer than the side's device takes.
+  public var side: ControlSide {
+    get {
+      if case .side(let v)? = to {return v}
+      return .unspecified
+    }
+    set {to = .side(newValue)}
+  }
+
+  /// Into the tunnel of the binding of this id, IPv6 by way of the home address where there is one. No longer than the
+  /// tunnel takes.
+  public var tunnelOf: String {
+    get {
+      if case .tunnelOf(let v)? = to {return v}
+      return String()
+    }
+    set {to = .tunnelOf(newValue)}
+  }
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum OneOf_To: Equatable, Sendable {
+    /// As it is; to the access side IPv4 alone. No longer than the side's device takes.
+    case side(ControlSide)
+    /// Into the tunnel of the binding of this id, IPv6 by way of the home address where there is one. No longer than the
+    /// tunnel takes.
+    case tunnelOf(String)
+
+  }
+
+  public init() {}
+}
+
+public nonisolated struct ControlInjected: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// All packets of the request. They were queued; what became of them is in the counters.
+  public var taken: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 public nonisolated struct ControlGetStatus: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -718,45 +1029,105 @@ public nonisolated struct ControlGetStatus: Sendable {
   public init() {}
 }
 
-public nonisolated struct ControlStatus: Sendable {
+public nonisolated struct ControlStatus: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var version: String = String()
+  public var version: String {
+    get {_storage._version}
+    set {_uniqueStorage()._version = newValue}
+  }
 
-  public var uptimeMilliseconds: UInt64 = 0
+  public var uptimeMilliseconds: UInt64 {
+    get {_storage._uptimeMilliseconds}
+    set {_uniqueStorage()._uptimeMilliseconds = newValue}
+  }
 
   /// The daemon's tunnel endpoint addresses.
-  public var endpoints: [UInt32] = []
+  public var endpoints: [UInt32] {
+    get {_storage._endpoints}
+    set {_uniqueStorage()._endpoints = newValue}
+  }
 
-  public var homeDevice: String = String()
+  public var homeDevice: String {
+    get {_storage._homeDevice}
+    set {_uniqueStorage()._homeDevice = newValue}
+  }
 
-  public var accessDevice: String = String()
+  public var accessDevice: String {
+    get {_storage._accessDevice}
+    set {_uniqueStorage()._accessDevice = newValue}
+  }
 
   /// "io_uring" or "plain".
-  public var io: String = String()
+  public var io: String {
+    get {_storage._io}
+    set {_uniqueStorage()._io = newValue}
+  }
 
   /// Why it is not io_uring where that was wanted; else empty.
-  public var ioReason: String = String()
+  public var ioReason: String {
+    get {_storage._ioReason}
+    set {_uniqueStorage()._ioReason = newValue}
+  }
 
-  public var bindings: UInt64 = 0
+  public var bindings: UInt64 {
+    get {_storage._bindings}
+    set {_uniqueStorage()._bindings = newValue}
+  }
 
-  public var bindingLimit: UInt64 = 0
+  public var bindingLimit: UInt64 {
+    get {_storage._bindingLimit}
+    set {_uniqueStorage()._bindingLimit = newValue}
+  }
 
-  public var prefixes: UInt64 = 0
+  public var prefixes: UInt64 {
+    get {_storage._prefixes}
+    set {_uniqueStorage()._prefixes = newValue}
+  }
 
-  public var prefixLimit: UInt64 = 0
+  public var prefixLimit: UInt64 {
+    get {_storage._prefixLimit}
+    set {_uniqueStorage()._prefixLimit = newValue}
+  }
 
-  public var workers: UInt32 = 0
+  public var workers: UInt32 {
+    get {_storage._workers}
+    set {_uniqueStorage()._workers = newValue}
+  }
 
-  public var tunnelMtu: UInt32 = 0
+  public var tunnelMtu: UInt32 {
+    get {_storage._tunnelMtu}
+    set {_uniqueStorage()._tunnelMtu = newValue}
+  }
 
-  public var processID: UInt64 = 0
+  public var processID: UInt64 {
+    get {_storage._processID}
+    set {_uniqueStorage()._processID = newValue}
+  }
+
+  /// Multicast groups that have members, and the members of all of them.
+  public var groups: UInt64 {
+    get {_storage._groups}
+    set {_uniqueStorage()._groups = newValue}
+  }
+
+  public var members: UInt64 {
+    get {_storage._members}
+    set {_uniqueStorage()._members = newValue}
+  }
+
+  public var memberLimit: UInt64 {
+    get {_storage._memberLimit}
+    set {_uniqueStorage()._memberLimit = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct ControlGetCounters: Sendable {
@@ -831,6 +1202,12 @@ public nonisolated struct ControlCounters: Sendable {
   /// ICMP errors not made because of the rate limit, or for want of a source address.
   public var suppressedErrors: UInt64 = 0
 
+  /// Datagrams of which fragments were absorbed, and that were never whole.
+  public var reassemblyFailures: UInt64 = 0
+
+  /// Of the punted packets, those that no client got: nobody watched any more, or none that did had room.
+  public var puntsLost: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -866,6 +1243,9 @@ public nonisolated struct ControlWatch: Sendable {
   public var bindings: Bool = false
 
   public var security: Bool = false
+
+  /// Packets for the control plane. While no connection watches for them, the forwarder drops them (punt-unattended).
+  public var punts: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -917,6 +1297,23 @@ public nonisolated struct ControlEvent: Sendable {
     set {body = .lost(newValue)}
   }
 
+  public var punt: ControlPuntEvent {
+    get {
+      if case .punt(let v)? = body {return v}
+      return ControlPuntEvent()
+    }
+    set {body = .punt(newValue)}
+  }
+
+  /// The same of punted packets, which wait in a queue of their own.
+  public var lostPunts: UInt64 {
+    get {
+      if case .lostPunts(let v)? = body {return v}
+      return 0
+    }
+    set {body = .lostPunts(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -924,6 +1321,9 @@ public nonisolated struct ControlEvent: Sendable {
     case security(ControlSecurityEvent)
     /// The client read too slowly: so many events were left out here.
     case lost(UInt64)
+    case punt(ControlPuntEvent)
+    /// The same of punted packets, which wait in a queue of their own.
+    case lostPunts(UInt64)
 
   }
 
@@ -1024,6 +1424,83 @@ public nonisolated struct ControlSecurityEvent: Sendable {
   public init() {}
 }
 
+/// A packet for the control plane.
+public nonisolated struct ControlPuntEvent: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var reason: ControlPuntEvent.Reason = .unspecified
+
+  /// Of the outer header; of a packet that came by no tunnel, its source.
+  public var outerSource: UInt32 = 0
+
+  /// Of the node that sent it; absent where it came by no tunnel.
+  public var homeAddress: UInt32 {
+    get {_homeAddress ?? 0}
+    set {_homeAddress = newValue}
+  }
+  /// Returns true if `homeAddress` has been explicitly set.
+  public var hasHomeAddress: Bool {self._homeAddress != nil}
+  /// Clears the value of `homeAddress`. Subsequent reads from it will return its default value.
+  public mutating func clearHomeAddress() {self._homeAddress = nil}
+
+  /// The id of the binding with that home address; empty where there is none.
+  public var binding: String = String()
+
+  /// From its IP header to its end.
+  public var packet: Data = Data()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum Reason: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+
+    /// UDP to port 434 of an endpoint that is no tunnel data (RFC 5944, 3): the packet from its IPv4 header on.
+    case mobileIp // = 1
+
+    /// Multicast Listener Discovery of a node (RFC 2710, RFC 3810; RFC 5454, 3.3.3), out of its tunnel: the packet from
+    /// its IPv6 header on.
+    case multicastListener // = 2
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .mobileIp
+      case 2: self = .multicastListener
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .mobileIp: return 1
+      case .multicastListener: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [ControlPuntEvent.Reason] = [
+      .unspecified,
+      .mobileIp,
+      .multicastListener,
+    ]
+
+  }
+
+  public init() {}
+
+  fileprivate var _homeAddress: UInt32? = nil
+}
+
 public nonisolated struct ControlError: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1036,6 +1513,9 @@ public nonisolated struct ControlError: Sendable {
 
   /// The id of the binding it concerns, where there is one.
   public var binding: String = String()
+
+  /// Packets of an Inject that were taken before the one it concerns.
+  public var taken: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1066,6 +1546,15 @@ public nonisolated struct ControlError: Sendable {
 
     /// A binding had not the revision that was expected; nothing was changed.
     case conflict // = 8
+
+    /// A binding that is needed is not there; nothing was changed.
+    case notBound // = 9
+
+    /// An address is none of a multicast group; nothing was changed.
+    case badGroup // = 10
+
+    /// A packet is malformed, or can't go where it is to go.
+    case badPacket // = 11
     case UNRECOGNIZED(Int)
 
     public init() {
@@ -1083,6 +1572,9 @@ public nonisolated struct ControlError: Sendable {
       case 6: self = .limit
       case 7: self = .stopping
       case 8: self = .conflict
+      case 9: self = .notBound
+      case 10: self = .badGroup
+      case 11: self = .badPacket
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -1098,6 +1590,9 @@ public nonisolated struct ControlError: Sendable {
       case .limit: return 6
       case .stopping: return 7
       case .conflict: return 8
+      case .notBound: return 9
+      case .badGroup: return 10
+      case .badPacket: return 11
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -1113,6 +1608,9 @@ public nonisolated struct ControlError: Sendable {
       .limit,
       .stopping,
       .conflict,
+      .notBound,
+      .badGroup,
+      .badPacket,
     ]
 
   }
@@ -1140,9 +1638,13 @@ nonisolated extension ControlECNMode: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ECN_MODE_UNSPECIFIED\0\u{1}ECN_MODE_NORMAL\0\u{1}ECN_MODE_COMPATIBILITY\0")
 }
 
+nonisolated extension ControlSide: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SIDE_UNSPECIFIED\0\u{1}SIDE_HOME\0\u{1}SIDE_ACCESS\0")
+}
+
 nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Request"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}hello\0\u{3}put_bindings\0\u{3}remove_bindings\0\u{3}list_bindings\0\u{3}get_status\0\u{3}get_counters\0\u{1}watch\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}hello\0\u{3}put_bindings\0\u{3}remove_bindings\0\u{3}list_bindings\0\u{3}get_status\0\u{3}get_counters\0\u{1}watch\0\u{1}inject\0\u{3}join_group\0\u{3}leave_group\0\u{3}list_groups\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1242,6 +1744,58 @@ nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.body = .watch(v)
         }
       }()
+      case 9: try {
+        var v: ControlInject?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .inject(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .inject(v)
+        }
+      }()
+      case 10: try {
+        var v: ControlJoinGroup?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .joinGroup(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .joinGroup(v)
+        }
+      }()
+      case 11: try {
+        var v: ControlLeaveGroup?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .leaveGroup(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .leaveGroup(v)
+        }
+      }()
+      case 12: try {
+        var v: ControlListGroups?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .listGroups(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .listGroups(v)
+        }
+      }()
       default: break
       }
     }
@@ -1284,6 +1838,22 @@ nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
       guard case .watch(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
+    case .inject?: try {
+      guard case .inject(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .joinGroup?: try {
+      guard case .joinGroup(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .leaveGroup?: try {
+      guard case .leaveGroup(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .listGroups?: try {
+      guard case .listGroups(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1299,7 +1869,7 @@ nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Reply"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}error\0\u{1}hello\0\u{3}bindings_changed\0\u{3}binding_page\0\u{1}status\0\u{1}counters\0\u{1}watching\0\u{1}event\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}error\0\u{1}hello\0\u{3}bindings_changed\0\u{3}binding_page\0\u{1}status\0\u{1}counters\0\u{1}watching\0\u{1}event\0\u{1}injected\0\u{3}group_changed\0\u{3}group_page\0")
 
   fileprivate class _StorageClass {
     var _id: UInt64 = 0
@@ -1439,6 +2009,45 @@ nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
             _storage._body = .event(v)
           }
         }()
+        case 10: try {
+          var v: ControlInjected?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .injected(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .injected(v)
+          }
+        }()
+        case 11: try {
+          var v: ControlGroupChanged?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .groupChanged(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .groupChanged(v)
+          }
+        }()
+        case 12: try {
+          var v: ControlGroupPage?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .groupPage(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .groupPage(v)
+          }
+        }()
         default: break
         }
       }
@@ -1486,6 +2095,18 @@ nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case .event?: try {
         guard case .event(let v)? = _storage._body else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      }()
+      case .injected?: try {
+        guard case .injected(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      }()
+      case .groupChanged?: try {
+        guard case .groupChanged(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      }()
+      case .groupPage?: try {
+        guard case .groupPage(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       }()
       case nil: break
       }
@@ -1759,7 +2380,7 @@ nonisolated extension ControlBinding: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ControlPutBindings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".PutBindings"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bindings\0\u{3}remove_ids\0\u{3}expected_revisions\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bindings\0\u{3}remove_ids\0\u{3}expected_revisions\0\u{1}leave\0\u{1}join\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1770,6 +2391,8 @@ nonisolated extension ControlPutBindings: SwiftProtobuf.Message, SwiftProtobuf._
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.bindings) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.removeIds) }()
       case 3: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufUInt64>.self, value: &self.expectedRevisions) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.leave) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.join) }()
       default: break
       }
     }
@@ -1785,6 +2408,12 @@ nonisolated extension ControlPutBindings: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.expectedRevisions.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufUInt64>.self, value: self.expectedRevisions, fieldNumber: 3)
     }
+    if !self.leave.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.leave, fieldNumber: 4)
+    }
+    if !self.join.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.join, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1792,6 +2421,8 @@ nonisolated extension ControlPutBindings: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.bindings != rhs.bindings {return false}
     if lhs.removeIds != rhs.removeIds {return false}
     if lhs.expectedRevisions != rhs.expectedRevisions {return false}
+    if lhs.leave != rhs.leave {return false}
+    if lhs.join != rhs.join {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1829,7 +2460,7 @@ nonisolated extension ControlRemoveBindings: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BindingsChanged"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}added\0\u{1}replaced\0\u{1}removed\0\u{3}not_found\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}added\0\u{1}replaced\0\u{1}removed\0\u{3}not_found\0\u{1}joined\0\u{1}left\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1841,6 +2472,8 @@ nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtob
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.replaced) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.removed) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.notFound) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.joined) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.left) }()
       default: break
       }
     }
@@ -1859,6 +2492,12 @@ nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtob
     if self.notFound != 0 {
       try visitor.visitSingularUInt32Field(value: self.notFound, fieldNumber: 4)
     }
+    if self.joined != 0 {
+      try visitor.visitSingularUInt32Field(value: self.joined, fieldNumber: 5)
+    }
+    if self.left != 0 {
+      try visitor.visitSingularUInt32Field(value: self.left, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1867,6 +2506,8 @@ nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtob
     if lhs.replaced != rhs.replaced {return false}
     if lhs.removed != rhs.removed {return false}
     if lhs.notFound != rhs.notFound {return false}
+    if lhs.joined != rhs.joined {return false}
+    if lhs.left != rhs.left {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2077,6 +2718,355 @@ nonisolated extension ControlTraffic: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 }
 
+nonisolated extension ControlGroup: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Group"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}group\0\u{1}members\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.group) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.members) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.group.isEmpty {
+      try visitor.visitSingularBytesField(value: self.group, fieldNumber: 1)
+    }
+    if !self.members.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.members, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlGroup, rhs: ControlGroup) -> Bool {
+    if lhs.group != rhs.group {return false}
+    if lhs.members != rhs.members {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlJoinGroup: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".JoinGroup"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}group\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._group) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._group {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlJoinGroup, rhs: ControlJoinGroup) -> Bool {
+    if lhs._group != rhs._group {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlLeaveGroup: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".LeaveGroup"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}group\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._group) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._group {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlLeaveGroup, rhs: ControlLeaveGroup) -> Bool {
+    if lhs._group != rhs._group {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlGroupChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".GroupChanged"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}joined\0\u{1}left\0\u{1}unchanged\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.joined) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.left) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.unchanged) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.joined != 0 {
+      try visitor.visitSingularUInt32Field(value: self.joined, fieldNumber: 1)
+    }
+    if self.left != 0 {
+      try visitor.visitSingularUInt32Field(value: self.left, fieldNumber: 2)
+    }
+    if self.unchanged != 0 {
+      try visitor.visitSingularUInt32Field(value: self.unchanged, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlGroupChanged, rhs: ControlGroupChanged) -> Bool {
+    if lhs.joined != rhs.joined {return false}
+    if lhs.left != rhs.left {return false}
+    if lhs.unchanged != rhs.unchanged {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlListGroups: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListGroups"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}group\0\u{3}after_group\0\u{3}after_member\0\u{1}limit\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._group) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.afterGroup) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.afterMember) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.limit) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._group {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    if !self.afterGroup.isEmpty {
+      try visitor.visitSingularBytesField(value: self.afterGroup, fieldNumber: 2)
+    }
+    if !self.afterMember.isEmpty {
+      try visitor.visitSingularStringField(value: self.afterMember, fieldNumber: 3)
+    }
+    if self.limit != 0 {
+      try visitor.visitSingularUInt32Field(value: self.limit, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlListGroups, rhs: ControlListGroups) -> Bool {
+    if lhs._group != rhs._group {return false}
+    if lhs.afterGroup != rhs.afterGroup {return false}
+    if lhs.afterMember != rhs.afterMember {return false}
+    if lhs.limit != rhs.limit {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlGroupPage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".GroupPage"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}groups\0\u{1}more\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.groups) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.more) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.groups.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.groups, fieldNumber: 1)
+    }
+    if self.more != false {
+      try visitor.visitSingularBoolField(value: self.more, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlGroupPage, rhs: ControlGroupPage) -> Bool {
+    if lhs.groups != rhs.groups {return false}
+    if lhs.more != rhs.more {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlInject: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Inject"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}packets\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.packets) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.packets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.packets, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlInject, rhs: ControlInject) -> Bool {
+    if lhs.packets != rhs.packets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlInjectedPacket: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".InjectedPacket"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}packet\0\u{1}side\0\u{3}tunnel_of\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.packet) }()
+      case 2: try {
+        var v: ControlSide?
+        try decoder.decodeSingularEnumField(value: &v)
+        if let v = v {
+          if self.to != nil {try decoder.handleConflictingOneOf()}
+          self.to = .side(v)
+        }
+      }()
+      case 3: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.to != nil {try decoder.handleConflictingOneOf()}
+          self.to = .tunnelOf(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.packet.isEmpty {
+      try visitor.visitSingularBytesField(value: self.packet, fieldNumber: 1)
+    }
+    switch self.to {
+    case .side?: try {
+      guard case .side(let v)? = self.to else { preconditionFailure() }
+      try visitor.visitSingularEnumField(value: v, fieldNumber: 2)
+    }()
+    case .tunnelOf?: try {
+      guard case .tunnelOf(let v)? = self.to else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlInjectedPacket, rhs: ControlInjectedPacket) -> Bool {
+    if lhs.packet != rhs.packet {return false}
+    if lhs.to != rhs.to {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlInjected: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Injected"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}taken\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.taken) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.taken != 0 {
+      try visitor.visitSingularUInt32Field(value: self.taken, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlInjected, rhs: ControlInjected) -> Bool {
+    if lhs.taken != rhs.taken {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".GetStatus"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -2098,94 +3088,177 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0")
+
+  fileprivate class _StorageClass {
+    var _version: String = String()
+    var _uptimeMilliseconds: UInt64 = 0
+    var _endpoints: [UInt32] = []
+    var _homeDevice: String = String()
+    var _accessDevice: String = String()
+    var _io: String = String()
+    var _ioReason: String = String()
+    var _bindings: UInt64 = 0
+    var _bindingLimit: UInt64 = 0
+    var _prefixes: UInt64 = 0
+    var _prefixLimit: UInt64 = 0
+    var _workers: UInt32 = 0
+    var _tunnelMtu: UInt32 = 0
+    var _processID: UInt64 = 0
+    var _groups: UInt64 = 0
+    var _members: UInt64 = 0
+    var _memberLimit: UInt64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _version = source._version
+      _uptimeMilliseconds = source._uptimeMilliseconds
+      _endpoints = source._endpoints
+      _homeDevice = source._homeDevice
+      _accessDevice = source._accessDevice
+      _io = source._io
+      _ioReason = source._ioReason
+      _bindings = source._bindings
+      _bindingLimit = source._bindingLimit
+      _prefixes = source._prefixes
+      _prefixLimit = source._prefixLimit
+      _workers = source._workers
+      _tunnelMtu = source._tunnelMtu
+      _processID = source._processID
+      _groups = source._groups
+      _members = source._members
+      _memberLimit = source._memberLimit
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.version) }()
-      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.uptimeMilliseconds) }()
-      case 3: try { try decoder.decodeRepeatedFixed32Field(value: &self.endpoints) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.homeDevice) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.accessDevice) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self.io) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.ioReason) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.bindings) }()
-      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.bindingLimit) }()
-      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.prefixes) }()
-      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.prefixLimit) }()
-      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.workers) }()
-      case 13: try { try decoder.decodeSingularUInt32Field(value: &self.tunnelMtu) }()
-      case 14: try { try decoder.decodeSingularUInt64Field(value: &self.processID) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._uptimeMilliseconds) }()
+        case 3: try { try decoder.decodeRepeatedFixed32Field(value: &_storage._endpoints) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._homeDevice) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._accessDevice) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._io) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._ioReason) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._bindings) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._bindingLimit) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._prefixes) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._prefixLimit) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._workers) }()
+        case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._tunnelMtu) }()
+        case 14: try { try decoder.decodeSingularUInt64Field(value: &_storage._processID) }()
+        case 15: try { try decoder.decodeSingularUInt64Field(value: &_storage._groups) }()
+        case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._members) }()
+        case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._memberLimit) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.version.isEmpty {
-      try visitor.visitSingularStringField(value: self.version, fieldNumber: 1)
-    }
-    if self.uptimeMilliseconds != 0 {
-      try visitor.visitSingularUInt64Field(value: self.uptimeMilliseconds, fieldNumber: 2)
-    }
-    if !self.endpoints.isEmpty {
-      try visitor.visitPackedFixed32Field(value: self.endpoints, fieldNumber: 3)
-    }
-    if !self.homeDevice.isEmpty {
-      try visitor.visitSingularStringField(value: self.homeDevice, fieldNumber: 4)
-    }
-    if !self.accessDevice.isEmpty {
-      try visitor.visitSingularStringField(value: self.accessDevice, fieldNumber: 5)
-    }
-    if !self.io.isEmpty {
-      try visitor.visitSingularStringField(value: self.io, fieldNumber: 6)
-    }
-    if !self.ioReason.isEmpty {
-      try visitor.visitSingularStringField(value: self.ioReason, fieldNumber: 7)
-    }
-    if self.bindings != 0 {
-      try visitor.visitSingularUInt64Field(value: self.bindings, fieldNumber: 8)
-    }
-    if self.bindingLimit != 0 {
-      try visitor.visitSingularUInt64Field(value: self.bindingLimit, fieldNumber: 9)
-    }
-    if self.prefixes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.prefixes, fieldNumber: 10)
-    }
-    if self.prefixLimit != 0 {
-      try visitor.visitSingularUInt64Field(value: self.prefixLimit, fieldNumber: 11)
-    }
-    if self.workers != 0 {
-      try visitor.visitSingularUInt32Field(value: self.workers, fieldNumber: 12)
-    }
-    if self.tunnelMtu != 0 {
-      try visitor.visitSingularUInt32Field(value: self.tunnelMtu, fieldNumber: 13)
-    }
-    if self.processID != 0 {
-      try visitor.visitSingularUInt64Field(value: self.processID, fieldNumber: 14)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      if !_storage._version.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._version, fieldNumber: 1)
+      }
+      if _storage._uptimeMilliseconds != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._uptimeMilliseconds, fieldNumber: 2)
+      }
+      if !_storage._endpoints.isEmpty {
+        try visitor.visitPackedFixed32Field(value: _storage._endpoints, fieldNumber: 3)
+      }
+      if !_storage._homeDevice.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._homeDevice, fieldNumber: 4)
+      }
+      if !_storage._accessDevice.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._accessDevice, fieldNumber: 5)
+      }
+      if !_storage._io.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._io, fieldNumber: 6)
+      }
+      if !_storage._ioReason.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._ioReason, fieldNumber: 7)
+      }
+      if _storage._bindings != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._bindings, fieldNumber: 8)
+      }
+      if _storage._bindingLimit != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._bindingLimit, fieldNumber: 9)
+      }
+      if _storage._prefixes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._prefixes, fieldNumber: 10)
+      }
+      if _storage._prefixLimit != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._prefixLimit, fieldNumber: 11)
+      }
+      if _storage._workers != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._workers, fieldNumber: 12)
+      }
+      if _storage._tunnelMtu != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._tunnelMtu, fieldNumber: 13)
+      }
+      if _storage._processID != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._processID, fieldNumber: 14)
+      }
+      if _storage._groups != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._groups, fieldNumber: 15)
+      }
+      if _storage._members != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._members, fieldNumber: 16)
+      }
+      if _storage._memberLimit != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._memberLimit, fieldNumber: 17)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlStatus, rhs: ControlStatus) -> Bool {
-    if lhs.version != rhs.version {return false}
-    if lhs.uptimeMilliseconds != rhs.uptimeMilliseconds {return false}
-    if lhs.endpoints != rhs.endpoints {return false}
-    if lhs.homeDevice != rhs.homeDevice {return false}
-    if lhs.accessDevice != rhs.accessDevice {return false}
-    if lhs.io != rhs.io {return false}
-    if lhs.ioReason != rhs.ioReason {return false}
-    if lhs.bindings != rhs.bindings {return false}
-    if lhs.bindingLimit != rhs.bindingLimit {return false}
-    if lhs.prefixes != rhs.prefixes {return false}
-    if lhs.prefixLimit != rhs.prefixLimit {return false}
-    if lhs.workers != rhs.workers {return false}
-    if lhs.tunnelMtu != rhs.tunnelMtu {return false}
-    if lhs.processID != rhs.processID {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._version != rhs_storage._version {return false}
+        if _storage._uptimeMilliseconds != rhs_storage._uptimeMilliseconds {return false}
+        if _storage._endpoints != rhs_storage._endpoints {return false}
+        if _storage._homeDevice != rhs_storage._homeDevice {return false}
+        if _storage._accessDevice != rhs_storage._accessDevice {return false}
+        if _storage._io != rhs_storage._io {return false}
+        if _storage._ioReason != rhs_storage._ioReason {return false}
+        if _storage._bindings != rhs_storage._bindings {return false}
+        if _storage._bindingLimit != rhs_storage._bindingLimit {return false}
+        if _storage._prefixes != rhs_storage._prefixes {return false}
+        if _storage._prefixLimit != rhs_storage._prefixLimit {return false}
+        if _storage._workers != rhs_storage._workers {return false}
+        if _storage._tunnelMtu != rhs_storage._tunnelMtu {return false}
+        if _storage._processID != rhs_storage._processID {return false}
+        if _storage._groups != rhs_storage._groups {return false}
+        if _storage._members != rhs_storage._members {return false}
+        if _storage._memberLimit != rhs_storage._memberLimit {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2212,7 +3285,7 @@ nonisolated extension ControlGetCounters: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension ControlCounters: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Counters"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}received\0\u{1}generated\0\u{1}transmitted\0\u{1}punted\0\u{1}absorbed\0\u{1}dropped\0\u{3}received_bytes\0\u{3}transmitted_bytes\0\u{3}suppressed_errors\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}received\0\u{1}generated\0\u{1}transmitted\0\u{1}punted\0\u{1}absorbed\0\u{1}dropped\0\u{3}received_bytes\0\u{3}transmitted_bytes\0\u{3}suppressed_errors\0\u{3}reassembly_failures\0\u{3}punts_lost\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2229,6 +3302,8 @@ nonisolated extension ControlCounters: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 7: try { try decoder.decodeSingularMessageField(value: &self._receivedBytes) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._transmittedBytes) }()
       case 9: try { try decoder.decodeSingularUInt64Field(value: &self.suppressedErrors) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.reassemblyFailures) }()
+      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.puntsLost) }()
       default: break
       }
     }
@@ -2266,6 +3341,12 @@ nonisolated extension ControlCounters: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.suppressedErrors != 0 {
       try visitor.visitSingularUInt64Field(value: self.suppressedErrors, fieldNumber: 9)
     }
+    if self.reassemblyFailures != 0 {
+      try visitor.visitSingularUInt64Field(value: self.reassemblyFailures, fieldNumber: 10)
+    }
+    if self.puntsLost != 0 {
+      try visitor.visitSingularUInt64Field(value: self.puntsLost, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2279,6 +3360,8 @@ nonisolated extension ControlCounters: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._receivedBytes != rhs._receivedBytes {return false}
     if lhs._transmittedBytes != rhs._transmittedBytes {return false}
     if lhs.suppressedErrors != rhs.suppressedErrors {return false}
+    if lhs.reassemblyFailures != rhs.reassemblyFailures {return false}
+    if lhs.puntsLost != rhs.puntsLost {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2321,7 +3404,7 @@ nonisolated extension ControlSideCounters: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension ControlWatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Watch"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bindings\0\u{1}security\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bindings\0\u{1}security\0\u{1}punts\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2331,6 +3414,7 @@ nonisolated extension ControlWatch: SwiftProtobuf.Message, SwiftProtobuf._Messag
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.bindings) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.security) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.punts) }()
       default: break
       }
     }
@@ -2343,12 +3427,16 @@ nonisolated extension ControlWatch: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.security != false {
       try visitor.visitSingularBoolField(value: self.security, fieldNumber: 2)
     }
+    if self.punts != false {
+      try visitor.visitSingularBoolField(value: self.punts, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlWatch, rhs: ControlWatch) -> Bool {
     if lhs.bindings != rhs.bindings {return false}
     if lhs.security != rhs.security {return false}
+    if lhs.punts != rhs.punts {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2375,7 +3463,7 @@ nonisolated extension ControlWatching: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Event"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}time\0\u{1}binding\0\u{1}security\0\u{1}lost\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}time\0\u{1}binding\0\u{1}security\0\u{1}lost\0\u{1}punt\0\u{3}lost_punts\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2418,6 +3506,27 @@ nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._Messag
           self.body = .lost(v)
         }
       }()
+      case 5: try {
+        var v: ControlPuntEvent?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .punt(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .punt(v)
+        }
+      }()
+      case 6: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.body != nil {try decoder.handleConflictingOneOf()}
+          self.body = .lostPunts(v)
+        }
+      }()
       default: break
       }
     }
@@ -2443,6 +3552,14 @@ nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._Messag
     case .lost?: try {
       guard case .lost(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    }()
+    case .punt?: try {
+      guard case .punt(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .lostPunts?: try {
+      guard case .lostPunts(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
     }()
     case nil: break
     }
@@ -2550,9 +3667,67 @@ nonisolated extension ControlSecurityEvent: SwiftProtobuf.Message, SwiftProtobuf
   }
 }
 
+nonisolated extension ControlPuntEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PuntEvent"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{3}outer_source\0\u{3}home_address\0\u{1}binding\0\u{1}packet\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.reason) }()
+      case 2: try { try decoder.decodeSingularFixed32Field(value: &self.outerSource) }()
+      case 3: try { try decoder.decodeSingularFixed32Field(value: &self._homeAddress) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.binding) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.packet) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.reason != .unspecified {
+      try visitor.visitSingularEnumField(value: self.reason, fieldNumber: 1)
+    }
+    if self.outerSource != 0 {
+      try visitor.visitSingularFixed32Field(value: self.outerSource, fieldNumber: 2)
+    }
+    try { if let v = self._homeAddress {
+      try visitor.visitSingularFixed32Field(value: v, fieldNumber: 3)
+    } }()
+    if !self.binding.isEmpty {
+      try visitor.visitSingularStringField(value: self.binding, fieldNumber: 4)
+    }
+    if !self.packet.isEmpty {
+      try visitor.visitSingularBytesField(value: self.packet, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlPuntEvent, rhs: ControlPuntEvent) -> Bool {
+    if lhs.reason != rhs.reason {return false}
+    if lhs.outerSource != rhs.outerSource {return false}
+    if lhs._homeAddress != rhs._homeAddress {return false}
+    if lhs.binding != rhs.binding {return false}
+    if lhs.packet != rhs.packet {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlPuntEvent.Reason: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0REASON_UNSPECIFIED\0\u{1}REASON_MOBILE_IP\0\u{1}REASON_MULTICAST_LISTENER\0")
+}
+
 nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Error"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}binding\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}binding\0\u{1}taken\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2563,6 +3738,7 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 1: try { try decoder.decodeSingularEnumField(value: &self.code) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.message) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.binding) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.taken) }()
       default: break
       }
     }
@@ -2578,6 +3754,9 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.binding.isEmpty {
       try visitor.visitSingularStringField(value: self.binding, fieldNumber: 3)
     }
+    if self.taken != 0 {
+      try visitor.visitSingularUInt32Field(value: self.taken, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2585,11 +3764,12 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.code != rhs.code {return false}
     if lhs.message != rhs.message {return false}
     if lhs.binding != rhs.binding {return false}
+    if lhs.taken != rhs.taken {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
 nonisolated extension ControlError.Code: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CODE_UNSPECIFIED\0\u{1}CODE_BAD_FRAME\0\u{1}CODE_BAD_REQUEST\0\u{1}CODE_VERSION\0\u{1}CODE_NOT_ALLOWED\0\u{1}CODE_BAD_BINDING\0\u{1}CODE_LIMIT\0\u{1}CODE_STOPPING\0\u{1}CODE_CONFLICT\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CODE_UNSPECIFIED\0\u{1}CODE_BAD_FRAME\0\u{1}CODE_BAD_REQUEST\0\u{1}CODE_VERSION\0\u{1}CODE_NOT_ALLOWED\0\u{1}CODE_BAD_BINDING\0\u{1}CODE_LIMIT\0\u{1}CODE_STOPPING\0\u{1}CODE_CONFLICT\0\u{1}CODE_NOT_BOUND\0\u{1}CODE_BAD_GROUP\0\u{1}CODE_BAD_PACKET\0")
 }

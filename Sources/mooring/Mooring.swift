@@ -101,8 +101,8 @@ enum ExitStatus: Int32 {
         case .unreachable, .closed, .unexpected: self = .unreachable
         case .refused(let refusal):
             switch refusal.code {
-            case .badBinding, .badRequest, .badFrame: self = .unusable
-            case .limit, .conflict: self = .no
+            case .badBinding, .badRequest, .badFrame, .badGroup, .badPacket: self = .unusable
+            case .limit, .conflict, .notBound: self = .no
             case .notAllowed, .version, .stopping, .unspecified, .UNRECOGNIZED: self = .unreachable
             }
         }

@@ -44,5 +44,10 @@ func decimalText(_ number: Double, digits: Int) -> String {
     return digits == 0 ? "\(scaled)" : "\(scaled / UInt64(scale)).\(padding)\(fraction)"
 }
 
+/// Bytes as "0a1bff".
+func hexadecimalText(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
 /// "1 binding", "2 bindings".
 func countText(_ count: some BinaryInteger, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

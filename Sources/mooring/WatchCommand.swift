@@ -9,11 +9,17 @@ struct WatchCommand: AsyncParsableCommand {
         commandName: "watch", abstract: "Print what happens, as it happens.",
         discussion: """
             Bindings that come, change, go and expire, and packets that their sender had no right to send (RFC 5454,
-            3.3). With neither --bindings nor --security, both. Ends with mooringd, or by an interrupt.
+            3.3). With none of --bindings, --security and --punts, these two. Ends with mooringd, or by an interrupt.
+
+            With --punts, packets that mooringd hands to the control plane: registrations, and what nodes say of the
+            multicast groups that they listen to. While anybody watches for them they count as punted, otherwise as
+            dropped (punt-unattended). With --json they are there in full.
 
             EXAMPLES:
               mooring watch
               mooring watch --security --json | tee security.log
+              mooring watch --punts
+              mooring watch --punts --json | jq -r .punt.packet
             """)
 
     @OptionGroup var common: ClientOptions
@@ -24,10 +30,15 @@ struct WatchCommand: AsyncParsableCommand {
     @Flag(help: "Print security exceptions.")
     var security = false
 
+    @Flag(help: "Print packets for the control plane.")
+    var punts = false
+
     func run() async throws {
         let client = try await common.connect()
-        let isAll = !bindings && !security
-        for try await event in try await client.events(bindings: bindings || isAll, security: security || isAll) {
+        let isAll = !bindings && !security && !punts
+        let events = try await client.events(
+            bindings: bindings || isAll, security: security || isAll, punts: punts)
+        for try await event in events {
             if common.json {
                 if let report = EventReport(event) { Output.standard.json(report) }
             } else if let text = event.text {
@@ -59,6 +70,11 @@ extension ControlEvent {
                 + (event.binding.isEmpty ? "" : ", which is \(event.binding)'s")
                 + (event.suppressed == 0 ? "" : " (and \(event.suppressed) before it that were left out)")
         case .lost(let count): return "\(countText(count, "event")) lost here, for this was read too slowly"
+        case .punt(let event):
+            let homeAddress = event.hasHomeAddress ? ", home address \(IPv4Address(rawValue: event.homeAddress))" : ""
+            return "punt \(event.reason.name): from \(IPv4Address(rawValue: event.outerSource))\(homeAddress)"
+                + (event.binding.isEmpty ? "" : ", which is \(event.binding)'s") + ", \(countText(event.packet.count, "byte"))"
+        case .lostPunts(let count): return "\(countText(count, "punt")) lost here, for this was read too slowly"
         case nil: return nil
         }
     }
@@ -79,10 +95,22 @@ private struct EventReport: Encodable {
         let suppressed: UInt64
     }
 
+    struct Punt: Encodable {
+        let reason: String
+        let outerSource: String
+        let homeAddress: String?
+        let binding: String?
+        let length: Int
+        /// Its bytes, in hexadecimal.
+        let packet: String
+    }
+
     let time: UInt64
     var binding: BindingChange?
     var security: Security?
     var lost: UInt64?
+    var punt: Punt?
+    var lostPunts: UInt64?
 
     /// Nil for an event that this version does not know.
     init?(_ event: ControlEvent) {
@@ -97,6 +125,13 @@ private struct EventReport: Encodable {
                 innerSource: IPv6Address(networkOrder: event.innerSource)?.description,
                 binding: event.binding.isEmpty ? nil : event.binding, suppressed: event.suppressed)
         case .lost(let count): lost = count
+        case .punt(let event):
+            punt = Punt(
+                reason: event.reason.name, outerSource: IPv4Address(rawValue: event.outerSource).description,
+                homeAddress: event.hasHomeAddress ? IPv4Address(rawValue: event.homeAddress).description : nil,
+                binding: event.binding.isEmpty ? nil : event.binding, length: event.packet.count,
+                packet: hexadecimalText(event.packet))
+        case .lostPunts(let count): lostPunts = count
         case nil: return nil
         }
     }
@@ -111,6 +146,18 @@ extension ControlBindingEvent.Change {
         case .removed: "removed"
         case .expired: "expired"
         case .unspecified, .UNRECOGNIZED: nil
+        }
+    }
+}
+
+extension ControlPuntEvent.Reason {
+    /// A packet for a reason that this version does not know is a packet all the same.
+    fileprivate var name: String {
+        switch self {
+        case .mobileIp: "mobile-ip"
+        case .multicastListener: "multicast-listener"
+        case .unspecified: "unspecified"
+        case .UNRECOGNIZED(let number): "reason-\(number)"
         }
     }
 }

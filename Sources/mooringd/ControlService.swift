@@ -16,21 +16,32 @@ extension Daemon: ControlHandler {
         case .listBindings(let list): .bindingPage(page(list))
         case .getStatus: .status(status)
         case .getCounters: .counters(counters)
+        case .inject(let inject): self.inject(inject)
+        case .joinGroup(let join): self.join(join.group)
+        case .leaveGroup(let leave): self.leave(leave.group)
+        case .listGroups(let list): page(list)
         case .hello, .watch: preconditionFailure("the server answers these itself")
         }
     }
+
+    func puntsAreWatched(_ areWatched: Bool) { worker.punts.isAttached = areWatched }
 
     private func putBindings(_ request: ControlPutBindings, from peer: ControlPeer) -> ControlReply.OneOf_Body {
         do {
             let bindings = try request.checkedBindings()
             let leaving = Set(request.removeIds).subtracting(bindings.map(\.id))
-            let changes = try put(bindings, superseding: leaving, expecting: request.expectedRevisions)
+            let changes = try put(
+                bindings, superseding: leaving, expecting: request.expectedRevisions,
+                ending: BindingTable.Group.checked(request.leave, "leave"),
+                beginning: BindingTable.Group.checked(request.join, "join"))
             return .bindingsChanged(
                 .with {
                     $0.added = UInt32(changes.added.count)
                     $0.replaced = UInt32(changes.replaced.count)
                     $0.removed = UInt32(changes.removed.count)
                     $0.notFound = UInt32(leaving.count - changes.removed.count)
+                    $0.joined = UInt32(changes.joined)
+                    $0.left = UInt32(changes.left)
                 })
         } catch {
             let refusal = (error as? ControlError) ?? (error as? BindingTableError).map(ControlError.init)
@@ -75,6 +86,9 @@ extension Daemon: ControlHandler {
             $0.workers = 1
             $0.tunnelMtu = UInt32(table.configuration.tunnelMTU)
             $0.processID = UInt64(getpid())
+            $0.groups = UInt64(table.groupCount)
+            $0.members = UInt64(table.memberCount)
+            $0.memberLimit = UInt64(table.configuration.memberLimit)
         }
     }
 
@@ -89,16 +103,20 @@ extension Daemon: ControlHandler {
             $0.punted = counters.punted
             $0.absorbed = counters.absorbed
             $0.suppressedErrors = counters.suppressedErrors
+            $0.reassemblyFailures = counters.reassemblyFailures
+            $0.puntsLost = punts.lost
             $0.dropped = Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, counters[$0]) })
         }
     }
 }
 
 extension ControlError {
-    fileprivate init(_ error: BindingTableError) {
+    init(_ error: BindingTableError) {
         let code: Code =
             switch error {
-            case .malformed, .conflict, .homeAddressConflict, .notAGroup, .notBound, .carriesNoMulticast: .badBinding
+            case .malformed, .conflict, .homeAddressConflict, .carriesNoMulticast: .badBinding
+            case .notAGroup: .badGroup
+            case .notBound: .notBound
             case .changed: .conflict
             case .tooManyBindings, .tooManyPrefixes, .tooManyMembers: .limit
             }

@@ -26,21 +26,28 @@ final class Daemon {
 
     private let hostSetup: HostSetup
     var logger: Logger
-    /// Ids that the binding file put, which go when it no longer names them.
+    /// Ids that the binding file put, and memberships, which go when it no longer names them.
     private var fileBindings: Set<String> = []
+    private var fileMembers: [IPv6Address: Set<String>] = [:]
     private var exceptionLimit = TokenBucket(perSecond: exceptionsPerSecond, burst: 2 * exceptionsPerSecond)
     private var suppressedExceptions: UInt64 = 0
     private var ticks = 0
     /// Tells those who watch. Set when the server is there.
     var publisher: ControlPublisher?
+    /// Packets of the worker for those who watch.
+    private(set) lazy var punts = PuntDelivery(
+        on: eventLoop, take: { [worker] in worker.takePunts(limit: $0) }, deliver: { [unowned self] in deliver($0) })
+    private let eventLoop: any EventLoop
 
     init(
-        configuration: DaemonConfiguration, table: BindingTable, worker: Worker, hostSetup: HostSetup, logger: Logger
+        configuration: DaemonConfiguration, table: BindingTable, worker: Worker, hostSetup: HostSetup,
+        eventLoop: any EventLoop, logger: Logger
     ) {
         self.configuration = configuration
         self.table = table
         self.worker = worker
         self.hostSetup = hostSetup
+        self.eventLoop = eventLoop
         self.logger = logger
     }
 
@@ -49,10 +56,12 @@ final class Daemon {
     /// Puts all bindings or none, routes their endpoints, and tells those who watch.
     /// - Parameters: as of `BindingTable.put`.
     func put(
-        _ bindings: [Binding], superseding superseded: Set<String> = [], expecting expected: [String: UInt64] = [:]
+        _ bindings: [Binding], superseding superseded: Set<String> = [], expecting expected: [String: UInt64] = [:],
+        ending: [BindingTable.Group] = [], beginning: [BindingTable.Group] = []
     ) throws(BindingTableError) -> BindingTable.Changes {
         let changes = try table.put(
-            bindings, superseding: superseded, expecting: expected, now: bootTimeNanoseconds())
+            bindings, superseding: superseded, expecting: expected, ending: ending, beginning: beginning,
+            now: bootTimeNanoseconds())
         routeEndpoints()
         for binding in changes.removed { announce(.removed, binding) }
         let added = Set(changes.added)
@@ -71,19 +80,30 @@ final class Daemon {
         return removed.count
     }
 
-    /// Puts what the binding file names, and removes what it named before and does not now.
-    /// - Throws: `BindingError` or `BindingTableError`; the bindings are then as they were.
+    /// Puts what the binding file names, and removes what it named before and does not now, memberships in groups too.
+    /// - Throws: `BindingError` or `BindingTableError`; all is then as it was.
     func load(file path: String) throws {
         let file = try BindingFile(contentsOf: path)
-        try file.refuseGroups(at: path)
-        let changes = try put(file.resolvedBindings, superseding: fileBindings)
-        fileBindings = Set(file.bindings.map(\.id))
+        let changes = try replaceFile(by: file)
         logger.info(
             "bindings loaded",
             metadata: [
                 "file": "\(path)", "added": "\(changes.added.count)", "replaced": "\(changes.replaced.count)",
-                "removed": "\(changes.removed.count)",
+                "removed": "\(changes.removed.count)", "joined": "\(changes.joined)", "left": "\(changes.left)",
             ])
+    }
+
+    private func replaceFile(by file: BindingFile) throws(BindingTableError) -> BindingTable.Changes {
+        let members = Dictionary(uniqueKeysWithValues: file.groups.map { ($0.group, Set($0.members)) })
+        let changes = try put(
+            file.resolvedBindings, superseding: fileBindings,
+            ending: fileMembers.map { group, ids in
+                BindingTable.Group(address: group, members: Array(ids.subtracting(members[group] ?? [])))
+            },
+            beginning: file.groups.map { BindingTable.Group(address: $0.group, members: $0.members) })
+        fileBindings = Set(file.bindings.map(\.id))
+        fileMembers = members
+        return changes
     }
 
     private func announce(_ change: ControlBindingEvent.Change, _ binding: Binding) {
@@ -151,12 +171,9 @@ final class Daemon {
 
     // MARK: Packets for the control plane
 
-    /// Packets that are handed on before others have their turn.
-    static let puntsPerTurn = 64
-
-    /// Hands packets on to those who take them.
-    func takePunts() {
-        _ = worker.takePunts(limit: Self.puntsPerTurn)
+    private func deliver(_ packet: PuntedPacket) -> Bool {
+        let binding = packet.homeAddress.flatMap { table.holder(of: IPv6Address(mapping: $0)) }
+        return publisher?.publish(.punt(ControlPuntEvent(packet, binding: binding))) ?? false
     }
 
     // MARK: Reload
@@ -180,8 +197,7 @@ final class Daemon {
             if let path = new.bindings {
                 try load(file: path)
             } else if !fileBindings.isEmpty {
-                _ = try put([], superseding: fileBindings)
-                fileBindings = []
+                _ = try replaceFile(by: BindingFile())
                 logger.info("bindings of the file that is named no more removed")
             }
             try table.setDefaults(endpoint: table.configuration.endpoint, tunnelMTU: new.tunnelMTU)

@@ -33,6 +33,7 @@ struct DaemonConfiguration: Equatable {
     var bindings: String?
     var maxBindings = 65_536
     var maxPrefixes = 262_144
+    var maxMembers = 65_536
     var logLevel = Logger.Level.info
 
     /// Whether one device serves both sides.
@@ -104,6 +105,7 @@ struct DaemonConfiguration: Equatable {
         compare("allowGroups", \.allowGroups)
         compare("maxBindings", \.maxBindings)
         compare("maxPrefixes", \.maxPrefixes)
+        compare("maxMembers", \.maxMembers)
         return names
     }
 }
@@ -120,7 +122,8 @@ extension DaemonConfiguration {
     static let keys = [
         "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
         "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "setup", "forwarding",
-        "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "logLevel",
+        "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "maxMembers",
+        "logLevel",
     ]
 
     /// Takes over what stands in a configuration file.
@@ -161,6 +164,7 @@ extension DaemonConfiguration {
         if let value = file["bindings"] { bindings = try value.string() }
         if let value = file["maxBindings"] { maxBindings = try value.integer(in: DaemonLimits.bindings) }
         if let value = file["maxPrefixes"] { maxPrefixes = try value.integer(in: DaemonLimits.prefixes) }
+        if let value = file["maxMembers"] { maxMembers = try value.integer(in: DaemonLimits.members) }
         if let value = file["logLevel"] { logLevel = try value.choice(of: Logger.Level.self) }
     }
 
@@ -177,6 +181,7 @@ extension DaemonConfiguration {
 enum DaemonLimits {
     static let bindings = 1...16_000_000
     static let prefixes = 1...64_000_000
+    static let members = 1...16_000_000
 }
 
 extension ControlServer.Configuration {

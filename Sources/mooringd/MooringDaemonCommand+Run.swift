@@ -91,12 +91,13 @@ extension MooringDaemonCommand {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(worker.ioReason)"])
         }
         nonisolated(unsafe) let daemon = Daemon(
-            configuration: settings, table: table, worker: worker, hostSetup: hostSetup, logger: logger)
+            configuration: settings, table: table, worker: worker, hostSetup: hostSetup, eventLoop: eventLoop,
+            logger: logger)
         // Before the first packet: none is told that there is no route.
         if let path = settings.bindings { try daemon.load(file: path) }
         worker.start(
             port: port, table: table, settings: ForwarderSettings(settings),
-            punted: { eventLoop.execute { daemon.takePunts() } },
+            punted: { eventLoop.execute { daemon.punts.run() } },
             ended: { error in
                 if let error { ended.fail(error) } else { ended.succeed() }
             })
@@ -221,6 +222,7 @@ extension BindingTable.Configuration {
         self.init()
         bindingLimit = settings.maxBindings
         prefixLimit = settings.maxPrefixes
+        memberLimit = settings.maxMembers
         endpoint = settings.endpoints.first
         tunnelMTU = settings.tunnelMTU
         outerTimeToLive = settings.outerTimeToLive

@@ -65,6 +65,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "Group that may use the socket.") var allowGroup: [String] = []
     @Option(help: "Bindings at the most. (default: 65536)") var maxBindings: Int?
     @Option(help: "Prefixes at the most, over all bindings. (default: 262144)") var maxPrefixes: Int?
+    @Option(help: "Members of multicast groups at the most, over all groups. (default: 65536)") var maxMembers: Int?
     @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)") var logLevel: Logger.Level?
     @Flag(help: "Print the commands that would set up what is missing, and exit: 0 if nothing is, else 1.")
     var check = false
@@ -96,6 +97,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         take(socket, \.socket)
         take(maxBindings, \.maxBindings)
         take(maxPrefixes, \.maxPrefixes)
+        take(maxMembers, \.maxMembers)
         take(logLevel, \.logLevel)
         if let socketGroup { result.socketGroup = socketGroup }
         if let bindings { result.bindings = bindings }
@@ -117,6 +119,9 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         }
         if let maxPrefixes, !DaemonLimits.prefixes.contains(maxPrefixes) {
             throw ValidationError("--max-prefixes is 1 to \(DaemonLimits.prefixes.upperBound)")
+        }
+        if let maxMembers, !DaemonLimits.members.contains(maxMembers) {
+            throw ValidationError("--max-members is 1 to \(DaemonLimits.members.upperBound)")
         }
     }
 }

@@ -1,7 +1,7 @@
 // A worker is a thread of its own: it alone owns its port, its forwarder and its batch, and does three things in turn:
-// receive, process, complete; the last two again while what is made from a batch has not all found room. Where nothing lies ready it tells the tables' writer that it is asleep, so that nobody
-// waits for it. Counters are published between receiving and processing, when every packet of the batch before has
-// reached its end.
+// receive, process, complete; the last two again while what is made from a batch has not all found room. Where nothing
+// lies ready it tells the tables' writer that it is asleep, so that nobody waits for it. Counters are published between
+// receiving and processing, when every packet of the batch before has reached its end.
 
 import Forwarding
 import Glibc
@@ -176,10 +176,12 @@ final class Worker: Sendable {
         }
     }
 
-    /// The packets for the control plane, `limit` of them at the most. Where more wait, it is to be called again.
-    func takePunts(limit: Int) -> [PuntedPacket] {
+    /// The packets for the control plane, `limit` of them at the most.
+    /// - Returns: them, and whether more wait. It is then to be called again.
+    func takePunts(limit: Int) -> (packets: [PuntedPacket], more: Bool) {
         _ = isTold.value.exchange(false, ordering: .acquiringAndReleasing)
-        return punts.take(limit: limit)
+        let packets = punts.take(limit: limit)
+        return (packets, !punts.isEmpty)
     }
 
     /// Has a worker that may be asleep let go the packets whose time is up.

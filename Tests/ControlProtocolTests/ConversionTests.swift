@@ -54,6 +54,36 @@ import Wire
         return binding
     }
 
+    @Test("A link-local address is a prefix of length 128 by the home address; other forms are refused with the reason")
+    func linkLocal() throws {
+        func message(_ length: UInt32, _ tunnel: ControlPrefixTunnel) -> ControlBinding {
+            .with {
+                $0.id = "mn1"
+                $0.homeAddress = 0xC633_6407
+                $0.careOfAddress = 0xCB00_7109
+                $0.prefixes = [
+                    .with {
+                        $0.address = Data([0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [1])
+                        $0.length = length
+                        $0.tunnel = tunnel
+                    }
+                ]
+            }
+        }
+        let binding = try Binding(message(128, .homeAddress))
+        #expect(binding.prefixes.map(\.prefix.description) == ["fe80::1/128"])
+        #expect(try Binding(ControlBinding(binding)) == binding)
+        for (length, tunnel, part) in [
+            (128, .careOf, "link-local, which needs tunnel \"home-address\""),
+            (128, .unspecified, "link-local, which needs tunnel \"home-address\""),
+            (255, .homeAddress, "that of a link-local address is 128"), (64, .homeAddress, "fe80::1/64 is no prefix"),
+        ] as [(UInt32, ControlPrefixTunnel, String)] {
+            let error = #expect(throws: BindingError.self) { try Binding(message(length, tunnel)) }
+            #expect(error?.place == "binding \"mn1\".prefixes[0]")
+            #expect(error?.problem.contains(part) == true, "\(error?.problem ?? "")")
+        }
+    }
+
     @Test("Another encoder's bytes are the bindings they should be")
     func readsForeignBytes() throws {
         #expect(try Binding(ControlBinding(serializedBytes: Self.full)) == Self.fullBinding())

@@ -13,6 +13,12 @@ package final class FakeHandler: ControlHandler {
     package var counters = ControlCounters()
     private var bindings: [String: ControlBindingState] = [:]
     private var revision: UInt64 = 0
+    private var groups: [IPv6Address: Set<String>] = [:]
+    /// Whether somebody watches for punted packets, and how often that has changed.
+    package private(set) var puntsAreWatched = false
+    package private(set) var puntChanges = 0
+    /// What was injected.
+    package private(set) var injected: [ControlInjectedPacket] = []
     package let publisher: ControlPublisher
 
     package init(_ publisher: ControlPublisher) {
@@ -46,7 +52,54 @@ package final class FakeHandler: ControlHandler {
             return .bindingPage(ControlBindingPage(answering: list, from: ids.lazy.compactMap { self.bindings[$0] }))
         case .getStatus: return .status(status)
         case .getCounters: return .counters(counters)
+        case .inject(let inject):
+            injected += inject.packets
+            return .injected(.with { $0.taken = UInt32(inject.packets.count) })
+        case .joinGroup(let join): return change(join.group) { self.join($0, join.group.members) }
+        case .leaveGroup(let leave): return change(leave.group) { self.leave($0, leave.group.members) }
+        case .listGroups(let list): return page(list)
         case .hello, .watch: preconditionFailure("the server answers these itself")
+        }
+    }
+
+    package func puntsAreWatched(_ areWatched: Bool) {
+        puntsAreWatched = areWatched
+        puntChanges += 1
+    }
+
+    private func change(
+        _ group: ControlGroup, _ change: (IPv6Address) -> ControlGroupChanged
+    ) -> ControlReply.OneOf_Body {
+        do throws(ControlError) {
+            var changed = change(try group.checkedAddress(at: "group"))
+            changed.unchanged = UInt32(group.members.count) - changed.joined - changed.left
+            return .groupChanged(changed)
+        } catch {
+            return .error(error)
+        }
+    }
+
+    private func join(_ group: IPv6Address, _ ids: [String]) -> ControlGroupChanged {
+        .with { for id in ids where groups[group, default: []].insert(id).inserted { $0.joined += 1 } }
+    }
+
+    private func leave(_ group: IPv6Address, _ ids: [String]) -> ControlGroupChanged {
+        .with {
+            for id in ids where groups[group]?.remove(id) != nil { $0.left += 1 }
+            if groups[group]?.isEmpty == true { groups[group] = nil }
+        }
+    }
+
+    private func page(_ list: ControlListGroups) -> ControlReply.OneOf_Body {
+        do throws(ControlError) {
+            let place = try list.place
+            let behind = groups.sorted { $0.key < $1.key }.compactMap { address, ids -> ControlGroup? in
+                let ids = ids.sorted().filter { id in place.map { ($0.group, $0.id) < (address, id) } ?? true }
+                return ids.isEmpty ? nil : ControlGroup(address, members: ids)
+            }
+            return .groupPage(ControlGroupPage(answering: list, from: behind))
+        } catch {
+            return .error(error)
         }
     }
 
@@ -72,6 +125,7 @@ package final class FakeHandler: ControlHandler {
             throw ControlError(.badBinding, "\(second.prefix) overlaps another node's")
         }
         var changed = ControlBindingsChanged()
+        for group in put.leave { changed.left += leave(try group.checkedAddress(at: "leave"), group.members).left }
         remove(put.removeIds.filter { id in !checked.contains { $0.id == id } }, &changed)
         for binding in checked {
             revision += 1
@@ -85,6 +139,7 @@ package final class FakeHandler: ControlHandler {
             if isNew { changed.added += 1 } else { changed.replaced += 1 }
             publish(isNew ? .added : .replaced, state.binding)
         }
+        for group in put.join { changed.joined += join(try group.checkedAddress(at: "join"), group.members).joined }
         return changed
     }
 
@@ -92,6 +147,7 @@ package final class FakeHandler: ControlHandler {
         for id in ids {
             if let state = bindings.removeValue(forKey: id) {
                 changed.removed += 1
+                for group in groups.keys { _ = leave(group, [id]) }
                 publish(.removed, state.binding)
             } else {
                 changed.notFound += 1
@@ -117,6 +173,9 @@ package final class FakeHandler: ControlHandler {
         status.bindings = UInt64(bindings.count)
         status.bindingLimit = 1000
         status.prefixLimit = 2000
+        status.groups = UInt64(groups.count)
+        status.members = groups.values.reduce(0) { $0 + UInt64($1.count) }
+        status.memberLimit = 3000
         status.workers = 1
         status.tunnelMtu = 1480
         status.processID = 42

@@ -31,7 +31,8 @@ import Wire
               "homeRoutes": ["2001:db8:1::/48", "198.51.100.0/24"], "homeMTU": 1400, "accessMTU": 1480,
               "tunnelMTU": 1300, "outerTimeToLive": 9, "errorsPerSecond": 7, "io": "plain", "setup": false,
               "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon", "allowUsers": ["daemon", "7"],
-              "allowGroups": ["8"], "maxBindings": 10, "maxPrefixes": 20, "logLevel": "debug" }
+              "allowGroups": ["8"], "maxBindings": 10, "maxPrefixes": 20, "maxMembers": 30,
+              "logLevel": "debug" }
             """
         let settings = try withFile(text) { try resolve(["--config", $0]) }
         #expect(settings.endpoints == [IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")])
@@ -46,6 +47,7 @@ import Wire
         #expect(settings.socket == "/tmp/x.sock" && settings.socketGroup == "daemon")
         #expect(settings.allowUsers == ["daemon", "7"] && settings.allowGroups == ["8"])
         #expect(settings.maxBindings == 10 && settings.maxPrefixes == 20 && settings.logLevel == .debug)
+        #expect(BindingTable.Configuration(settings).memberLimit == 30)
     }
 
     @Test("A flag goes over the file's key, and what neither names keeps its default")
@@ -71,7 +73,7 @@ import Wire
             (#"{ "divert": ["gre", "ipip"] }"#, "divert[1]"),
             (#"{ "io": "fast" }"#, "io"),
             (#"{ "setup": 1 }"#, "setup"),
-            (#"{ "maxBindings": 0 }"#, "maxBindings"),
+            (#"{ "maxBindings": 0 }"#, "maxBindings"), (#"{ "maxMembers": 0 }"#, "maxMembers"),
             (#"{ "tunnelMTU": 1480, "accessMTU": 1499 }"#, "1499"),
             (#"[]"#, "object"),
             (#"{ "endpoints": ["#, "line 1"),
@@ -102,7 +104,7 @@ import Wire
     @Test("Flags out of their range are refused")
     func flagRanges() {
         for arguments in [
-            ["--tunnel-mtu", "1481"], ["--outer-ttl", "0"], ["--home-mtu", "1279"], ["--max-bindings", "0"],
+            ["--tunnel-mtu", "1481"], ["--outer-ttl", "0"], ["--home-mtu", "1279"], ["--max-bindings", "0"], ["--max-members", "0"],
             ["--endpoint", "192.0.2"], ["--home-route", "2001:db8::1/32"], ["--io", "fast"],
             ["--home-route", "198.51.100.1/24"], ["--home-address", "198.51.100.1/33"], ["--divert", "41"],
         ] {
@@ -120,6 +122,16 @@ import Wire
             try resolve(["--bindings", $0, "--endpoint", "192.0.2.9"])
         }
         #expect(overridden.endpoints == [IPv4Address("192.0.2.9")])
+    }
+
+    @Test("A side's largest packet is its device's MTU, and of one device for both the home side's")
+    func largestPacket() throws {
+        let mtus = ["--home-mtu", "1400", "--access-mtu", "1480"]
+        let settings = try resolve(mtus)
+        #expect(settings.largestPacket(to: .home) == 1400)
+        #expect(settings.largestPacket(to: .access) == 1480)
+        let single = try resolve(mtus + ["--home-device", "x", "--access-device", "x"])
+        #expect(single.largestPacket(to: .access) == 1400)
     }
 
     @Test("The socket's file is that of the group that may use it, or everybody's where a file can't name all")
@@ -148,6 +160,7 @@ import Wire
         #expect(after.settingsThatNeedRestart(comparedTo: before).isEmpty)
         after.homeDevice = "h0"
         after.maxBindings = 1
-        #expect(after.settingsThatNeedRestart(comparedTo: before) == ["homeDevice", "maxBindings"])
+        after.maxMembers = 1
+        #expect(after.settingsThatNeedRestart(comparedTo: before) == ["homeDevice", "maxBindings", "maxMembers"])
     }
 }
