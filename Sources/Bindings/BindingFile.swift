@@ -28,7 +28,7 @@ public struct BindingFile: Hashable, Sendable {
     public var tunnelMTU: UInt16?
     /// The bindings as they stand in the file.
     public var bindings: [Binding]
-    /// Multicast groups. They are checked and kept; nothing forwards to them yet.
+    /// Multicast groups.
     public var groups: [Group]
 
     /// A file's contents, unchecked.
@@ -59,14 +59,6 @@ public struct BindingFile: Hashable, Sendable {
             try self.init(StrictJSON.parse(json))
         } catch {
             throw BindingError(error.place, error.problem)
-        }
-    }
-
-    /// For those who forward: multicast is not carried yet, and who names groups is told so.
-    /// - Parameter path: of the file.
-    public func refuseGroups(at path: String) throws(BindingError) {
-        guard groups.isEmpty else {
-            throw BindingError("\(path): groups", "multicast is not carried by this version; take the groups out")
         }
     }
 
@@ -129,8 +121,10 @@ extension BindingFile {
     private func validateGroups(ids: [String: Int]) throws(BindingError) {
         var seen: Set<IPv6Address> = []
         for (index, group) in groups.enumerated() {
-            guard group.group.isMulticast else {
-                throw BindingError("groups[\(index)].group", "\(group.group) is no IPv6 multicast address")
+            guard Binding.isGroup(group.group) else {
+                throw BindingError(
+                    "groups[\(index)].group",
+                    "\(group.group) is no IPv6 multicast address whose scope is at least that of a link")
             }
             guard seen.insert(group.group).inserted else {
                 throw BindingError("groups[\(index)].group", "\(group.group) stands twice")

@@ -21,11 +21,16 @@ struct ChangeReport: Encodable {
     let added: UInt32
     let replaced: UInt32
     let removed: UInt32
+    /// Of memberships in groups; nil where none was to change.
+    let joined: UInt32?
+    let left: UInt32?
 
-    init(_ changed: ControlBindingsChanged) {
+    init(_ changed: ControlBindingsChanged, hasGroups: Bool = false) {
         added = changed.added
         replaced = changed.replaced
         removed = changed.removed
+        joined = hasGroups ? changed.joined : nil
+        left = hasGroups ? changed.left : nil
     }
 }
 

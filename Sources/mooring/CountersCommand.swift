@@ -81,6 +81,12 @@ struct CountersCommand: AsyncParsableCommand {
         if all || counters.suppressedErrors > 0 {
             others.add(["suppressed errors", "\(counters.suppressedErrors)", "ICMP errors that were not made."])
         }
+        if all || counters.reassemblyFailures > 0 {
+            others.add(["reassembly failures", "\(counters.reassemblyFailures)", "Datagrams that were never whole."])
+        }
+        if all || counters.puntsLost > 0 {
+            others.add(["punts lost", "\(counters.puntsLost)", "Punted packets that no client got."])
+        }
         others.print(to: .standard)
     }
 
@@ -131,6 +137,8 @@ struct CountersReport: Encodable {
     let receivedBytes: Sides
     let transmittedBytes: Sides
     let suppressedErrors: UInt64
+    let reassemblyFailures: UInt64
+    let puntsLost: UInt64
 
     init(_ counters: ControlCounters) {
         received = Sides(counters.received)
@@ -142,6 +150,8 @@ struct CountersReport: Encodable {
         receivedBytes = Sides(counters.receivedBytes)
         transmittedBytes = Sides(counters.transmittedBytes)
         suppressedErrors = counters.suppressedErrors
+        reassemblyFailures = counters.reassemblyFailures
+        puntsLost = counters.puntsLost
     }
 }
 

@@ -16,6 +16,7 @@ struct Mooring: AsyncParsableCommand {
               mooring binding put mn1 --care-of 203.0.113.9 --prefix 2001:db8:1::/64
               mooring binding put mn1 --update --care-of 198.51.100.20
               mooring binding load bindings.json --replace
+              mooring group join ff3e::1234 mn1
               mooring counters --watch
 
             EXIT STATUS:
@@ -24,7 +25,8 @@ struct Mooring: AsyncParsableCommand {
             """,
         version: mooringVersion,
         subcommands: [
-            StatusCommand.self, BindingCommand.self, CountersCommand.self, WatchCommand.self, ReplayCommand.self,
+            StatusCommand.self, BindingCommand.self, GroupCommand.self, CountersCommand.self, WatchCommand.self,
+            ReplayCommand.self,
         ])
 
     static func main() async {

@@ -32,6 +32,8 @@ struct StatusCommand: AsyncParsableCommand {
         output.line("  tunnel MTU: \(status.tunnelMtu) bytes")
         output.line("  bindings: \(status.bindings) of at most \(status.bindingLimit)")
         output.line("  prefixes: \(status.prefixes) of at most \(status.prefixLimit)")
+        output.line(
+            "  groups: \(status.groups), with \(countText(status.members, "member")) of at most \(status.memberLimit)")
     }
 
     private struct Report: Encodable {
@@ -49,6 +51,9 @@ struct StatusCommand: AsyncParsableCommand {
         let bindingLimit: UInt64
         let prefixes: UInt64
         let prefixLimit: UInt64
+        let groups: UInt64
+        let members: UInt64
+        let memberLimit: UInt64
 
         init(_ status: ControlStatus) {
             version = status.version
@@ -65,6 +70,9 @@ struct StatusCommand: AsyncParsableCommand {
             bindingLimit = status.bindingLimit
             prefixes = status.prefixes
             prefixLimit = status.prefixLimit
+            groups = status.groups
+            members = status.members
+            memberLimit = status.memberLimit
         }
     }
 }

@@ -200,6 +200,7 @@ import Wire
         "What is not acceptable in a group is named with its place",
         arguments: [
             ("{\"group\":\"2001:db8::1\",\"members\":[]}", "groups[0].group", "is no IPv6 multicast address"),
+            ("{\"group\":\"ff01::1\",\"members\":[]}", "groups[0].group", "at least that of a link"),
             ("{\"group\":\"ff3e::1234\"}", "groups[0]", "lacks \"members\""),
             ("{\"group\":\"ff3e::1\",\"members\":[\"mn1\",\"mn9\"]}", "groups[0].members[1]", "the id of no binding"),
             ("{\"group\":\"ff3e::1\",\"members\":[\"mn1\",\"mn1\"]}", "groups[0].members[1]", "stands twice"),
@@ -214,13 +215,26 @@ import Wire
         #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "")")
     }
 
-    @Test("A file with groups is refused by those who can't forward to them, and one without is not")
-    func refusesGroups() throws {
-        let error = #expect(throws: BindingError.self) { try read(Self.documented).refuseGroups(at: "x.json") }
-        #expect(error?.description == "x.json: groups: multicast is not carried by this version; take the groups out")
-        var file = try read(Self.documented)
-        file.groups = []
-        try file.refuseGroups(at: "x.json")
+    @Test(
+        "A link-local address of a node is its own prefix, by the home address (RFC 5454, 2.2: length 255)",
+        arguments: [
+            ("fe80::cb00:7109/128", "home-address", nil),
+            ("fe80::cb00:7109/128", "care-of", "needs tunnel \"home-address\""),
+            ("fe80::/64", "home-address", "name the one address, with length 128"),
+            ("fe80::/255", "home-address", "an IPv6 prefix such as"),
+        ] as [(String, String, String?)])
+    func linkLocal(prefix: String, tunnel: String, problem: String?) throws {
+        let text = """
+            {"bindings":[{"id":"mn1","careOfAddress":"203.0.113.9","homeAddress":"198.51.100.7",
+            "prefixes":[{"prefix":"\(prefix)","tunnel":"\(tunnel)"}]}]}
+            """
+        guard let problem else {
+            #expect(try read(text).bindings[0].prefixes[0].prefix.description == prefix)
+            return
+        }
+        let error = #expect(throws: BindingError.self) { try read(text) }
+        #expect(error?.place.hasPrefix("bindings[0].prefixes[0]") == true)
+        #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "")")
     }
 
     @Test(

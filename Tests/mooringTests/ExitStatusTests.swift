@@ -14,7 +14,8 @@ import Testing
         ["status"], ["binding", "list"], ["binding", "show", "mn1"], ["binding", "remove", "mn1"],
         ["binding", "put", "mn1", "--care-of", "203.0.113.9"],
         ["binding", "put", "mn1", "--update", "--ecn", "normal"],
-        ["binding", "load", "-"], ["counters"], ["counters", "--watch"], ["watch"],
+        ["binding", "load", "-"], ["group", "list"], ["group", "join", "ff3e::1", "mn1"],
+        ["group", "leave", "ff3e::1", "mn1"], ["counters"], ["counters", "--watch"], ["watch"],
     ]
 
     /// Runs a command in both forms and looks at how it ends.
@@ -137,6 +138,10 @@ import Testing
         #expect(unknown.status == 2)
         #expect(unknown.errorOutput.contains("frobnicate"))
         try await expectFailure(["binding", "remove"], status: 2, saying: "ids")
+        for group in ["ff01::1", "2001:db8::1", "224.0.0.1", "mn1"] {
+            try await expectFailure(["group", "join", group, "mn1"], status: 2, saying: "no IPv6 multicast address")
+        }
+        try await expectFailure(["group", "join", "ff3e::1"], status: 2, saying: "ids")
         try await expectFailure(["counters", "--watch", "0"], status: 2, saying: "0.05 to 86400")
         try await expectFailure(["counters", "--explain", "--all"], status: 2, saying: "neither --all nor --watch")
         for id in ["", "a b", "a\u{1B}[2Jb", String(repeating: "x", count: 129), "é"] {
