@@ -36,7 +36,7 @@ extension Topology {
     }
 
     /// The path of a script that lies beside the tests.
-    private static func script(_ name: String) -> String {
+    static func script(_ name: String) -> String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(name).path
     }
 

@@ -1,0 +1,103 @@
+"""What a home agent and its nodes send, made by scapy, and a home agent's side of the control socket.
+
+control_plane.py answer SOCKET SCHEMA ENDPOINT        answers registrations that are punted, by packets to inject
+control_plane.py register CARE-OF ENDPOINT HOME       sends a registration request, and prints the reply that comes
+control_plane.py report CARE-OF ENDPOINT HOME GROUP   sends an MLDv2 report through the tunnel of the home address
+control_plane.py multicast INTERFACE GROUP            sends a datagram to a group, out of an interface
+
+SCHEMA is the directory of control_pb2, made by protoc.
+"""
+import logging
+import socket
+import sys
+
+PORT = 434
+LIFETIME = 600
+
+
+def answer(path, schema, endpoint):
+    """Watches for punted packets and accepts each registration, until it is ended."""
+    sys.path.insert(0, schema)
+    import control_pb2
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ
+    stream = socket.socket(socket.AF_UNIX)
+    stream.connect(path)
+
+    def send(**body):
+        message = control_pb2.Request(id=1, **body).SerializeToString()
+        stream.sendall(len(message).to_bytes(4, "big") + message)
+
+    def receive():
+        length = int.from_bytes(stream.recv(4, socket.MSG_WAITALL), "big")
+        return control_pb2.Reply.FromString(stream.recv(length, socket.MSG_WAITALL))
+
+    send(hello={"version": 1})
+    receive()
+    send(watch={"punts": True})
+    receive()
+    print("watching", flush=True)
+    while True:
+        reply = receive()
+        if not reply.HasField("event"):
+            print("injected", reply.injected.taken, flush=True)
+            continue
+        punt = reply.event.punt
+        request = IP(punt.packet)
+        print("punt", punt.reason, socket.inet_ntoa(punt.outer_source.to_bytes(4, "big")), request.src, request.dst,
+              punt.HasField("home_address"), repr(punt.binding), flush=True)
+        asked = request[MobileIPRRQ]
+        accepted = (
+            IP(src=endpoint, dst=request.src) / UDP(sport=PORT, dport=request[UDP].sport) / MobileIP(type=3)
+            / MobileIPRRP(code=0, lifetime=asked.lifetime, homeaddr=asked.homeaddr, haaddr=endpoint, id=asked.id))
+        send(inject={"packets": [{"packet": bytes(accepted), "side": control_pb2.SIDE_ACCESS}]})
+
+
+def register(care_of, endpoint, home):
+    """Sends a registration request again and again until there is a reply, and prints what is in it."""
+    from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ
+    request = MobileIP(type=1) / MobileIPRRQ(lifetime=LIFETIME, homeaddr=home, haaddr=endpoint, coaddr=care_of, id=7)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as node:
+        node.bind((care_of, 0))
+        node.connect((endpoint, PORT))
+        node.settimeout(0.5)
+        print("port", node.getsockname()[1], flush=True)
+        while True:
+            node.send(bytes(request))
+            try:
+                reply = MobileIP(node.recv(2048))[MobileIPRRP]
+            except TimeoutError:
+                continue
+            print("reply", reply.code, reply.lifetime, reply.homeaddr, reply.haaddr, reply.id, flush=True)
+            return
+
+
+def report(care_of, endpoint, home, group):
+    """Sends a report that a node listens to a group (RFC 3810), the tunnel of the home address in that to the agent."""
+    from scapy.layers.inet import IP
+    from scapy.layers.inet6 import (
+        ICMPv6MLDMultAddrRec, ICMPv6MLReport2, IPv6, IPv6ExtHdrHopByHop, RouterAlert)
+    inner = (
+        IPv6(src="fe80::cb00:7109", dst="ff02::16", hlim=1) / IPv6ExtHdrHopByHop(options=[RouterAlert(value=0)])
+        / ICMPv6MLReport2(records=[ICMPv6MLDMultAddrRec(rtype=4, dst=group)]))
+    packet = IP(src=care_of, dst=endpoint) / IP(src=home, dst=endpoint) / inner
+    print(bytes(inner).hex(), flush=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.sendto(bytes(packet), (endpoint, 0))
+
+
+def multicast(interface, group):
+    """Sends a datagram to a group."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+        index = socket.if_nametoindex(interface)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 16)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        sender.sendto(group.encode(), (group, 4300))
+
+
+if __name__ == "__main__":
+    logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
+    commands = {function.__name__: function for function in (answer, register, report, multicast)}
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]](*sys.argv[2:])
