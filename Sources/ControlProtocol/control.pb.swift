@@ -528,8 +528,7 @@ public nonisolated struct ControlBoundPrefix: Sendable {
   /// 16 bytes, network order; bits past the length are zero.
   public var address: Data = Data()
 
-  /// 0 to 128. A link-local address, for which a registration has the length 255 (RFC 5454, 2.2), has 128 here, and
-  /// PREFIX_TUNNEL_HOME_ADDRESS.
+  /// 0 to 128; with a link-local address 128, where a registration has 255 (RFC 5454, 2.2).
   public var length: UInt32 = 0
 
   public var tunnel: ControlPrefixTunnel = .unspecified
@@ -707,7 +706,7 @@ public nonisolated struct ControlBindingsChanged: Sendable {
   /// Ids to remove that were not bound.
   public var notFound: UInt32 = 0
 
-  /// Memberships in groups that began, and that ended by `leave`.
+  /// memberships in groups
   public var joined: UInt32 = 0
 
   public var left: UInt32 = 0
@@ -821,7 +820,7 @@ public nonisolated struct ControlTraffic: Sendable {
   public init() {}
 }
 
-/// Members of a multicast group, each of whom gets a copy of what is sent to it on the home side.
+/// The members of a multicast group get a copy of what is sent to it on the home side.
 public nonisolated struct ControlGroup: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -830,7 +829,7 @@ public nonisolated struct ControlGroup: Sendable {
   /// 16 bytes, network order: a multicast address whose scope is at least that of a link.
   public var group: Data = Data()
 
-  /// Of bindings.
+  /// ids of bindings
   public var members: [String] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -892,7 +891,7 @@ public nonisolated struct ControlGroupChanged: Sendable {
 
   public var left: UInt32 = 0
 
-  /// Ids that were members already, or were none.
+  /// ids that were members already, or were none
   public var unchanged: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -940,7 +939,6 @@ public nonisolated struct ControlGroupPage: Sendable {
 
   public var groups: [ControlGroup] = []
 
-  /// Whether there are more behind the last one.
   public var more: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -948,14 +946,13 @@ public nonisolated struct ControlGroupPage: Sendable {
   public init() {}
 }
 
-/// Has packets sent, in their order. The first that can't be taken ends it with an Error, whose `taken` says how many
-/// were.
+/// Has packets sent, 256 at the most, in their order. The first that can't be taken ends it with an Error, whose `taken`
+/// says how many were.
 public nonisolated struct ControlInject: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 256 at the most.
   public var packets: [ControlInjectedPacket] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1006,12 +1003,12 @@ public nonisolated struct ControlInjectedPacket: Sendable {
   public init() {}
 }
 
+/// All packets of the request were queued; what became of them is in the counters.
 public nonisolated struct ControlInjected: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// All packets of the request. They were queued; what became of them is in the counters.
   public var taken: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1244,7 +1241,7 @@ public nonisolated struct ControlWatch: Sendable {
 
   public var security: Bool = false
 
-  /// Packets for the control plane. While no connection watches for them, the forwarder drops them (punt-unattended).
+  /// packets for the control plane; while nobody watches for them they are dropped (punt-unattended)
   public var punts: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1305,7 +1302,7 @@ public nonisolated struct ControlEvent: Sendable {
     set {body = .punt(newValue)}
   }
 
-  /// The same of punted packets, which wait in a queue of their own.
+  /// the same of punted packets, which wait in a queue of their own
   public var lostPunts: UInt64 {
     get {
       if case .lostPunts(let v)? = body {return v}
@@ -1322,7 +1319,7 @@ public nonisolated struct ControlEvent: Sendable {
     /// The client read too slowly: so many events were left out here.
     case lost(UInt64)
     case punt(ControlPuntEvent)
-    /// The same of punted packets, which wait in a queue of their own.
+    /// the same of punted packets, which wait in a queue of their own
     case lostPunts(UInt64)
 
   }
@@ -1457,11 +1454,10 @@ public nonisolated struct ControlPuntEvent: Sendable {
     public typealias RawValue = Int
     case unspecified // = 0
 
-    /// UDP to port 434 of an endpoint that is no tunnel data (RFC 5944, 3): the packet from its IPv4 header on.
+    /// UDP to port 434 of an endpoint that is no tunnel data (RFC 5944, 3).
     case mobileIp // = 1
 
-    /// Multicast Listener Discovery of a node (RFC 2710, RFC 3810; RFC 5454, 3.3.3), out of its tunnel: the packet from
-    /// its IPv6 header on.
+    /// Multicast Listener Discovery of a node (RFC 2710, RFC 3810; RFC 5454, 3.3.3), out of its tunnel.
     case multicastListener // = 2
     case UNRECOGNIZED(Int)
 

@@ -14,6 +14,7 @@ enum CounterExplanation {
            TUN "home" ◄── 6 complete ◄─ 5 decapsulate ◄─ 3 look up ◄─ 2 classify ◄─ 1 receive ◄── TUN "access"
 
                 2, 3, 4 answer in place: echo reply, no route, Packet Too Big; any of 1 to 6 may drop(reason)
+                2, 5 punt to the control plane, whose own packets leave by 6
         """
 
     private static let opening = """
@@ -32,12 +33,14 @@ enum CounterExplanation {
         | counter | place | counts |
         |---|---|---|
         | received | 1 | packets that were read from a device, by side |
-        | generated | 2, 3, 4 | packets made here: ICMPv6 errors and echo replies, by the side that they leave by |
+        | generated | 2 to 6 | made here: ICMP errors and answers, copies, fragments, packets of the control plane |
         | transmitted | 6 | packets that the kernel took, by side |
-        | punted | 2 | packets handed to the control plane |
-        | absorbed | 2 | packets consumed on purpose, such as echo requests that were answered |
+        | punted | 2, 5 | packets handed to the control plane |
+        | absorbed | 2, 5 | packets consumed on purpose, such as echo requests that were answered |
         | dropped | each | the sum of the reasons below |
         | suppressed errors | 3, 4 | ICMPv6 errors that a limit or a missing source forbade; no packets, so outside the sum |
+        | reassembly failures | 2 | datagrams that were never whole, whose fragments are among the absorbed |
+        | punts lost | – | of the punted, those that no client got: none watched any more, or none had room |
         """
 
     private static let kernel = """

@@ -73,7 +73,8 @@ extension ControlEvent {
         case .punt(let event):
             let homeAddress = event.hasHomeAddress ? ", home address \(IPv4Address(rawValue: event.homeAddress))" : ""
             return "punt \(event.reason.name): from \(IPv4Address(rawValue: event.outerSource))\(homeAddress)"
-                + (event.binding.isEmpty ? "" : ", which is \(event.binding)'s") + ", \(countText(event.packet.count, "byte"))"
+                + (event.binding.isEmpty ? "" : ", which is \(event.binding)'s")
+                + ", \(countText(event.packet.count, "byte"))"
         case .lostPunts(let count): return "\(countText(count, "punt")) lost here, for this was read too slowly"
         case nil: return nil
         }

@@ -23,12 +23,15 @@ import Wire
     //     home_address=0xC6336407, binding="mn1", packet=b"`")))
     @Test("Another encoder's bytes are what they should be")
     func readsForeignBytes() throws {
-        let join = try ControlRequest(serializedBytes: Hex("080252190a170a10ff3e000000000000000000000000123412036d6e31").bytes)
+        let join = try ControlRequest(
+            serializedBytes: Hex("080252190a170a10ff3e000000000000000000000000123412036d6e31").bytes)
         #expect(join.joinGroup.group == ControlGroup(try Self.address("ff3e::1234"), members: ["mn1"]))
-        let inject = try ControlRequest(serializedBytes: Hex("08034a0f0a060a02010210020a051a036d6e31").bytes).inject.packets
+        let inject = try ControlRequest(serializedBytes: Hex("08034a0f0a060a02010210020a051a036d6e31").bytes).inject
+            .packets
         #expect(inject.map(\.packet) == [Data([1, 2]), Data()])
         #expect(inject.map(\.to) == [.side(.access), .tunnelOf("mn1")])
-        let reply = try ControlReply(serializedBytes: Hex("08094a1808052a14080215097100cb1d076433c622036d6e312a0160").bytes)
+        let reply = try ControlReply(
+            serializedBytes: Hex("08094a1808052a14080215097100cb1d076433c622036d6e312a0160").bytes)
         #expect(reply.event.punt.reason == .multicastListener)
         #expect(reply.event.punt.outerSource == 0xCB00_7109)
         #expect(reply.event.punt.homeAddress == 0xC633_6407)
@@ -83,7 +86,9 @@ import Wire
 
     @Test(
         "A page has as many members as were asked for and says whether there are more",
-        arguments: [(0, 7, false), (1, 1, true), (3, 3, true), (4, 4, true), (6, 6, true), (7, 7, false), (9, 7, false)])
+        arguments: [
+            (0, 7, false), (1, 1, true), (3, 3, true), (4, 4, true), (6, 6, true), (7, 7, false), (9, 7, false),
+        ])
     func cutsPages(limit: UInt32, count: Int, more: Bool) throws {
         let groups = try [("ff3e::1", 3), ("ff3e::2", 1), ("ff3e::3", 3)].map { address, count in
             ControlGroup(try Self.address(address), members: (0..<count).map { "mn\($0)" })
@@ -94,7 +99,8 @@ import Wire
         #expect(page.more == more)
     }
 
-    @Test("Memberships to change are split over requests, none is lost or comes twice, and none is longer than it may be")
+    @Test(
+        "Memberships to change are split over requests, none is lost or comes twice, and none is longer than it may be")
     func splits() throws {
         let groups = try (0..<50).map { number in
             ControlGroup(

@@ -142,7 +142,8 @@ import Testing
         }
     }
 
-    @Test("A watcher that reads nothing of a flood of them loses no event of bindings or security, and gets its replies")
+    @Test(
+        "A watcher that reads nothing of a flood of them loses no event of bindings or security, and gets its replies")
     func leavesRoomForEvents() async throws {
         let change: (inout ControlServer.Configuration) -> Void = {
             $0.outboundLimit = 256 << 10

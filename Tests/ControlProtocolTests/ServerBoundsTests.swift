@@ -233,7 +233,10 @@ import Testing
                     $0.listBindings.after = "mn"
                     $0.listBindings.limit = 10
                 }), frame(request(6) { $0.watch.bindings = true }),
-            frame(request(8) { $0.joinGroup.group = .with { $0.group = Data([0xFF, 2] + [UInt8](repeating: 1, count: 14)) } }),
+            frame(
+                request(8) {
+                    $0.joinGroup.group = .with { $0.group = Data([0xFF, 2] + [UInt8](repeating: 1, count: 14)) }
+                }),
             frame(request(9) { $0.listGroups.afterMember = "mn" }),
             frame(request(10) { $0.inject.packets = [.with { $0.packet = Data([0x45, 0, 0, 20]) }] }),
             frame(request(7) { $0.getCounters = ControlGetCounters() }),

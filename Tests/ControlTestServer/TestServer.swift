@@ -58,6 +58,7 @@ package struct TestServer: Sendable {
     }
 
     /// Runs the body where the handler lives.
+    @discardableResult
     package func onLoop<Value: Sendable>(_ body: @escaping @Sendable (FakeHandler) -> Value) async throws -> Value {
         try await eventLoop.submit { [handler] in body(handler.value) }.get()
     }

@@ -39,7 +39,8 @@ extension EndToEnd {
                 }
                 #expect(try await node.wait() == 0, "\(node.errorOutput)")
                 #expect(
-                    node.output.contains("\nreply 0 600 \(Self.homeAddress) \(Topology.endpoint) 7\n"), "\(node.output)")
+                    node.output.contains("\nreply 0 600 \(Self.homeAddress) \(Topology.endpoint) 7\n"), "\(node.output)"
+                )
                 // Reason 1, without a home address or a binding.
                 let (source, endpoint) = (Topology.careOfAddressA, Topology.endpoint)
                 #expect(
@@ -61,7 +62,8 @@ extension EndToEnd {
             }
         }
 
-        @Test("H15 a node that says it listens gets what is sent to the group, by its tunnel, and another node does not")
+        @Test(
+            "H15 H16 a node that says it listens gets what is sent to the group, by its tunnel, and another node does not")
         func multicast() async throws {
             try await Topology.run { topology in
                 try await topology.startMooringd(.homeAgent)
@@ -77,7 +79,7 @@ extension EndToEnd {
                         "binding", "put", "mn2", "--care-of", Topology.careOfAddressB, "--prefix", "2001:db8:1:2::/64",
                     ])
 
-                // H16: the report comes by the tunnel of the home address, and to whoever watches.
+                // The report comes by the tunnel of the home address, and to whoever watches.
                 let watch = try topology.start(
                     in: .homeAgent, topology.mooringCommand(.homeAgent, ["watch", "--punts", "--json"]))
                 var sent = ""
@@ -260,7 +262,9 @@ extension EndToEnd {
                 try write(#"{"group":"ff3e::1","members":["mn1","mn2"]},{"group":"ff3e::2","members":["mn2"]}"#)
                 let daemon = try await topology.startMooringd(.homeAgent, ["--bindings", file.path])
                 func list() async throws -> [Substring] {
-                    try await topology.mooring(.homeAgent, ["group", "list"]).split(separator: "\n").dropFirst().map { $0 }
+                    try await topology.mooring(.homeAgent, ["group", "list"]).split(separator: "\n").dropFirst().map {
+                        $0
+                    }
                 }
                 #expect(try await list() == ["ff3e::1  mn1", "ff3e::1  mn2", "ff3e::2  mn2"])
                 try await topology.mooring(.homeAgent, ["group", "join", "ff3e::3", "mn1"])

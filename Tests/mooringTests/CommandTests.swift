@@ -11,7 +11,8 @@ import Testing
         "Every command has help with examples, which need no daemon",
         arguments: [
             [], ["status"], ["binding"], ["binding", "load"], ["binding", "put"], ["binding", "remove"],
-            ["binding", "list"], ["binding", "show"], ["group"], ["group", "join"], ["group", "leave"], ["group", "list"],
+            ["binding", "list"], ["binding", "show"], ["group"], ["group", "join"], ["group", "leave"],
+            ["group", "list"],
             ["counters"], ["watch"],
         ])
     func helps(command: [String]) async throws {
@@ -148,7 +149,9 @@ import Testing
     @Test("A link-local address is put as a prefix by the home address, and shown so")
     func linkLocal() async throws {
         try await TestServer.run { server in
-            let put = ["binding", "put", "mn1", "--care-of", "203.0.113.9", "--home-address", "198.51.100.7", "--prefix"]
+            let put = [
+                "binding", "put", "mn1", "--care-of", "203.0.113.9", "--home-address", "198.51.100.7", "--prefix",
+            ]
             _ = try await server.tool(put + ["fe80::cb00:7109/128,home-address"])
             #expect(
                 try await server.json(["binding", "show", "mn1"])["prefixes"]

@@ -104,7 +104,8 @@ import Wire
     @Test("Flags out of their range are refused")
     func flagRanges() {
         for arguments in [
-            ["--tunnel-mtu", "1481"], ["--outer-ttl", "0"], ["--home-mtu", "1279"], ["--max-bindings", "0"], ["--max-members", "0"],
+            ["--tunnel-mtu", "1481"], ["--outer-ttl", "0"], ["--home-mtu", "1279"], ["--max-bindings", "0"],
+            ["--max-members", "0"],
             ["--endpoint", "192.0.2"], ["--home-route", "2001:db8::1/32"], ["--io", "fast"],
             ["--home-route", "198.51.100.1/24"], ["--home-address", "198.51.100.1/33"], ["--divert", "41"],
         ] {
