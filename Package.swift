@@ -75,6 +75,16 @@ let package = Package(
         .executableTarget(name: "yardstick", dependencies: ["CLiburing"], path: "Benchmarks/Yardstick"),
 
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Fuzz", exclude: ["Corpus"]),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: ["Fuzz", "Wire", "PacketBuffer", "Forwarding", "TestSupport"], path: "Tests/FuzzTests"),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "PacketBufferTests", dependencies: ["PacketBuffer"]),
         .testTarget(name: "PrefixTableTests", dependencies: ["PrefixTable", "Wire", "TestSupport"]),

@@ -50,8 +50,18 @@ public enum PacketMutation {
 
     /// The sum of 16-bit words in one's complement (RFC 1071), word by word: 0xFFFF over what holds its own checksum.
     public static func onesComplementSum(_ bytes: ArraySlice<UInt8>) -> UInt16 {
-        var sum: UInt32 = 0
-        for (index, byte) in bytes.enumerated() { sum += index.isMultiple(of: 2) ? UInt32(byte) << 8 : UInt32(byte) }
+        bytes.withUnsafeBytes { onesComplementSum($0) }
+    }
+
+    /// The same of memory.
+    public static func onesComplementSum(_ bytes: UnsafeRawBufferPointer) -> UInt16 {
+        var sum: UInt64 = 0
+        var offset = 0
+        while offset + 1 < bytes.count {
+            sum += UInt64(UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
+            offset += 2
+        }
+        if offset < bytes.count { sum += UInt64(bytes[offset]) << 8 }
         while sum > 0xFFFF { sum = (sum & 0xFFFF) + (sum >> 16) }
         return UInt16(sum)
     }

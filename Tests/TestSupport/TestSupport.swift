@@ -87,12 +87,14 @@ public func withExactMemory<Result, Failure: Error>(
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere, so that a seed tells the whole run.
 public struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    @usableFromInline var state: UInt64
 
     /// A generator that gives the same numbers for the same seed.
+    @inlinable
     public init(seed: UInt64) { state = seed }
 
     /// The next number.
+    @inlinable
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var value = state

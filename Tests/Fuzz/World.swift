@@ -1,0 +1,138 @@
+// A forwarder with bindings, and the one place where this program touches it: a batch is filled, processed, looked at and
+// emptied here.
+
+import Bindings
+import Forwarding
+import PacketBuffer
+import TestSupport
+import Wire
+
+/// What a batch did wrong.
+struct Finding: Error, Encodable {
+    let what: String
+    /// The place in the batch; nil where it is not known which packet did it.
+    let packet: Int?
+
+    init(_ what: String, packet: Int? = nil) { (self.what, self.packet) = (what, packet) }
+}
+
+/// A forwarder, its table and its batch.
+final class World {
+    let settings: WorldSettings
+    let targets: TunnelTargets
+    private let table: BindingTable
+    private var forwarder: Forwarder
+    private var batch: PacketBatch
+    private var check: BatchCheck
+    private var now: UInt64 = 0
+    private var batches = 0
+    private var taken: UInt64 = 0
+
+    /// - Throws: where there is no memory for it.
+    init(_ settings: WorldSettings, _ targets: TunnelTargets, batchCapacity: Int) throws {
+        self.settings = settings
+        self.targets = targets
+        var configuration = BindingTable.Configuration()
+        configuration.endpoint = settings.endpoint
+        configuration.bindingLimit = 1024
+        configuration.prefixLimit = 4096
+        configuration.memberLimit = 1024
+        table = try BindingTable(configuration)
+        _ = try table.put(settings.bindings, now: 0)
+        for group in settings.groups { try table.join(group, settings.bindings.map(\.id)) }
+        let punts = PuntQueue(capacity: settings.puntCapacity ?? 1024)
+        punts.isAttached = settings.puntCapacity != nil
+        forwarder = Forwarder(
+            reading: table.reader, settings: settings.forwarder, batchCapacity: batchCapacity, identification: 0,
+            punts: punts)
+        batch = PacketBatch(capacity: batchCapacity)
+        check = BatchCheck(settings.forwarder.errorSource)
+    }
+
+    /// Of every packet so far.
+    var counters: Counters { check.counters }
+
+    /// Puts a packet behind those that wait.
+    func append(_ packet: Packet) { batch.append(packet) }
+
+    /// Gives the forwarder a packet of the control plane, for the home side or into a tunnel. Those that are refused
+    /// there come to nothing.
+    func inject(_ bytes: UnsafeRawBufferPointer, using random: inout SeededGenerator) {
+        if random.below(2) == 0 {
+            try? forwarder.injections.put(bytes, to: .home, limit: Int(UInt16.max))
+        } else {
+            let binding = settings.bindings[random.below(settings.bindings.count)]
+            if binding.encapsulation == .minimal, !Self.fitsMinimal(bytes) { return }
+            try? table.inject(bytes, intoTunnelOf: binding.id, by: forwarder.injections)
+        }
+    }
+
+    /// Whether minimal encapsulation carries a packet: it has neither options nor is it a fragment. To be left out as
+    /// soon as such packets are refused where they are injected.
+    private static func fitsMinimal(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes.count >= 20 && bytes[0] == 0x45 && bytes[6] & 0x3F == 0 && bytes[7] == 0
+    }
+
+    /// Processes the packets that were appended, in slots of their numbers, and looks at what became of them.
+    /// - Parameter elapsed: since the last batch, in nanoseconds.
+    /// - Throws: `Finding`. The batch is empty then too.
+    func process(in slots: borrowing PacketSlots, elapsed: UInt64) throws(Finding) {
+        now &+= elapsed
+        let given = batch.count
+        defer { batch.removeAll() }
+        check.begin()
+        forwarder.process(&batch, now: now)
+        forwarder.inject(into: &batch)
+        try look(slots)
+        while batch.isUnfinished {
+            batch.endCompletion()
+            forwarder.resume(&batch)
+            check.noteResumption()
+            try look(slots)
+        }
+        forwarder.publishCounters()
+        try check.end(received: given, forwarder.published.read())
+        try takePunts()
+    }
+
+    /// What a port would carry out.
+    private func look(_ slots: borrowing PacketSlots) throws(Finding) {
+        for index in 0..<batch.count {
+            let packet = batch[index]
+            switch packet.verdict {
+            case .unfinished, .carriedOut: continue
+            case .release: try check.look(at: packet, index, slots)
+            case .transmitHome, .transmitAccess:
+                try check.look(at: packet, index, slots)
+                try check.look(atTransmitted: packet, index, to: packet.verdict == .transmitHome ? .home : .access)
+            }
+        }
+        for index in 0..<batch.generatedCount {
+            let packet = batch.generatedPacket(at: index)
+            try check.look(atTransmitted: packet, nil, to: packet.verdict == .transmitHome ? .home : .access)
+        }
+    }
+
+    /// What the control plane would take, seldom, so that the queue is full at times.
+    private func takePunts() throws(Finding) {
+        batches += 1
+        guard batches.isMultiple(of: 64), !forwarder.punts.isEmpty else { return }
+        let packets = forwarder.punts.take()
+        taken += UInt64(packets.count)
+        guard taken == counters.punted else {
+            throw Finding("\(taken) packets were taken by the control plane, \(counters.punted) counted as punted")
+        }
+    }
+}
+
+/// What a world is made of.
+struct WorldSettings {
+    let name: String
+    let endpoint: IPv4Address
+    let bindings: [Binding]
+    /// Every binding is a member of each.
+    var groups: [IPv6Address] = []
+    /// Of the queue to the control plane, in bytes; nil: nobody takes packets.
+    var puntCapacity: Int?
+    var forwarder = ForwarderSettings()
+}
