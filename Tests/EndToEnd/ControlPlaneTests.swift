@@ -63,7 +63,8 @@ extension EndToEnd {
         }
 
         @Test(
-            "H15 H16 a node that says it listens gets what is sent to the group, by its tunnel, and another node does not")
+            "H15 H16 a node that says it listens gets what is sent to the group, by its tunnel, and another node does not"
+        )
         func multicast() async throws {
             try await Topology.run { topology in
                 try await topology.startMooringd(.homeAgent)
@@ -101,6 +102,7 @@ extension EndToEnd {
                 #expect(punt["packet"] as? String == sent.trimmingCharacters(in: .newlines))
                 await watch.end()
 
+                try await query(topology, member)
                 try await topology.mooring(.homeAgent, ["group", "join", Self.group, member])
                 try await topology.mooring(.homeAgent, ["group", "join", Self.otherGroup, "mn2"])
                 var captures: [Capture] = []
@@ -134,6 +136,33 @@ extension EndToEnd {
                 #expect(try await captures[0].decoded("udp.port == 4300").count == 1)
                 #expect(try await topology.counters(.homeAgent).punted > 0)
             }
+        }
+
+        /// A query for listeners, by the tunnel of the home address in that to the care-of address (RFC 5454, 3.3.3).
+        private func query(_ topology: Topology, _ id: String) async throws {
+            let capture = try await topology.startCapture(at: .node, interface: "network-a", filter: "ip proto 4")
+            // IPv6(src="fe80::c000:201", dst="ff02::1", hlim=1) / IPv6ExtHdrHopByHop(options=[RouterAlert(value=0)])
+            //   / ICMPv6MLQuery2(mladdr="::") of scapy.
+            let query = """
+                6000000000240001fe8000000000000000000000c0000201ff0200000000000000000000000000013a000502000001008200971227
+                1000000000000000000000000000000000000000000000
+                """
+            let client = try await ControlClient.connect(to: topology.socket(of: .homeAgent), as: "test")
+            let packet = ControlInjectedPacket.with {
+                $0.packet = Data(Hex(query.filter { $0 != "\n" }).bytes)
+                $0.tunnelOf = id
+            }
+            #expect(try await client.inject([packet]) == 1)
+            await client.close()
+            let fields = ["ip.src", "ip.dst", "ipv6.dst", "ipv6.hlim", "icmpv6.checksum.status"]
+            let packets = try await poll(for: "query at the node") {
+                let packets = try await capture.decoded("icmpv6.type == 130", fields: fields)
+                return packets.isEmpty ? nil : packets
+            }
+            let (endpoint, careOf) = (Topology.endpoint, Topology.careOfAddressA)
+            #expect(
+                packets == [["\(endpoint),\(endpoint)", "\(careOf),\(Self.homeAddress)", "ff02::1", "1", "1"]])
+            await capture.end()
         }
 
         @Test("what can't be injected or joined is refused with the reason, and what was taken before it is told")
