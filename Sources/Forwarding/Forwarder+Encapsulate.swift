@@ -101,10 +101,7 @@ extension Forwarder {
         // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle.
         let source = IPv4Address(rawValue: inner.networkUInt32(at: IPv4.Offset.source))
         if source == record.careOfAddress || source == record.endpoint { return .tunnelLoop }
-        if record.form == .minimal {
-            if inner.byte(0) != 0x45 { return .minimalOptions }
-            if inner.networkUInt16(at: IPv4.Offset.fragment) & 0x3FFF != 0 { return .minimalFragment }
-        }
+        if record.form == .minimal, let reason = MinimalTunnel.refusal(of: inner) { return reason }
         return length <= limit ? nil : .packetTooBig
     }
 

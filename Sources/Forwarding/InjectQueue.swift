@@ -20,7 +20,8 @@ public enum InjectError: Error, Hashable, Sendable, CustomStringConvertible {
     case noBinding(String)
     /// It is larger than what the tunnel carries.
     case tooBig(limit: Int)
-    /// Its family can't go into that binding's tunnel.
+    /// Its family can't go into that binding's tunnel, or it has options or is a fragment and the tunnel is of minimal
+    /// encapsulation.
     case notCarried(String)
     /// The queue is full.
     case full
@@ -34,7 +35,8 @@ public enum InjectError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noDestination: "nothing says where the packet is to go: a side, or the tunnel of a binding"
         case .noBinding(let id): "there is no binding \(StrictJSON.quoted(id))"
         case .tooBig(let limit): "the packet is larger than \(limit) bytes, which is the most that is sent there"
-        case .notCarried(let id): "the tunnel of \(id) does not carry a packet of this family"
+        case .notCarried(let id):
+            "the tunnel of \(id) does not carry such a packet: another family, or options or a fragment with minimal encapsulation"
         case .full: "too many packets wait to be sent; try again in a moment"
         }
     }
@@ -93,6 +95,9 @@ extension BindingTable {
         let isIPv4 = try InjectQueue.check(bytes)
         guard let record = record(of: id, isIPv4: isIPv4) else {
             throw isBound(id) ? .notCarried(id) : .noBinding(id)
+        }
+        if isIPv4, record.form == .minimal, let start = bytes.baseAddress, MinimalTunnel.refusal(of: start) != nil {
+            throw .notCarried(id)
         }
         try queue.put(
             bytes, InjectQueue.Note(side: .access, record: record), limit: Int(record.tunnelMTU))

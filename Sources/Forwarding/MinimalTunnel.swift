@@ -12,6 +12,13 @@ enum MinimalTunnel {
         return ends.outerHeader(protocol: IPProtocol.minimal) + written(minimal.length) { minimal.write(to: $0) }
     }
 
+    /// Why an IPv4 packet can't be encapsulated (RFC 2004, 3); nil where it can.
+    @inline(__always)
+    static func refusal(of packet: UnsafeRawPointer) -> DropReason? {
+        if packet.byte(0) != 0x45 { return .minimalOptions }
+        return packet.networkUInt16(at: IPv4.Offset.fragment) & 0x3FFF != 0 ? .minimalFragment : nil
+    }
+
     /// Bytes that encapsulation adds to an IPv4 packet.
     static let growth = MinimalEncapsulation.longHeaderLength
 

@@ -62,15 +62,8 @@ final class World {
             try? forwarder.injections.put(bytes, to: .home, limit: Int(UInt16.max))
         } else {
             let binding = settings.bindings[random.below(settings.bindings.count)]
-            if binding.encapsulation == .minimal, !Self.fitsMinimal(bytes) { return }
             try? table.inject(bytes, intoTunnelOf: binding.id, by: forwarder.injections)
         }
-    }
-
-    /// Whether minimal encapsulation carries a packet: it has neither options nor is it a fragment. To be left out as
-    /// soon as such packets are refused where they are injected.
-    private static func fitsMinimal(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        bytes.count >= 20 && bytes[0] == 0x45 && bytes[6] & 0x3F == 0 && bytes[7] == 0
     }
 
     /// Processes the packets that were appended, in slots of their numbers, and looks at what became of them.
