@@ -51,6 +51,7 @@ extension Binding {
             }
             tunnelMTU = bytes
         }
+        mtuDiscovery = message.mtuDiscovery
         if message.hasLifetime { lifetime = message.lifetime }
         guard message.prefixes.count <= BindingLimits.prefixesPerBinding else {
             throw BindingError("\(place).prefixes", "more than \(BindingLimits.prefixesPerBinding) prefixes")
@@ -113,6 +114,7 @@ extension ControlBinding {
         dscp = binding.dscp == .pipe ? .pipe : .uniform
         ecn = binding.ecn == .compatibility ? .compatibility : .normal
         if let tunnelMTU = binding.tunnelMTU { tunnelMtu = UInt32(tunnelMTU) }
+        mtuDiscovery = binding.mtuDiscovery
         if let lifetime = binding.lifetime { self.lifetime = lifetime }
     }
 }

@@ -77,6 +77,11 @@ struct BindingOptions: ParsableArguments {
         transform: parseSetting(parseNumber(UInt16.self)))
     var tunnelMTU: Setting<UInt16>?
 
+    @Flag(
+        name: .customLong("mtu-discovery"), inversion: .prefixedNo,
+        help: "Follow what the path says of its MTU, up to --tunnel-mtu, or 1480 without it.")
+    var mtuDiscovery: Bool?
+
     @Option(
         help: ArgumentHelp("After how many seconds it is removed; forever: never.", valueName: "seconds"),
         transform: parseSetting(parseNumber(UInt32.self), none: "forever"))
@@ -86,7 +91,7 @@ struct BindingOptions: ParsableArguments {
     var isAnythingNamed: Bool {
         careOf != nil || !prefixes.isEmpty || homeAddress != nil || endpoint != nil || encapsulation != nil
             || greKey != nil || greSequence != nil || greChecksum != nil || udpPort != nil || dscp != nil || ecn != nil
-            || tunnelMTU != nil || lifetime != nil
+            || tunnelMTU != nil || mtuDiscovery != nil || lifetime != nil
     }
 
     /// Sets what is named, and checks what comes of it.
@@ -111,6 +116,7 @@ struct BindingOptions: ParsableArguments {
         if let dscp { binding.dscp = dscp }
         if let ecn { binding.ecn = ecn }
         if let tunnelMTU { binding.tunnelMTU = tunnelMTU.value }
+        if let mtuDiscovery { binding.mtuDiscovery = mtuDiscovery }
         if let lifetime { binding.lifetime = lifetime.value }
         try binding.validate()
     }

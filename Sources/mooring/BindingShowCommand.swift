@@ -36,7 +36,10 @@ struct BindingShowCommand: AsyncParsableCommand {
         output.line("  endpoint: \(binding.endpoint?.description ?? "the daemon's")")
         output.line("  encapsulation: \(binding.encapsulation.rawValue)\(options(of: binding))")
         for bound in binding.prefixes { output.line("  prefix: \(bound.prefix) by \(bound.tunnel.rawValue)") }
-        output.line("  tunnel MTU: \(binding.tunnelMTU.map { "\($0) bytes" } ?? "the daemon's")")
+        let defaultMTU = binding.mtuDiscovery ? "1480 bytes" : "the daemon's"
+        output.line(
+            "  tunnel MTU: \(binding.tunnelMTU.map { "\($0) bytes" } ?? defaultMTU)"
+                + (binding.mtuDiscovery ? ", or what the path says" : ""))
         output.line("  dscp: \(binding.dscp.rawValue)")
         output.line("  ecn: \(binding.ecn.rawValue)")
         output.line("  lifetime: \(binding.lifetime.map { durationText(seconds: UInt64($0)) + " left" } ?? "for ever")")

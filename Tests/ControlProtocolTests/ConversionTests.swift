@@ -84,6 +84,16 @@ import Wire
         }
     }
 
+    @Test("That the MTU follows the path is field 13, and goes both ways")
+    func mtuDiscovery() throws {
+        // Binding(id="mn3", care_of_address=0xCB00710B, mtu_discovery=True)
+        let bytes = Self.least + Hex("6801").bytes
+        let binding = try Binding(ControlBinding(serializedBytes: bytes))
+        #expect(binding.mtuDiscovery)
+        #expect(try !Binding(ControlBinding(serializedBytes: Self.least)).mtuDiscovery)
+        #expect(try Binding(ControlBinding(binding)) == binding)
+    }
+
     @Test("Another encoder's bytes are the bindings they should be")
     func readsForeignBytes() throws {
         #expect(try Binding(ControlBinding(serializedBytes: Self.full)) == Self.fullBinding())

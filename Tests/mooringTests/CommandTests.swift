@@ -32,7 +32,8 @@ import Testing
         try await TestServer.run { server in
             let expected = """
                 {"accessDevice":"mooring-access","bindingLimit":1000,"bindings":0,"endpoints":["192.0.2.1"],
-                 "groups":0,"homeDevice":"mooring-home","io":"io_uring","memberLimit":3000,"members":0,"prefixLimit":2000,"prefixes":0,"processID":42,
+                 "groups":0,"homeDevice":"mooring-home","io":"io_uring","memberLimit":3000,"members":0,
+                 "prefixLimit":2000,"prefixes":0,"processID":42,
                  "tunnelMTU":1480,"uptimeMilliseconds":93784000,"version":"\(mooringVersion)","workers":1}
                 """
             #expect(try await server.json(["status"]) == JSON(expected))
@@ -50,8 +51,8 @@ import Testing
             let expected = """
                 {"absorbed":0,"dropped":{"inner-source-unregistered":1,"no-binding":2,"packet-too-big":0},
                  "generated":{"access":0,"home":0},"punted":0,"puntsLost":0,"reassemblyFailures":0,
-                 "received":{"access":7,"home":10},"receivedBytes":{"access":0,"home":15000},"suppressedErrors":0,"transmitted":{"access":8,"home":6},
-                 "transmittedBytes":{"access":0,"home":0}}
+                 "received":{"access":7,"home":10},"receivedBytes":{"access":0,"home":15000},"suppressedErrors":0,
+                 "transmitted":{"access":8,"home":6},"transmittedBytes":{"access":0,"home":0}}
                 """
             #expect(try await server.json(["counters"]) == JSON(expected))
             let text = try await server.tool(["counters"]).output
@@ -143,6 +144,27 @@ import Testing
                 try await server.tool(["binding", "load", "-", "--replace"], input: second).output
                     == "2 bindings: 0 added, 2 replaced; 1 removed; groups: 0 joined, 3 left\n")
             #expect(try await groups() == JSON(#"[{"group":"ff3e::1","members":["a"]}]"#))
+        }
+    }
+
+    @Test("Discovery of the path's MTU is put by option and by file, shown, and taken back")
+    func mtuDiscovery() async throws {
+        try await TestServer.run { server in
+            let put = ["binding", "put", "mn1", "--care-of", "203.0.113.9"]
+            _ = try await server.tool(put + ["--mtu-discovery"])
+            let shown = try await server.json(["binding", "show", "mn1"])
+            #expect(shown["mtuDiscovery"].description == "1")
+            #expect(
+                try await server.tool(["binding", "show", "mn1"]).output
+                    .contains("  tunnel MTU: 1480 bytes, or what the path says\n"))
+            _ = try await server.tool(["binding", "put", "mn1", "--update", "--no-mtu-discovery"])
+            #expect(try await !server.json(["binding", "show", "mn1"]).keys.contains("mtuDiscovery"))
+            let binding = #"{"id":"mn1","careOfAddress":"203.0.113.9","mtuDiscovery":true}"#
+            let file = "{\"tunnelMTU\":1300,\"bindings\":[\(binding)]}"
+            _ = try await server.tool(["binding", "load", "-"], input: file)
+            let loaded = try await server.json(["binding", "show", "mn1"])
+            #expect(loaded["mtuDiscovery"].description == "1")
+            #expect(!loaded.keys.contains("tunnelMTU"))
         }
     }
 
