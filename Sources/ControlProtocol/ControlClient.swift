@@ -39,21 +39,23 @@ public final class ControlClient: Sendable {
     ) async throws(ControlClientError) -> ControlClient {
         let eventLoop = group.next()
         let connected: (channel: any Channel, connection: NIOLoopBound<ControlClientConnection>)
+        // Not looked up in the channel when it is there: a daemon that refuses may have closed it by then.
+        let made = eventLoop.makePromise(of: NIOLoopBound<ControlClientConnection>.self)
         do {
             connected = try await ClientBootstrap(group: eventLoop)
                 .connectTimeout(timeout)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(ControlClientConnection(channel.eventLoop))
+                        let connection = ControlClientConnection(channel.eventLoop)
+                        try channel.pipeline.syncOperations.addHandler(connection)
+                        made.succeed(NIOLoopBound(connection, eventLoop: channel.eventLoop))
                     }
                 }
                 .connect(unixDomainSocketPath: path)
-                .flatMapThrowing { channel in
-                    let handler = try channel.pipeline.syncOperations.handler(type: ControlClientConnection.self)
-                    return (channel, NIOLoopBound(handler, eventLoop: channel.eventLoop))
-                }
+                .flatMap { channel in made.futureResult.map { (channel, $0) } }
                 .get()
         } catch {
+            made.fail(error)
             throw .unreachable(ControlClientError.explain(error, path: path))
         }
         let (channel, connection) = connected
