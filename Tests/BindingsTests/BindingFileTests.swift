@@ -253,6 +253,31 @@ import Wire
         #expect(isRefused != isAccepted)
     }
 
+    @Test(
+        "P1 a link-local address is bound by itself, with its whole length, to the home address",
+        arguments: [
+            ("fe80::1/128", "home-address", nil), ("febf:ffff::1/128", "home-address", nil),
+            ("fe80::/10", "home-address", "name the one address, with length 128"),
+            ("fe80::/64", "home-address", "name the one address, with length 128"),
+            ("fe80::2/127", "home-address", "name the one address, with length 128"),
+            ("fe80::1/128", "care-of", "needs tunnel \"home-address\""),
+            ("fec0::1/128", "care-of", nil), ("fe40::1/128", "care-of", nil),
+        ] as [(String, String, String?)])
+    func linkLocalByItself(prefix: String, tunnel: String, problem: String?) throws {
+        var binding = Binding(id: "mn1", careOfAddress: IPv4Address(rawValue: 0xCB00_7109))
+        binding.prefixes = [
+            BoundPrefix(try #require(IPv6Prefix(prefix)), tunnel: try #require(PrefixTunnel(rawValue: tunnel)))
+        ]
+        if tunnel == "home-address" {
+            let error = #expect(throws: BindingError.self) { try binding.validate() }
+            #expect(error?.problem == "tunnel \"home-address\" needs a homeAddress")
+        }
+        binding.homeAddress = IPv4Address(rawValue: 0xC633_6407)
+        guard let problem else { return try binding.validate() }
+        let error = #expect(throws: BindingError.self) { try binding.validate() }
+        #expect(error?.problem.contains(problem) == true, "\(error?.problem ?? "")")
+    }
+
     @Test("Many bindings load, and the one overlap among them is found")
     func loadsMany() throws {
         let count = 20_000

@@ -131,12 +131,12 @@ final class TestForwarder {
     /// A forwarder whose first packet gets the given identification.
     init(
         _ table: BindingTable? = nil, settings: ForwarderSettings = TestForwarder.settings, batchCapacity: Int = 128,
-        firstIdentification: UInt16 = 1
+        firstIdentification: UInt16 = 1, punts: PuntQueue = PuntQueue()
     ) throws {
         self.table = try table ?? Self.makeTable()
         forwarder = Forwarder(
             reading: self.table.reader, settings: settings, batchCapacity: batchCapacity,
-            identification: firstIdentification &- 1)
+            identification: firstIdentification &- 1, punts: punts)
         batch = PacketBatch(capacity: batchCapacity)
         slots = GuardedSlots(count: batchCapacity)
     }

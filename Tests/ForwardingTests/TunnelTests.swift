@@ -27,6 +27,18 @@ struct TunnelVectors: Decodable {
         var testDescription: String { name }
     }
 
+    /// A packet between the link-local addresses of a node and of the home device.
+    struct LinkLocal: Decodable, Sendable, CustomTestStringConvertible {
+        let name: String
+        let side: String
+        let `in`: Hex
+        let out: Hex
+
+        var testDescription: String { name }
+        var given: Given { side == "home" ? .home(self.in.bytes) : .access(self.in.bytes) }
+        var outcome: Outcome { side == "home" ? .access(out.bytes) : .home(out.bytes) }
+    }
+
     /// A probe of the tunnel's end, and its answers.
     struct Solicitation: Decodable, Sendable {
         let `in`: Hex
@@ -52,6 +64,7 @@ struct TunnelVectors: Decodable {
     /// What goes to the control plane.
     let listeners: [Passage]
     let solicitation: Solicitation
+    let linkLocal: [LinkLocal]
 
     static let all: TunnelVectors = Vectors.load("tunnels")
 
@@ -62,6 +75,7 @@ struct TunnelVectors: Decodable {
             + errors.map { .home($0.in.bytes) } + unanswered.map { .home($0.in.bytes) }
             + pathErrors.map { .access($0.in.bytes) } + untold.map { .access($0.in.bytes) }
             + listeners.map { .access($0.in.bytes) } + [.access(solicitation.in.bytes)]
+            + linkLocal.map(\.given)
     }
 
     /// A table with the bindings that they are for.

@@ -8,7 +8,7 @@ from kind_cases import bindings
 
 
 def make():
-    return [edges(), options(), largest(), not_allowed(), of_fragments(), in_a_batch()]
+    return [edges(), options(), largest(), not_allowed(), of_fragments()]
 
 
 class Sender:
@@ -119,17 +119,4 @@ def of_fragments():
             raise SystemExit("the fragments do not make the packet")
         for fragment in IP(bytes(whole)).fragment(1976):
             sender.send(name, IP(bytes(fragment)))
-    return case
-
-
-def in_a_batch():
-    """All at one time."""
-    case = Case("fragments-out-many", "More fragments than there is room for at once: they leave in order, and packets behind "
-                "them wait their turn.", "T10", bindings(["direct", "minimal"]))
-    case.step = 0
-    sender = Sender(case)
-    for number in range(260):
-        sender.send("direct", packet("direct", 2600, id=number))
-        if number % 20 == 0:
-            sender.send("minimal", packet("minimal", 2000, id=number))
     return case

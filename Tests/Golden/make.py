@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 import capture_cases
 import drop_cases
 import fragment_cases
+import fragment_ecn_cases
 import group_cases
 import kind_cases
 import link_cases
@@ -29,8 +30,8 @@ from golden import HERE
 
 def main():
     cases = []
-    for module in (tunnel_cases, drop_cases, kind_cases, fragment_cases, reassembly_cases, group_cases, link_local_cases,
-                   link_cases, replay_cases, capture_cases):
+    for module in (tunnel_cases, drop_cases, kind_cases, fragment_cases, reassembly_cases, fragment_ecn_cases, group_cases,
+                   link_local_cases, link_cases, replay_cases, capture_cases):
         cases += module.make()
     names = [case.name for case in cases]
     if len(set(names)) != len(names):

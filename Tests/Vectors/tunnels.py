@@ -11,6 +11,15 @@ import json
 import pathlib
 import struct
 
+from scapy.layers.dhcp6 import (
+    DHCP6_Advertise,
+    DHCP6_Solicit,
+    DHCP6OptClientId,
+    DHCP6OptElapsedTime,
+    DHCP6OptIA_PD,
+    DHCP6OptIAPrefix,
+    DUID_LL,
+)
 from scapy.layers.inet import (
     ICMP,
     IP,
@@ -347,6 +356,25 @@ def make_listeners():
     return cases
 
 
+def make_link_local():
+    """RFC 5454, 3.7.1: DHCPv6 between fe80::9, which each node has registered, and a server on the home device."""
+    client, cases = DHCP6OptClientId(duid=DUID_LL(lladdr="02:00:00:00:00:09")), []
+    solicit = (IPv6(src="fe80::9", dst="ff02::1:2", hlim=1) / UDP(sport=546, dport=547) / DHCP6_Solicit(trid=0x5454)
+               / client / DHCP6OptElapsedTime(elapsedtime=10) / DHCP6OptIA_PD(iaid=1, T1=0, T2=0))
+    request = IPv6(src="fe80::9", dst="fe80::1", hlim=255) / ICMPv6EchoRequest(data=b"there")
+    advertise = (IPv6(src="fe80::1", dst="fe80::9") / UDP(sport=547, dport=546) / DHCP6_Advertise(trid=0x5454) / client
+                 / DHCP6OptIA_PD(iaid=1, iapdopt=[DHCP6OptIAPrefix(prefix="2001:db8:77::", plen=56)]))
+    for name in BINDINGS:
+        for what, packet in {"a solicit to ff02::1:2": solicit, "an echo request to the home device": request}.items():
+            cases.append({"name": f"{name}: {what}", "side": "access", "out": bytes(packet).hex(),
+                          "in": bytes(from_node(name, from_home(name, packet))).hex()})
+        middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=1 if name == "minimal" else 2, ttl=64) / advertise
+        out = (minimal(ENDPOINT, care_of(name), middle, keep_source=True) if name == "minimal"
+               else tunnelled(name, middle, ENDPOINT, care_of(name), 1))
+        cases.append({"name": f"{name}: an advertise", "side": "home", "in": bytes(advertise).hex(), "out": bytes(out).hex()})
+    return cases
+
+
 def make_solicitation():
     """RFC 4861, 7.2.4: a probe of fe80::9 for the end of the tunnel, and the answers of a router and of a host."""
     end = "fe80::c000:201"
@@ -650,4 +678,5 @@ if __name__ == "__main__":
         "decapsulation": make_decapsulation(), "drops": make_drops(), "errors": make_errors(),
         "unanswered": make_unanswered(), "pathErrors": make_path_errors(), "untold": make_untold(),
         "listeners": make_listeners(), "solicitation": make_solicitation(),
+        "linkLocal": make_link_local(),
     })
