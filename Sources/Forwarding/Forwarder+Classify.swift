@@ -159,7 +159,13 @@ extension Forwarder {
                 guard let ecn = ECN.decapsulated(inner: inner.trafficClass.ecn, outer: outerECN) else {
                     throw .ecnNotCapable
                 }
-                guard try reassemble(&packet, inner, ecn: ecn, via: outerSource) else { return false }
+                guard try reassemble(&packet, inner, ecn: ecn, via: outerSource) else {
+                    guard opened.sequence != nil else { return false }
+                    pending.initialize(to: PendingPacket(to: IPv6Address(mapping: source), isIPv4: true, length: 0))
+                    pending.pointee.middleSource = source
+                    pending.pointee.isHeldFragment = true
+                    return true
+                }
                 inner = try IPv4View(packet.bytes)
             }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }

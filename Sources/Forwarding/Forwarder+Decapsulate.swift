@@ -9,6 +9,7 @@ extension Forwarder {
     /// - Returns: false where the packet has to wait for its turn in its tunnel.
     @inline(__always)
     mutating func decapsulate(_ packet: inout Packet, _ work: PendingPacket) -> Bool {
+        if work.isHeldFragment { return !countsInTunnel(work) }
         guard work.record != PrefixTable.noValue else {
             // What passes by on its way to another's endpoint is nobody's exception.
             if isEndpoint(work.outerDestination) {
@@ -51,6 +52,14 @@ extension Forwarder {
         traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length)
         if work.isLinkLocal || work.isListenerMessage { return takeOfLink(&packet, work, record) }
         transmit(&packet, to: .home)
+    }
+
+    /// Whether a fragment that is held has a number in a tunnel of its binding.
+    @inline(never)
+    private func countsInTunnel(_ work: PendingPacket) -> Bool {
+        guard work.record != PrefixTable.noValue else { return false }
+        let record = records[Int(work.record)]
+        return record.sequence != PrefixTable.noValue && refusal(of: work, record, usesHomeAddress: true) == nil
     }
 
     /// Why the binding does not allow the packet; nil where it does.

@@ -18,10 +18,21 @@ extension Forwarder {
         // Within the half of all numbers that lies before the last one, it is late.
         let ahead = work.sequence &- last
         if ahead == 0 || ahead >= 1 << 31 || reordering.holds(work.sequence, of: tunnel) {
-            drop(&batch[index], .greSequence)
+            // A fragment that is held was counted when it was taken.
+            if !work.isHeldFragment { drop(&batch[index], .greSequence) }
             return true
         }
         guard canRelease(into: batch) else { return false }
+        if work.isHeldFragment {
+            // Nothing goes on, but those behind it need not wait for it.
+            batch[index].verdict = .release
+            if ahead == 1 {
+                goOn(tunnel, from: work.sequence, behind: index, &batch)
+            } else {
+                wait(UnsafeRawBufferPointer(start: batch[index].start, count: 0), work.sequence, of: tunnel, &batch, index)
+            }
+            return true
+        }
         leaveTunnel(&batch[index], work, record)
         guard batch[index].verdict == .transmitHome else {
             // It was dropped, punted or answered, and need not be waited for.
@@ -30,15 +41,9 @@ extension Forwarder {
         }
         if ahead == 1 {
             goOn(tunnel, from: work.sequence, behind: index, &batch)
-        } else if reordering.add(batch[index].bytes, work.sequence, of: tunnel, now: now) {
+        } else if wait(batch[index].bytes, work.sequence, of: tunnel, &batch, index) {
             takeBack(&batch[index])
             count(CounterIndex.absorbed)
-            if reordering.count(of: tunnel) > ReorderBuffer.packetsPerTunnel,
-                let first = reordering.first(of: tunnel, behind: last)
-            {
-                release(first, of: tunnel, behind: index, &batch)
-                goOn(tunnel, from: first, behind: index, &batch)
-            }
         } else {
             // There is no room to wait, so what it would have waited for is not waited for: those before it go on.
             var last = last
@@ -47,6 +52,24 @@ extension Forwarder {
                 last = first
             }
             goOn(tunnel, from: work.sequence, behind: index, &batch)
+        }
+        return true
+    }
+
+    /// Has a packet wait, and the first of those that wait go on where they are too many.
+    /// - Returns: false where there is no room.
+    @discardableResult
+    private mutating func wait(
+        _ packet: UnsafeRawBufferPointer, _ number: UInt32, of tunnel: ReorderBuffer.Tunnel, _ batch: inout PacketBatch,
+        _ index: Int
+    ) -> Bool {
+        guard reordering.add(packet, number, of: tunnel, now: now) else { return false }
+        let last = sequences[Int(tunnel.slot)].lastAccepted
+        if reordering.count(of: tunnel) > ReorderBuffer.packetsPerTunnel,
+            let first = reordering.first(of: tunnel, behind: last)
+        {
+            release(first, of: tunnel, behind: index, &batch)
+            goOn(tunnel, from: first, behind: index, &batch)
         }
         return true
     }
@@ -92,11 +115,14 @@ extension Forwarder {
         _ number: UInt32, of tunnel: ReorderBuffer.Tunnel, behind index: Int, _ batch: inout PacketBatch
     ) {
         var packet: Packet?
+        var isEmpty = false
         reordering.take(number, of: tunnel) { bytes in
-            guard let start = memory.take(bytes.count), let source = bytes.baseAddress else { return }
+            isEmpty = bytes.isEmpty
+            guard !isEmpty, let start = memory.take(bytes.count), let source = bytes.baseAddress else { return }
             start.copyMemory(from: source, byteCount: bytes.count)
             packet = Packet(start: start, length: bytes.count, slot: 0, ingress: .access)
         }
+        if isEmpty { return }
         guard var packet else { preconditionFailure("room for packets that waited was asked for") }
         transmit(&packet, to: .home)
         appendGenerated(packet, madeFrom: index + 1, to: &batch)

@@ -32,6 +32,8 @@ struct PendingPacket: BitwiseCopyable {
     var isLinkLocal = false
     /// Whether it is Multicast Listener Discovery, which the control plane gets.
     var isListenerMessage = false
+    /// Whether it is a fragment that waits for others, and only its number in its tunnel counts yet.
+    var isHeldFragment = false
     /// Bytes of the packet itself.
     var innerLength: UInt32
 

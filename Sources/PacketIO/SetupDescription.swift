@@ -21,6 +21,9 @@ public struct SetupDescription: Sendable, Equatable {
     public var transmitQueueLength: UInt32 = 4096
     /// Addresses of the home device.
     public var homeAddresses: [IPInterfaceAddress] = []
+    /// The home device's own address on the link that each tunnel is (RFC 4213, 3.7), by which nodes reach services of
+    /// this host, such as DHCPv6, before they have a prefix (RFC 5454, 3.7.1).
+    public var linkLocalAddress: IPv6Address?
     /// What is routed into the home device, beside the prefixes of its addresses.
     public var homeRoutes: [IPPrefix] = []
     /// Tunnel endpoint addresses: destinations of the tunnel packets that are for the forwarder.

@@ -72,7 +72,8 @@ extension SetupPlan {
 
     private func homeSteps(_ socket: inout RouteSocket) throws(SetupError) -> [SetupStep] {
         let device = description.homeDevice
-        let addresses = description.homeAddresses.map { address in
+        let linkLocal = description.linkLocalAddress.flatMap { IPInterfaceAddress("\($0)/64") }
+        let addresses = (description.homeAddresses + [linkLocal].compactMap(\.self)).map { address in
             let family = address.address.family
             return SetupStep(
                 "\(device) has the address \(address)",

@@ -193,6 +193,12 @@ extension SetupDescription {
         homeMTU = UInt32(settings.homeMTU)
         accessMTU = UInt32(settings.accessMTU)
         homeAddresses = settings.homeAddresses
+        let hasLinkLocal = homeAddresses.contains {
+            if case .v6(let address) = $0.address { address.isLinkLocal } else { false }
+        }
+        if let endpoint = settings.endpoints.first, !hasLinkLocal {
+            linkLocalAddress = IPv6Address(linkLocalOf: endpoint)
+        }
         homeRoutes = settings.homeRoutes
         endpoints = settings.endpoints
         sharesEndpoint = settings.sharedEndpoint

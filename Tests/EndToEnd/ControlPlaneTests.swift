@@ -62,6 +62,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("P1 T2 T3 a node that has registered a link-local address reaches the home agent on the tunnel's link")
+        func link() async throws {
+            try await Topology.run { topology in
+                try await topology.startMooringd(.homeAgent)
+                let (own, peer) = ("fe80::7", "fe80::c000:201")
+                #expect(Topology.endpoint == "192.0.2.1")
+                try await topology.mooring(
+                    .homeAgent,
+                    [
+                        "binding", "put", "mn1", "--care-of", Topology.careOfAddressA, "--home-address",
+                        Self.homeAddress, "--prefix", "\(own)/128,home-address",
+                    ])
+                let node = try topology.startControlPlane(
+                    .node, ["link", Topology.careOfAddressA, Topology.endpoint, Self.homeAddress, own, peer])
+                #expect(try await node.wait() == 0, "\(node.errorOutput)")
+                // The forwarder says that the end of the tunnel is there; the kernel answers the ping.
+                let ends = "\(Topology.endpoint) \(Self.homeAddress) \(peer) \(own)"
+                #expect(node.output == "ICMPv6ND_NA \(ends) 255\nICMPv6EchoReply \(ends) 64\n")
+                let counters = try await topology.counters(.homeAgent)
+                #expect(counters.generated["access"]! > 0)
+                #expect(counters.transmitted["home"]! > 0)
+            }
+        }
+
         @Test(
             "H15 H16 a node that says it listens gets what is sent to the group, by its tunnel, and another node does not"
         )

@@ -3,6 +3,7 @@
 control_plane.py answer SOCKET SCHEMA ENDPOINT        answers registrations that are punted, by packets to inject
 control_plane.py register CARE-OF ENDPOINT HOME       sends a registration request, and prints the reply that comes
 control_plane.py report CARE-OF ENDPOINT HOME GROUP   sends an MLDv2 report through the tunnel of the home address
+control_plane.py link CARE-OF ENDPOINT HOME OWN PEER  asks for a neighbour on the tunnel's link, then pings it
 control_plane.py multicast INTERFACE GROUP            sends a datagram to a group, out of an interface
 
 SCHEMA is the directory of control_pb2, made by protoc.
@@ -86,6 +87,29 @@ def report(care_of, endpoint, home, group):
         raw.sendto(bytes(packet), (endpoint, 0))
 
 
+def link(care_of, endpoint, home, own, peer):
+    """Solicits a neighbour on the link that the tunnel of the home address is, then sends an echo request to it, again and
+    again until each is answered; prints what the answers are."""
+    from scapy.layers.inet import IP
+    from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, IPv6
+    asked = [(IPv6(src=own, dst=peer, hlim=255) / ICMPv6ND_NS(tgt=peer), ICMPv6ND_NA),
+             (IPv6(src=own, dst=peer, hlim=64) / ICMPv6EchoRequest(id=7, data=b"link"), ICMPv6EchoReply)]
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw, \
+            socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IPIP) as tunnel:
+        tunnel.settimeout(0.5)
+        for question, answer in asked:
+            while True:
+                raw.sendto(bytes(IP(src=care_of, dst=endpoint) / IP(src=home, dst=endpoint) / question), (endpoint, 0))
+                try:
+                    packet = IP(tunnel.recv(2048))
+                except TimeoutError:
+                    continue
+                if answer in packet:
+                    break
+            inner = packet[IPv6]
+            print(answer.__name__, packet.src, packet.payload.dst, inner.src, inner.dst, inner.hlim, flush=True)
+
+
 def multicast(interface, group):
     """Sends a datagram to a group."""
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
@@ -97,7 +121,7 @@ def multicast(interface, group):
 
 if __name__ == "__main__":
     logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
-    commands = {function.__name__: function for function in (answer, register, report, multicast)}
+    commands = {function.__name__: function for function in (answer, link, register, report, multicast)}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

@@ -35,11 +35,34 @@ struct SequenceTests {
             packet.replaceSubrange(32..<36, with: $0)
             packet.replaceSubrange(packet.count - 2..<packet.count, with: $0[2...])
         }
+        mendChecksums(&packet)
+        return .access(packet)
+    }
+
+    private func mendChecksums(_ packet: inout [UInt8]) {
         packet.replaceSubrange(24..<26, with: [0, 0])
         let sum = ~PacketMutation.onesComplementSum(packet[20...])
         packet.replaceSubrange(24..<26, with: [UInt8(sum >> 8), UInt8(sum & 0xFF)])
         PacketMutation.mendIPv4Checksum(&packet)
-        return .access(packet)
+    }
+
+    /// The two halves of a packet from the home address, each in a tunnel packet of its own.
+    private func halves(numbered first: UInt32) throws -> [Given] {
+        let whole = try #require(
+            TunnelVectors.all.decapsulation.first { $0.name == "gre-sequence: IPv6 from the home address" }).in.bytes
+        let (outer, middle, payload) = (whole[..<36], whole[36..<56], Array(whole[56...]))
+        return [(0, payload[..<24], UInt8(0x20)), (3, payload[24...], 0)].enumerated().map { number, piece in
+            var header = Array(middle)
+            setLength(&header[...], at: 0, 20 + piece.1.count)
+            header.replaceSubrange(6..<8, with: [piece.2, UInt8(piece.0)])
+            PacketMutation.mendIPv4Checksum(&header)
+            var packet = outer + header + piece.1
+            setLength(&packet[...], at: 0, packet.count)
+            withUnsafeBytes(of: (first + UInt32(number)).bigEndian) { packet.replaceSubrange(32..<36, with: $0) }
+            var bytes = Array(packet)
+            mendChecksums(&bytes)
+            return .access(bytes)
+        }
     }
 
     private func setLength(_ packet: inout ArraySlice<UInt8>, at offset: Int, _ length: Int) {
@@ -151,6 +174,22 @@ struct SequenceTests {
         #expect(passed(0, 1) == [0, 1])
         #expect(passed([], now: Self.waits) == [7])
         #expect(passed(2) == [2])
+    }
+
+    @Test("T10 T7 a fragment that waits for others of its datagram counts in its tunnel, and nothing waits for it")
+    func fragments() throws {
+        #expect(passed(0) == [0])
+        let halves = try halves(numbered: 1)
+        #expect(passed([halves[0]]) == [])
+        #expect(passed([halves[1]]).count == 1)
+        #expect(passed(3) == [3])
+        // Early ones wait too, and those behind them with them.
+        let later = try self.halves(numbered: 5)
+        #expect(passed([later[0], numbered(7)]) == [])
+        #expect(passed([later[1]]) == [])
+        #expect(passed(4).count == 3)
+        #expect(forwarder.forwarder.waitingCount == 0)
+        #expect(forwarder.dropped == [:])
     }
 
     @Test("T10 whatever the order, each packet goes on once at the most, those of a batch in their order")
