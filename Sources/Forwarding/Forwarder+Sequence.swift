@@ -29,7 +29,8 @@ extension Forwarder {
             if ahead == 1 {
                 goOn(tunnel, from: work.sequence, behind: index, &batch)
             } else {
-                wait(UnsafeRawBufferPointer(start: batch[index].start, count: 0), work.sequence, of: tunnel, &batch, index)
+                let nothing = UnsafeRawBufferPointer(start: batch[index].start, count: 0)
+                wait(nothing, work.sequence, of: tunnel, &batch, index)
             }
             return true
         }

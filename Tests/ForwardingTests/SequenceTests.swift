@@ -48,8 +48,8 @@ struct SequenceTests {
 
     /// The two halves of a packet from the home address, each in a tunnel packet of its own.
     private func halves(numbered first: UInt32) throws -> [Given] {
-        let whole = try #require(
-            TunnelVectors.all.decapsulation.first { $0.name == "gre-sequence: IPv6 from the home address" }).in.bytes
+        let name = "gre-sequence: IPv6 from the home address"
+        let whole = try #require(TunnelVectors.all.decapsulation.first { $0.name == name }).in.bytes
         let (outer, middle, payload) = (whole[..<36], whole[36..<56], Array(whole[56...]))
         return [(0, payload[..<24], UInt8(0x20)), (3, payload[24...], 0)].enumerated().map { number, piece in
             var header = Array(middle)
