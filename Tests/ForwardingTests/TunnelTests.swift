@@ -109,6 +109,31 @@ struct TunnelTests {
         #expect(forwarder.counters.isConserved)
     }
 
+    @Test("H17 a prefix that a file binds to the home address is tunnelled there and accepted from there")
+    func implicit() throws {
+        // The file is all that the table knows; no control plane has asked for anything.
+        let forwarder = try makeForwarder()
+        let out = try #require(
+            Self.vectors.encapsulation.first { $0.name == "direct: IPv6 to the home address, class 0x0" })
+        #expect(forwarder.process(.home(out.in.bytes)) == .access(out.out.bytes))
+        let back = try #require(
+            Self.vectors.decapsulation.first { $0.name == "direct: IPv6 from the home address" })
+        #expect(forwarder.process(.access(back.in.bytes)) == .home(back.out.bytes))
+        // From the care-of address alone, the same packet is not.
+        let direct = Array(back.in.bytes[..<20] + back.in.bytes[40...])
+        #expect(forwarder.process(.access(withLengthAndProtocol(direct))) == .released)
+        #expect(forwarder.dropped == [.tunnelMismatch: 1])
+    }
+
+    /// An IPv4 packet with its own length and protocol 41.
+    private func withLengthAndProtocol(_ packet: [UInt8]) -> [UInt8] {
+        var packet = packet
+        packet.replaceSubrange(2..<4, with: [UInt8(packet.count >> 8), UInt8(packet.count & 0xFF)])
+        packet[9] = 41
+        PacketMutation.mendIPv4Checksum(&packet)
+        return packet
+    }
+
     @Test("T10 IPv4 past the tunnel MTU goes in fragments (RFC 2003, 5.1)", arguments: vectors.fragmentation)
     func fragmentation(_ vector: TunnelVectors.Fragmentation) throws {
         let forwarder = try makeForwarder()
