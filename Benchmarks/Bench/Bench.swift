@@ -15,7 +15,7 @@ struct Bench: ParsableCommand {
               swift run Bench pipeline --size 64 --json     one JSON object a line
               swift run Bench tun                           needs root, or unshare -rn
             """,
-        subcommands: [All.self, Pipeline.self, Tun.self, Flood.self],
+        subcommands: [All.self, Lpm.self, Pipeline.self, Tun.self, Flood.self],
         defaultSubcommand: All.self)
 
     static func main() {
@@ -35,6 +35,7 @@ struct All: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        try Lpm.parse(output.json ? ["--json"] : []).run()
         try Pipeline.parse(output.json ? ["--json"] : []).run()
         try Tun.parse(output.json ? ["--json"] : []).run()
     }

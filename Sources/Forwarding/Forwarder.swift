@@ -9,6 +9,7 @@
 // (copies, fragments) finds a bounded room in the batch; where that is full the last stage stops, and goes on with the
 // same packet when the port has carried out what there is.
 
+import CPrefetch
 import PacketBuffer
 import PrefixTable
 import Wire
@@ -155,19 +156,49 @@ public struct Forwarder: ~Copyable {
                 left &+= 1
             }
         }
-        for index in 0..<left {
-            let address = pending[index].address
-            pending[index].record =
-                switch pending[index].lookup {
-                case .prefix: prefixes.lookup(address)
-                case .homeAddress: homeAddresses.lookup(address)
-                case .group: groups.lookup(address)
-                }
-        }
+        lookUp(left)
+        fetch(left)
         pendingCount = left
         finishedCount = 0
         if reordering.count > 0 { releaseDue(into: &batch) }
         finish(&batch)
+    }
+
+    /// Looks the first packets that need a binding up, all of one table together.
+    @inline(__always)
+    private func lookUp(_ count: Int) {
+        var (byPrefix, byHomeAddress) = (0, 0)
+        for index in 0..<count {
+            byPrefix &+= pending[index].lookup == .prefix ? 1 : 0
+            byHomeAddress &+= pending[index].lookup == .homeAddress ? 1 : 0
+        }
+        let stride = MemoryLayout<PendingPacket>.stride
+        let records = UnsafeMutableRawPointer(pending) + PendingPacket.recordOffset
+        // Of those that belong to the other table the answer is written over.
+        let table = byPrefix >= byHomeAddress ? prefixes : homeAddresses
+        table.lookup(count: count, addresses: pending, stride: stride, results: records, resultStride: stride)
+        if byPrefix == count || byHomeAddress == count { return }
+        for index in 0..<count {
+            switch pending[index].lookup {
+            case .prefix: pending[index].record = prefixes.lookup(pending[index].address)
+            case .homeAddress: pending[index].record = homeAddresses.lookup(pending[index].address)
+            case .group: pending[index].record = groups.lookup(pending[index].address)
+            }
+        }
+    }
+
+    /// Has what the last stage reads of bindings fetched, so that it need not wait for each by itself.
+    @inline(__always)
+    private func fetch(_ count: Int) {
+        for index in 0..<count {
+            // Of a packet without a binding this is some address or other, which does no harm.
+            let record = UnsafeRawPointer(records + Int(pending[index].record))
+            CPrefetch_line(record)
+            CPrefetch_line(record + 64)
+        }
+        for index in 0..<count where pending[index].record != PrefixTable.noValue && pending[index].lookup != .group {
+            CPrefetch_line(traffic + Int(records[Int(pending[index].record)].traffic))
+        }
     }
 
     /// Goes on with a batch that is unfinished, when no packet is in flight.

@@ -16,6 +16,9 @@ enum BindingLookup: UInt8, BitwiseCopyable {
 
 /// A packet that waits for its binding.
 struct PendingPacket: BitwiseCopyable {
+    /// Where the record stands, in bytes; the address stands first. Tables write to it.
+    static var recordOffset: Int { 16 }
+
     /// The key: the destination towards a tunnel, the inner source out of one. IPv4 in its mapped form.
     var address: IPv6Address
     /// The binding's record, when it has been looked up; of a group, the member whose turn it is.

@@ -47,11 +47,15 @@ public final class QuiescentStates: @unchecked Sendable {
         epoch.pointee.add(1, ordering: .sequentiallyConsistent).newValue
     }
 
-    /// Whether no reader can still see what was unlinked before `epoch` was given out.
-    public func allPassed(_ epoch: UInt64) -> Bool {
+    /// The last epoch that all readers have passed: none can still see what was unlinked before it, or an earlier one,
+    /// was given out.
+    public var passedEpoch: UInt64 {
         let count = registered.withLock { $0 }
-        return (0..<count).allSatisfy { cell($0).pointee.load(ordering: .sequentiallyConsistent) >= epoch }
+        return (0..<count).reduce(.max) { min($0, cell($1).pointee.load(ordering: .sequentiallyConsistent)) }
     }
+
+    /// Whether no reader can still see what was unlinked before `epoch` was given out.
+    public func allPassed(_ epoch: UInt64) -> Bool { passedEpoch >= epoch }
 }
 
 /// A reader's side of `QuiescentStates`, for one thread.

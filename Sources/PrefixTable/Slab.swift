@@ -59,7 +59,9 @@ public final class Slab<Element: ~Copyable> {
 
     /// Makes the numbers that all readers have let go free.
     private func reclaim() {
-        while limboStart < limbo.count, quiescentStates.allPassed(limbo[limboStart].epoch) {
+        guard limboStart < limbo.count else { return }
+        let passed = quiescentStates.passedEpoch
+        while limboStart < limbo.count, limbo[limboStart].epoch <= passed {
             free.append(limbo[limboStart].number)
             inUse -= 1
             limboStart += 1

@@ -179,7 +179,7 @@ extension DaemonConfiguration {
 
 /// Bounds of what may be configured.
 enum DaemonLimits {
-    static let bindings = 1...16_000_000
+    static let bindings = 1...5_000_000
     static let prefixes = 1...64_000_000
     static let members = 1...16_000_000
 }

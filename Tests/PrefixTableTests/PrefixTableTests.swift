@@ -28,7 +28,7 @@ struct PrefixTableTests {
                 } else {
                     let prefix = source.prefix()
                     known.append(prefix)
-                    let value = UInt32.random(in: 0..<UInt32.max, using: &source.generator)
+                    let value = UInt32.random(in: 0...PrefixTable.largestValue, using: &source.generator)
                     #expect(
                         try table.insert(prefix, value: value) == oracle.insert(prefix, value: value),
                         "seed \(seed), step \(step), \(prefix)")
