@@ -54,6 +54,19 @@ extension BindingTable {
                 binding.id, BindingError("binding \(binding.id).endpoint", "is missing, and the daemon has no endpoint")
             )
         }
+        if endpoint == binding.homeAddress {
+            throw .malformed(
+                binding.id,
+                BindingError("binding \(binding.id).homeAddress", "\(endpoint) is the tunnel's own endpoint"))
+        }
+        let own = IPv6Prefix.host(IPv6Address(linkLocalOf: endpoint))
+        if let index = binding.prefixes.firstIndex(where: { $0.prefix == own }) {
+            throw .malformed(
+                binding.id,
+                BindingError(
+                    "binding \(binding.id).prefixes[\(index)]",
+                    "\(own.address) is the link-local address of the tunnel's own end"))
+        }
         if endpoint == binding.careOfAddress {
             throw .malformed(
                 binding.id,

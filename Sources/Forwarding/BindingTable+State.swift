@@ -42,11 +42,14 @@ extension BindingTable {
         let traffic: UnsafeMutablePointer<TrafficCell>
         let sequences: UnsafeMutablePointer<GRESequence>
         let pathMTUs: UnsafePointer<PathMTU>
+        let paths: PrefixTable.Reader
+        let endpoints: PrefixTable.Reader
 
         init(
             owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: PrefixTable.Reader,
             groups: GroupTable, records: UnsafePointer<BindingRecord>, traffic: UnsafeMutablePointer<TrafficCell>,
-            sequences: UnsafeMutablePointer<GRESequence>, pathMTUs: UnsafePointer<PathMTU>
+            sequences: UnsafeMutablePointer<GRESequence>, pathMTUs: UnsafePointer<PathMTU>,
+            paths: PrefixTable.Reader, endpoints: PrefixTable.Reader
         ) {
             self.owner = owner
             self.prefixes = prefixes
@@ -58,6 +61,8 @@ extension BindingTable {
             self.traffic = traffic
             self.sequences = sequences
             self.pathMTUs = pathMTUs
+            self.paths = paths
+            self.endpoints = endpoints
         }
     }
 }

@@ -60,6 +60,13 @@ public final class BindingTable {
     private let traffic: Slab<TrafficCell>
     private let sequences: Slab<GRESequence>
     private let pathMTUs: Slab<PathMTU>
+    /// By care-of address, in its IPv4-mapped form: the slots of `pathMTUs`, and how many bindings follow each.
+    private let paths: PrefixTable
+    private var pathUses: [IPv4Address: (slot: UInt32, count: Int)] = [:]
+    /// `namedEndpoints`, in their IPv4-mapped form.
+    private let endpointTable: PrefixTable
+    /// A binding at each care-of address, the last that was put.
+    private var idsByCareOfAddress: [IPv4Address: String] = [:]
     private(set) var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
     private(set) var idsByRecord: [UInt32: String] = [:]
@@ -79,6 +86,8 @@ public final class BindingTable {
         // As many again may stand beside them, or be waiting for the readers, while all bindings change at once.
         prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
         homeAddresses = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
+        paths = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
+        endpointTable = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
         groups = try GroupTable(limit: configuration.memberLimit, quiescentStates: quiescentStates)
         let capacity = configuration.bindingLimit * 2 + 4096
         records = try Slab(capacity: capacity * BindingWay.allCases.count, quiescentStates: quiescentStates)
@@ -97,7 +106,7 @@ public final class BindingTable {
         Reader(
             owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
             groups: groups, records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base,
-            pathMTUs: pathMTUs.base)
+            pathMTUs: pathMTUs.base, paths: paths.reader, endpoints: endpointTable.reader)
     }
 
     // MARK: Reading
@@ -196,7 +205,8 @@ public final class BindingTable {
             }
             traffic.retire(entry.traffic)
             if let sequence = entry.sequence { sequences.retire(sequence) }
-            if let pathMTU = entry.pathMTU { pathMTUs.retire(pathMTU) }
+            if entry.pathMTU != nil { releasePath(to: entry.binding.careOfAddress) }
+            forgetCareOfAddress(of: entry.binding)
             sortedIDs = nil
             countEndpoint(entry.binding, by: -1)
             return entry.binding
@@ -224,7 +234,7 @@ public final class BindingTable {
             preconditionFailure("a binding was checked to have an endpoint")
         }
         let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
-        let pathMTU = pathMTU(of: binding, endpoint: endpoint, replacing: old)
+        let pathMTU = binding.mtuDiscovery ? retainPath(to: binding.careOfAddress) : nil
         var ways = BindingRecords()
         for way in binding.ways(isMember: groups.isMember(binding.id)) {
             let record = take(from: records) {
@@ -249,8 +259,10 @@ public final class BindingTable {
             for record in old.records.all { idsByRecord[record] = nil }
             replaced.append((old.binding, old.records))
             if let number = old.sequence, number != sequence { sequences.retire(number) }
-            if let number = old.pathMTU, number != pathMTU { pathMTUs.retire(number) }
+            if old.pathMTU != nil { releasePath(to: old.binding.careOfAddress) }
+            forgetCareOfAddress(of: old.binding)
         }
+        idsByCareOfAddress[binding.careOfAddress] = binding.id
         countEndpoint(binding, by: 1)
         earliestExpiry = min(earliestExpiry, expiry ?? .max)
         entries[binding.id] = Entry(
@@ -270,16 +282,34 @@ public final class BindingTable {
         return take(from: sequences) { $0.initialize(to: GRESequence(generation: lastGeneration)) }
     }
 
-    /// The slot of the path's MTU: the one that was there before, where the path is the same.
-    private func pathMTU(of binding: Binding, endpoint: IPv4Address, replacing old: Entry?) -> UInt32? {
-        guard binding.mtuDiscovery else { return nil }
-        if let old, let number = old.pathMTU, old.endpoint == endpoint,
-            old.binding.careOfAddress == binding.careOfAddress
-        {
-            return number
+    /// The slot of the MTU of the path to a care-of address, which all bindings there follow together.
+    private func retainPath(to careOfAddress: IPv4Address) -> UInt32 {
+        if let (slot, count) = pathUses[careOfAddress] {
+            pathUses[careOfAddress] = (slot, count + 1)
+            return slot
         }
-        return take(from: pathMTUs) { $0.initialize(to: PathMTU()) }
+        let slot = take(from: pathMTUs) { $0.initialize(to: PathMTU()) }
+        pathUses[careOfAddress] = (slot, 1)
+        do { try paths.insert(.host(IPv6Address(mapping: careOfAddress)), value: slot) } catch {
+            preconditionFailure("there are no more care-of addresses than bindings")
+        }
+        return slot
     }
+
+    private func releasePath(to careOfAddress: IPv4Address) {
+        guard let (slot, count) = pathUses[careOfAddress] else { return }
+        pathUses[careOfAddress] = count > 1 ? (slot, count - 1) : nil
+        guard count == 1 else { return }
+        paths.remove(.host(IPv6Address(mapping: careOfAddress)))
+        pathMTUs.retire(slot)
+    }
+
+    private func forgetCareOfAddress(of binding: Binding) {
+        if idsByCareOfAddress[binding.careOfAddress] == binding.id { idsByCareOfAddress[binding.careOfAddress] = nil }
+    }
+
+    /// The id of a binding at that care-of address; of several the one that was put last.
+    public func holder(atCareOf address: IPv4Address) -> String? { idsByCareOfAddress[address] }
 
     /// The largest inner packet of a binding, in bytes.
     func tunnelMTU(of binding: Binding) -> UInt16 {
@@ -291,6 +321,14 @@ public final class BindingTable {
         guard let endpoint = binding.endpoint else { return }
         let count = namedEndpoints[endpoint, default: 0] + change
         namedEndpoints[endpoint] = count == 0 ? nil : count
+        let prefix = IPv6Prefix.host(IPv6Address(mapping: endpoint))
+        if count == 0 {
+            endpointTable.remove(prefix)
+        } else if count == 1, change > 0 {
+            do { try endpointTable.insert(prefix, value: 0) } catch {
+                preconditionFailure("there are no more endpoints than bindings")
+            }
+        }
     }
 
     /// Ends a change: takes away what still leads to a replaced record, then the records.

@@ -119,7 +119,7 @@ extension Forwarder {
     /// What is in no tunnel: messages to the endpoint itself.
     @inline(never)
     private mutating func takeOwn(_ packet: inout Packet, _ outer: IPv4View) throws(DropReason) {
-        guard isEndpoint(outer.destination) else { throw .notForEndpoint }
+        guard isTunnelEnd(outer.destination) else { throw .notForEndpoint }
         switch outer.protocol {
         case IPProtocol.icmpv4:
             let message = try ICMPv4View(outer.payload)
@@ -159,7 +159,7 @@ extension Forwarder {
                 guard let ecn = ECN.decapsulated(inner: inner.trafficClass.ecn, outer: outerECN) else {
                     throw .ecnNotCapable
                 }
-                guard try reassemble(&packet, inner, ecn: ecn, via: outerSource) else {
+                guard try reassemble(&packet, inner, ecn: ecn, via: outerSource, tunnel: opened.identity) else {
                     guard opened.sequence != nil else { return false }
                     pending.initialize(to: PendingPacket(to: IPv6Address(mapping: source), isIPv4: true, length: 0))
                     pending.pointee.middleSource = source
@@ -198,9 +198,10 @@ extension Forwarder {
     /// - Returns: whether it was.
     @inline(never)
     private mutating func reassemble(
-        _ packet: inout Packet, _ fragment: IPv4View, ecn: ECN, via: IPv4Address
+        _ packet: inout Packet, _ fragment: IPv4View, ecn: ECN, via: IPv4Address, tunnel: UInt64 = 0
     ) throws(DropReason) -> Bool {
-        let outcome = try reassembler.take(fragment, ecn: ecn, via: via, now: now, memory: &datagramMemory)
+        let outcome = try reassembler.take(
+            fragment, ecn: ecn, via: via, tunnel: tunnel, now: now, memory: &datagramMemory)
         counters[CounterIndex.reassemblyFailures] = reassembler.failures
         switch outcome {
         case .held:

@@ -59,8 +59,11 @@ extension Forwarder {
     }
 
     /// Writes a binding's headers before a packet, which is whole and nothing but that packet.
+    /// - Parameter mayFragment: whether an outer packet with IPv6 may be fragmented, whatever is known of the path.
     @inline(__always)
-    mutating func enterTunnel(_ packet: inout Packet, _ record: UnsafePointer<BindingRecord>, isIPv4: Bool) {
+    mutating func enterTunnel(
+        _ packet: inout Packet, _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, mayFragment: Bool = false
+    ) {
         if isIPv4, record.pointee.form == .minimal {
             MinimalTunnel.encapsulate(
                 packet.start, endpoint: record.pointee.endpoint, careOfAddress: record.pointee.careOfAddress)
@@ -74,7 +77,7 @@ extension Forwarder {
             dontFragment = inner.networkUInt16(at: IPv4.Offset.fragment) & IPv4.dontFragment
             innerClass = TrafficClass(rawValue: inner.byte(IPv4.Offset.trafficClass))
         } else {
-            dontFragment = dontFragmentIPv6(record)
+            dontFragment = mayFragment ? 0 : dontFragmentIPv6(record)
             innerClass = IPv6Header.trafficClass(at: inner)
         }
         record.pointee.writeHeaders(

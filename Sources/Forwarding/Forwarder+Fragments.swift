@@ -27,6 +27,13 @@ extension Forwarder {
             drop(&batch[index], .packetTooBig)
             return true
         }
+        // Nor a fragment that would end behind where a datagram can (RFC 791, 3.1).
+        let header = UnsafeRawPointer(batch[index].start)
+        let offset = Int(header.networkUInt16(at: IPv4.Offset.fragment) & 0x1FFF) * 8
+        if offset + length > Int(UInt16.max) {
+            drop(&batch[index], .fragmentLength)
+            return true
+        }
         let limit = Int(tunnelMTU(record))
         let count = FragmentPlan.largestCount(length: length, limit: limit)
         let space = length + count * IPv4.maximumHeaderLength + FragmentPlan.workspace

@@ -23,7 +23,7 @@ extension Forwarder {
             let record = memberRecords[Int(member.pointee.binding)].record.load(ordering: .acquiring)
             let next = member.pointee.next.load(ordering: .acquiring)
             if next == PrefixTable.noValue {
-                send(&batch[index], toMember: record)
+                send(&batch[index], toMember: record, work)
                 return true
             }
             // A member whose binding is going away at this moment gets none.
@@ -32,24 +32,32 @@ extension Forwarder {
                 var copy = batch[index]
                 start.copyMemory(from: copy.start, byteCount: length)
                 copy.start = start
-                send(&copy, toMember: record)
-                if copy.verdict == .release {
-                    count(CounterIndex.generated, .access)
-                } else {
-                    appendGenerated(copy, madeFrom: index, to: &batch)
+                send(&copy, toMember: record, work)
+                count(CounterIndex.generated, .access)
+                if copy.verdict != .release {
+                    batch.appendGenerated(
+                        start: copy.start, length: copy.length, madeFrom: index, verdict: copy.verdict)
                 }
             }
             work.pointee.record = next
         }
     }
 
-    /// An error is not sent: one member's tunnel MTU says nothing of the others'.
-    private mutating func send(_ packet: inout Packet, toMember number: UInt32) {
+    /// Sends a packet to a member. Where it is too big for one, its source is told once (RFC 4443, 3.2 and 2.4 e.3).
+    private mutating func send(
+        _ packet: inout Packet, toMember number: UInt32, _ work: UnsafeMutablePointer<PendingPacket>
+    ) {
         guard number != PrefixTable.noValue else { return drop(&packet, .noGroupMember) }
         let record = records + Int(number)
-        guard packet.length <= Int(tunnelMTU(record)) else { return drop(&packet, .packetTooBig) }
+        let limit = tunnelMTU(record)
+        guard packet.length <= Int(limit) else {
+            if work.pointee.isAnswered { return drop(&packet, .packetTooBig) }
+            work.pointee.isAnswered = true
+            return answer(&packet, dropped: .packetTooBig, work.pointee, mtu: limit)
+        }
         traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length)
-        enterTunnel(&packet, record, isIPv4: false)
+        // Errors about it would quote the group, and nobody could tell whose tunnel they concern: it may be fragmented.
+        enterTunnel(&packet, record, isIPv4: false, mayFragment: true)
         transmit(&packet, to: .access)
     }
 }

@@ -8,21 +8,20 @@ import PrefixTable
 import Wire
 
 extension Forwarder {
-    /// Turns an ICMPv4 error into one to the source of the packet that was in the tunnel.
-    /// - Returns: whether it was one that is told on.
+    /// Turns an ICMPv4 error into one to the source of the packet that was in the tunnel, and learns the path's MTU of it.
+    /// - Returns: whether it was one that is told on, or learnt of.
     @inline(never)
     mutating func relayPathError(_ packet: inout Packet, _ message: ICMPv4View) -> Bool {
-        guard let kind = PathError(message), let quote = QuotedTunnelPacket(message.quote) else { return false }
-        let table = quote.isIPv4 ? homeAddresses : prefixes
-        let record = table.lookup(quote.destination)
-        guard record != PrefixTable.noValue, records[Int(record)].careOfAddress == quote.outerDestination,
-            records[Int(record)].endpoint == quote.outerSource, !quote.forbidsErrors
-        else { return false }
-        count(CounterIndex.absorbed)
-        if case .tooBig(let mtu) = kind, records[Int(record)].pathMTU != PrefixTable.noValue {
-            pathMTUs[Int(records[Int(record)].pathMTU)].lower(
-                to: UInt32(mtu), packetLength: quote.outerLength, now: now)
+        guard let kind = PathError(message) else { return false }
+        let isLearnt = learnPathMTU(kind, message.quote)
+        guard let quote = QuotedTunnelPacket(message.quote, in: packet.start), record(of: quote) != nil else {
+            if isLearnt {
+                count(CounterIndex.absorbed)
+                packet.verdict = .release
+            }
+            return isLearnt
         }
+        count(CounterIndex.absorbed)
         // The error quotes as much of the packet inside as came.
         let inner = packet.start + (quote.inner.baseAddress! - UnsafeRawPointer(packet.start))
         guard quote.isIPv4 ? endpointCount > 0 : errorSource != nil, errorLimit.take(now: now) else {
@@ -51,6 +50,31 @@ extension Forwarder {
     }
 }
 
+extension Forwarder {
+    /// The record by which a packet that is quoted was sent; nil where it can't have been, or its source may not be told.
+    private func record(of quote: QuotedTunnelPacket) -> UInt32? {
+        let record = (quote.isIPv4 ? homeAddresses : prefixes).lookup(quote.destination)
+        guard record != PrefixTable.noValue, records[Int(record)].careOfAddress == quote.outerDestination,
+            records[Int(record)].endpoint == quote.outerSource, !quote.forbidsErrors
+        else { return nil }
+        return record
+    }
+
+    /// Notes what a router said of the path to a care-of address that a binding follows. The outer header is enough for
+    /// that (RFC 792 promises no more than eight bytes behind it).
+    private func learnPathMTU(_ kind: PathError, _ quote: UnsafeRawBufferPointer) -> Bool {
+        guard case .tooBig(let mtu) = kind, let outer = QuotedTunnelPacket.ipv4(quote), isTunnelEnd(outer.source),
+            QuotedTunnelPacket.isTunnel(outer.protocol)
+        else { return false }
+        let slot = paths.lookup(IPv6Address(mapping: outer.destination))
+        guard slot != PrefixTable.noValue else { return false }
+        pathMTUs[Int(slot)].lower(
+            to: UInt32(mtu), packetLength: UInt32(quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength)),
+            now: now)
+        return true
+    }
+}
+
 /// What happened to a tunnel packet.
 enum PathError {
     /// It was larger than that many bytes and could not be fragmented.
@@ -63,7 +87,10 @@ enum PathError {
         switch (message.type, message.code) {
         // Network, host and protocol unreachable, and those prohibited or unknown; not port unreachable and source
         // route failed (RFC 2003, 4.1).
-        case (ICMPv4.destinationUnreachable, 4): self = .tooBig(mtu: Int(message.mtu))
+        case (ICMPv4.destinationUnreachable, 4):
+            guard let length = QuotedTunnelPacket.outerLength(message.quote) else { return nil }
+            // Routers older than RFC 1191 say 0.
+            self = .tooBig(mtu: message.mtu == 0 ? Int(PathMTU.plateau(below: UInt32(length))) : Int(message.mtu))
         case (ICMPv4.destinationUnreachable, 0...2), (ICMPv4.destinationUnreachable, 6...15): self = .unreachable
         case (ICMPv4.timeExceeded, _): self = .unreachable
         default: return nil
@@ -92,21 +119,23 @@ enum PathError {
 struct QuotedTunnelPacket {
     let outerSource: IPv4Address
     let outerDestination: IPv4Address
-    /// Of the whole outer packet, in bytes, as its header says.
-    let outerLength: UInt32
     /// Bytes of all headers of the tunnel.
     let headerLength: Int
     /// As much of the packet inside as there is.
     let inner: UnsafeRawBufferPointer
     let isIPv4: Bool
 
+    /// - Parameter start: of the memory that the quote lies in, where a header is put back that minimal encapsulation has
+    ///   taken.
     /// - Returns: nil where the packet inside can't be told.
-    init?(_ quote: UnsafeRawBufferPointer) {
+    init?(_ quote: UnsafeRawBufferPointer, in start: UnsafeMutableRawPointer) {
         guard let outer = Self.ipv4(quote) else { return nil }
         outerSource = outer.source
         outerDestination = outer.destination
-        outerLength = UInt32(quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength))
-        guard let first = Self.payload(of: outer) else { return nil }
+        guard
+            let first = outer.protocol == IPProtocol.minimal
+                ? Self.restored(outer, quote, in: start) : Self.payload(of: outer)
+        else { return nil }
         var (isIPv6, inner) = first
         // By way of the home address.
         if !isIPv6, let middle = Self.ipv4(inner), middle.protocol == IPProtocol.ipv6, middle.source == outer.source {
@@ -125,8 +154,49 @@ struct QuotedTunnelPacket {
         headerLength = start - origin
     }
 
+    /// Whether a protocol is one of tunnels.
+    static func isTunnel(_ protocol: UInt8) -> Bool {
+        [IPProtocol.ipv4, IPProtocol.ipv6, IPProtocol.gre, IPProtocol.minimal, IPProtocol.udp].contains(`protocol`)
+    }
+
+    /// Of the whole outer packet that a quote begins, in bytes, as its header says.
+    static func outerLength(_ quote: UnsafeRawBufferPointer) -> Int? {
+        ipv4(quote) == nil ? nil : Int(quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength))
+    }
+
+    /// The same as `payload` of minimal encapsulation (RFC 2004, 3): what was IPv6 lies behind its header; of IPv4 the
+    /// header is put back before what is left of the payload.
+    private static func restored(
+        _ outer: Header, _ quote: UnsafeRawBufferPointer, in memory: UnsafeMutableRawPointer
+    ) -> (isIPv6: Bool, UnsafeRawBufferPointer)? {
+        guard let start = outer.payload.baseAddress, outer.payload.count >= MinimalEncapsulation.shortHeaderLength,
+            start - quote.baseAddress! == IPv4.minimumHeaderLength
+        else { return nil }
+        let length =
+            start.byte(1) & 0x80 != 0
+            ? MinimalEncapsulation.longHeaderLength : MinimalEncapsulation.shortHeaderLength
+        guard outer.payload.count > length else { return nil }
+        if start.byte(0) == IPProtocol.ipv6 {
+            return (true, UnsafeRawBufferPointer(rebasing: outer.payload[length...]))
+        }
+        // Read before it is written over.
+        let source =
+            length == MinimalEncapsulation.longHeaderLength ? start.networkUInt32(at: 8) : outer.source.rawValue
+        let (destination, protocolNumber) = (start.networkUInt32(at: 4), start.byte(0))
+        let totalLength = quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength)
+        guard Int(totalLength) > IPv4.minimumHeaderLength + length else { return nil }
+        let header = memory + (quote.baseAddress! - UnsafeRawPointer(memory)) + length
+        header.copyMemory(from: quote.baseAddress!, byteCount: IPv4.Offset.checksum)
+        header.storeNetwork(totalLength - UInt16(length), at: IPv4.Offset.totalLength)
+        header.storeByte(protocolNumber, at: IPv4.Offset.protocol)
+        header.storeNetwork(source, at: IPv4.Offset.source)
+        header.storeNetwork(destination, at: IPv4.Offset.destination)
+        IPv4Header.writeChecksum(at: header)
+        return (false, UnsafeRawBufferPointer(start: header, count: quote.count - length))
+    }
+
     /// The family and the bytes of what an outer header carries; nil for what is no tunnel, and for minimal
-    /// encapsulation, whose inner header is not there to be quoted.
+    /// encapsulation, of which `restored` tells.
     private static func payload(of outer: Header) -> (isIPv6: Bool, UnsafeRawBufferPointer)? {
         switch outer.protocol {
         case IPProtocol.ipv6: return (true, outer.payload)
@@ -155,14 +225,14 @@ struct QuotedTunnelPacket {
     }
 
     /// An IPv4 header of which all or less than its payload is there. Its checksum counts hops that were taken since.
-    private struct Header {
+    struct Header {
         let source: IPv4Address
         let destination: IPv4Address
         let `protocol`: UInt8
         let payload: UnsafeRawBufferPointer
     }
 
-    private static func ipv4(_ bytes: UnsafeRawBufferPointer) -> Header? {
+    static func ipv4(_ bytes: UnsafeRawBufferPointer) -> Header? {
         guard let start = bytes.baseAddress, bytes.count >= IPv4.minimumHeaderLength, start.byte(0) >> 4 == 4 else {
             return nil
         }

@@ -24,20 +24,14 @@ extension Forwarder {
         }
         guard canRelease(into: batch) else { return false }
         if work.isHeldFragment {
-            // Nothing goes on, but those behind it need not wait for it.
             batch[index].verdict = .release
-            if ahead == 1 {
-                goOn(tunnel, from: work.sequence, behind: index, &batch)
-            } else {
-                let nothing = UnsafeRawBufferPointer(start: batch[index].start, count: 0)
-                wait(nothing, work.sequence, of: tunnel, &batch, index)
-            }
+            noteTurn(work.sequence, ahead: ahead, of: tunnel, &batch, index)
             return true
         }
         leaveTunnel(&batch[index], work, record)
         guard batch[index].verdict == .transmitHome else {
-            // It was dropped, punted or answered, and need not be waited for.
-            if ahead == 1 { goOn(tunnel, from: work.sequence, behind: index, &batch) }
+            // It was dropped, punted or answered: nothing of it goes on, and those behind it need not wait for it.
+            noteTurn(work.sequence, ahead: ahead, of: tunnel, &batch, index)
             return true
         }
         if ahead == 1 {
@@ -55,6 +49,14 @@ extension Forwarder {
             goOn(tunnel, from: work.sequence, behind: index, &batch)
         }
         return true
+    }
+
+    /// Lets a number have its turn of which no packet goes on.
+    private mutating func noteTurn(
+        _ number: UInt32, ahead: UInt32, of tunnel: ReorderBuffer.Tunnel, _ batch: inout PacketBatch, _ index: Int
+    ) {
+        if ahead == 1 { return goOn(tunnel, from: number, behind: index, &batch) }
+        wait(UnsafeRawBufferPointer(start: batch[index].start, count: 0), number, of: tunnel, &batch, index)
     }
 
     /// Has a packet wait, and the first of those that wait go on where they are too many.

@@ -58,6 +58,8 @@ public struct Forwarder: ~Copyable {
     let memberRecords: UnsafePointer<MemberRecord>
     let sequences: UnsafeMutablePointer<GRESequence>
     let pathMTUs: UnsafePointer<PathMTU>
+    let paths: PrefixTable.Reader
+    let namedEndpoints: PrefixTable.Reader
     let records: UnsafePointer<BindingRecord>
     let traffic: UnsafeMutablePointer<TrafficCell>
     let pending: UnsafeMutablePointer<PendingPacket>
@@ -106,6 +108,8 @@ public struct Forwarder: ~Copyable {
         memberRecords = table.memberRecords
         sequences = table.sequences
         pathMTUs = table.pathMTUs
+        paths = table.paths
+        namedEndpoints = table.endpoints
         records = table.records
         traffic = table.traffic
         self.batchCapacity = batchCapacity
@@ -264,10 +268,16 @@ public struct Forwarder: ~Copyable {
         published.publish(counters)
     }
 
+    /// Whether an address is one of the daemon's own endpoints.
     @inline(__always)
     func isEndpoint(_ address: IPv4Address) -> Bool {
         for index in 0..<endpointCount where endpoints[index] == address { return true }
         return false
+    }
+
+    /// Whether tunnels end at an address: it is an endpoint of the daemon's own, or one that a binding names.
+    func isTunnelEnd(_ address: IPv4Address) -> Bool {
+        isEndpoint(address) || namedEndpoints.lookup(IPv6Address(mapping: address)) != PrefixTable.noValue
     }
 
     // MARK: Counting and errors

@@ -25,16 +25,29 @@ struct PathMTU: ~Copyable {
     /// Takes what a router said of a packet that was too big. It never makes the MTU larger, and says nothing where it
     /// does not fit the packet.
     /// - Parameters:
-    ///   - reported: the router's word, in bytes; 0 from routers older than RFC 1191.
+    ///   - reported: the router's word, in bytes.
     ///   - packetLength: of the packet that it dropped, in bytes.
     borrowing func lower(to reported: UInt32, packetLength: UInt32, now: UInt64) {
-        let plateau = Self.plateaus.first { $0 < packetLength } ?? UInt32(IPv4.minimumMTU)
-        let new = max(reported == 0 ? plateau : reported, UInt32(IPv4.minimumMTU))
+        let new = max(reported, UInt32(IPv4.minimumMTU))
         guard new < packetLength, new <= current(now: now) ?? .max else { return }
         mtu.store(new, ordering: .relaxed)
         deadline.store(now &+ Self.age, ordering: .relaxed)
     }
 
-    /// MTUs that links have (RFC 1191, 7.1), below that of Ethernet.
-    private static var plateaus: [UInt32] { [1492, 1006, 508, 296, 68] }
+    /// What a path is taken to carry on which a packet was too large, where the router does not say how much it does: the
+    /// next smaller MTU that links have (RFC 1191, 7.1).
+    static func plateau(below packetLength: UInt32) -> UInt32 {
+        switch packetLength {
+        case 32_001...: 32_000
+        case 17_915...: 17_914
+        case 8167...: 8166
+        case 4353...: 4352
+        case 2003...: 2002
+        case 1493...: 1492
+        case 1007...: 1006
+        case 509...: 508
+        case 297...: 296
+        default: UInt32(IPv4.minimumMTU)
+        }
+    }
 }

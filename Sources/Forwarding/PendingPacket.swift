@@ -37,6 +37,8 @@ struct PendingPacket: BitwiseCopyable {
     var isListenerMessage = false
     /// Whether it is a fragment that waits for others, and only its number in its tunnel counts yet.
     var isHeldFragment = false
+    /// Whether its source has been told already that it is too big for a member of its group.
+    var isAnswered = false
     /// Bytes of the packet itself.
     var innerLength: UInt32
 

@@ -36,13 +36,16 @@ struct Reassembler: ~Copyable {
     struct Key: Equatable, BitwiseCopyable {
         /// The outer source, of fragments that lie in a tunnel themselves; else 0.0.0.0.
         let via: IPv4Address
+        /// Which tunnel that is: its kind, key and port.
+        let tunnel: UInt64
         let source: IPv4Address
         let destination: IPv4Address
         let identification: UInt16
         let `protocol`: UInt8
 
-        init(_ fragment: IPv4View, via: IPv4Address) {
+        init(_ fragment: IPv4View, via: IPv4Address, tunnel: UInt64) {
             self.via = via
+            self.tunnel = tunnel
             source = fragment.source
             destination = fragment.destination
             identification = fragment.identification
@@ -54,6 +57,7 @@ struct Reassembler: ~Copyable {
             hash = (hash ^ (hash >> 32)) &* 0x9E37_79B9_7F4A_7C15
             hash ^= UInt64(via.rawValue) << 32 | UInt64(identification) << 8 | UInt64(`protocol`)
             hash = (hash ^ (hash >> 29)) &* 0xBF58_476D_1CE4_E5B9
+            hash = (hash ^ tunnel) &* 0x94D0_49BB_1331_11EB
             return hash ^ (hash >> 32)
         }
     }
@@ -154,10 +158,12 @@ struct Reassembler: ~Copyable {
     /// - Parameters:
     ///   - ecn: of the fragment, and of tunnel headers that were taken off it.
     ///   - via: the outer source, of a fragment that lies in a tunnel itself.
+    ///   - tunnel: which tunnel that is. Fragments of one datagram come by one.
     ///   - memory: where the datagram is put when it is whole.
     /// - Throws: why the fragment is dropped.
     mutating func take(
-        _ fragment: IPv4View, ecn: ECN, via: IPv4Address, now: UInt64, memory: inout GeneratedMemory
+        _ fragment: IPv4View, ecn: ECN, via: IPv4Address, tunnel: UInt64 = 0, now: UInt64,
+        memory: inout GeneratedMemory
     ) throws(DropReason) -> Outcome {
         while oldest != Self.none, datagrams[Int(oldest)].deadline <= now { forget(oldest, asFailure: true) }
         let offset = fragment.fragmentOffset
@@ -166,7 +172,7 @@ struct Reassembler: ~Copyable {
         guard length > 0, end <= Int(UInt16.max) - IPv4.minimumHeaderLength,
             length % 8 == 0 || !fragment.hasMoreFragments
         else { throw .fragmentLength }
-        let number = datagram(Key(fragment, via: via), now: now)
+        let number = datagram(Key(fragment, via: via, tunnel: tunnel), now: now)
         let datagram = datagrams + Int(number)
         if datagram.pointee.isSpoiled { throw .fragmentSpoiled }
 
@@ -365,7 +371,7 @@ struct Reassembler: ~Copyable {
 
 extension Reassembler.Key {
     fileprivate init(via: IPv4Address) {
-        (self.via, source, destination) = (via, .unspecified, .unspecified)
+        (self.via, tunnel, source, destination) = (via, 0, .unspecified, .unspecified)
         (identification, `protocol`) = (0, 0)
     }
 }

@@ -65,6 +65,11 @@ struct OpenedTunnel: BitwiseCopyable {
     /// The node's, of UDP.
     var port: UInt16 = 0
 
+    /// The same for packets that came by one tunnel.
+    var identity: UInt64 {
+        UInt64(form.rawValue) << 40 | (key == nil ? 0 : 1 << 33) | UInt64(key ?? UInt32(port))
+    }
+
     @inline(__always)
     init(_ form: TunnelForm, protocol: UInt8, inner: UnsafeRawBufferPointer) {
         self.form = form

@@ -174,7 +174,7 @@ extension DropReason {
                 "Compare the outer destination with the endpoints of `mooring status` and the routes to the device.")
         case .fragmentLength:
             Circumstances(
-                .classify, from: .access, "RFC 791, 3.2", "Capture one: it is made by hand, or by a faulty stack.")
+                .classify, from: .either, "RFC 791, 3.2", "Capture one: it is made by hand, or by a faulty stack.")
         case .fragmentOverlap, .fragmentSpoiled:
             Circumstances(
                 .classify, from: .access, "RFC 1858; RFC 3128; RFC 4213, 3.6",

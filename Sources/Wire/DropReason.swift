@@ -122,7 +122,7 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .ipv6NotCarried: "An IPv6 packet from the access side, in no tunnel; this version tunnels over IPv4."
         case .notForEndpoint: "The outer destination is not the tunnel endpoint."
         case .fragmentLength:
-            "A fragment without payload, of a length that none but the last may have, or past its datagram's end."
+            "A fragment without payload, of a length that none but the last may have, or past where its datagram can end."
         case .fragmentOverlap: "A fragment overlaps another of its datagram, which is given up."
         case .fragmentDuplicate: "A fragment that is there already."
         case .fragmentSpoiled: "A fragment of a datagram that was given up."

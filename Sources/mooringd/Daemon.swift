@@ -130,7 +130,6 @@ final class Daemon {
     /// What is due: lifetimes that have passed, packets that nobody had a right to send.
     func tick() {
         let now = bootTimeNanoseconds()
-        worker.releaseWaiting()
         let expired = table.expire(now: now)
         if !expired.isEmpty { routeEndpoints() }
         for binding in expired {
@@ -149,7 +148,8 @@ final class Daemon {
             suppressedExceptions += 1
             return
         }
-        let holder = table.holder(of: exception.innerSource)
+        // Of an inner source that is nobody's, whoever is at the outer one has sent it.
+        let holder = table.holder(of: exception.innerSource) ?? table.holder(atCareOf: exception.outerSource)
         logger.warning(
             "security exception",
             metadata: [
@@ -174,6 +174,26 @@ final class Daemon {
     private func deliver(_ packet: PuntedPacket) -> Bool {
         let binding = packet.homeAddress.flatMap { table.holder(of: IPv6Address(mapping: $0)) }
         return publisher?.publish(.punt(ControlPuntEvent(packet, binding: binding))) ?? false
+    }
+
+    // MARK: Packets that wait for others
+
+    /// How often a worker that may be asleep is woken while packets wait in it.
+    static let waitingInterval = TimeAmount.milliseconds(10)
+    private var isWatchingWaiting = false
+
+    /// Wakes the worker from time to time, until no packet waits in it any more.
+    func watchWaiting(on eventLoop: any EventLoop) {
+        guard !isWatchingWaiting else { return }
+        isWatchingWaiting = true
+        // Runs on the event loop, to which all of this belongs.
+        nonisolated(unsafe) let daemon = self
+        eventLoop.scheduleRepeatedTask(initialDelay: Self.waitingInterval, delay: Self.waitingInterval) { task in
+            if !daemon.worker.releaseWaiting() {
+                daemon.isWatchingWaiting = false
+                task.cancel()
+            }
+        }
     }
 
     // MARK: Reload

@@ -98,6 +98,7 @@ extension MooringDaemonCommand {
         worker.start(
             port: port, table: table, settings: ForwarderSettings(settings),
             punted: { eventLoop.execute { daemon.punts.run() } },
+            waiting: { eventLoop.execute { daemon.watchWaiting(on: eventLoop) } },
             ended: { error in
                 if let error { ended.fail(error) } else { ended.succeed() }
             })

@@ -145,10 +145,12 @@ final class Worker: Sendable {
     /// Starts forwarding on a thread of its own; to be called once.
     /// - Parameters:
     ///   - punted: called on that thread when packets wait for the control plane; until they are taken once only.
+    ///   - waiting: called on that thread when packets begin to wait for others of their tunnel; `releaseWaiting` is then to
+    ///     be called every few milliseconds, until it returns false.
     ///   - ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
     func start(
         port: consuming ChosenPort, table: BindingTable, settings: ForwarderSettings,
-        punted: @escaping @Sendable () -> Void,
+        punted: @escaping @Sendable () -> Void, waiting: @escaping @Sendable () -> Void,
         ended: @escaping @Sendable (PortError?) -> Void
     ) {
         guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
@@ -165,7 +167,11 @@ final class Worker: Sendable {
                 reader: reader, forwarder: forwarder,
                 punted: { [isTold] in
                     if !isTold.value.exchange(true, ordering: .acquiringAndReleasing) { punted() }
-                }, waits: { [hasWaiting] in hasWaiting.value.store($0, ordering: .relaxed) })
+                },
+                waits: { [hasWaiting] isWaiting in
+                    hasWaiting.value.store(isWaiting, ordering: .relaxed)
+                    if isWaiting { waiting() }
+                })
             let result: PortError? =
                 switch handedOver.move() {
                 case .ioUring(var port): loop.run(&port, until: stopping)
@@ -185,7 +191,12 @@ final class Worker: Sendable {
     }
 
     /// Has a worker that may be asleep let go the packets whose time is up.
-    func releaseWaiting() { if hasWaiting.value.load(ordering: .relaxed) { waker.wake() } }
+    /// - Returns: false where none waits.
+    func releaseWaiting() -> Bool {
+        guard hasWaiting.value.load(ordering: .relaxed) else { return false }
+        waker.wake()
+        return true
+    }
 
     /// Has the worker take what was injected.
     func wake() { waker.wake() }

@@ -79,4 +79,39 @@ struct FragmentationTests {
         #expect(forwarder.counters.absorbed == 5)
         #expect(forwarder.counters.isConserved)
     }
+
+    @Test("T10 a fragment that would end behind where a datagram can is dropped, not wrapped round")
+    func pastTheEnd() throws {
+        let forwarder = try TestForwarder(TunnelVectors.makeTable())
+        func fragment(offset: UInt16, length: Int) -> Given {
+            var header = IPv4Header(
+                protocol: 17, source: IPv4Address("198.18.0.1")!, destination: IPv4Address("198.51.100.1")!)
+            header.totalLength = UInt16(length)
+            var bytes = [UInt8](repeating: 0, count: length)
+            bytes.withUnsafeMutableBytes { header.write(to: $0.baseAddress!) }
+            bytes.replaceSubrange(6..<8, with: [UInt8(offset >> 8), UInt8(offset & 0xFF)])
+            PacketMutation.mendIPv4Checksum(&bytes)
+            return .home(bytes)
+        }
+        #expect(forwarder.process(fragment(offset: 8100, length: 3000)) == .released)
+        #expect(forwarder.dropped == [.fragmentLength: 1])
+        // The last that fits.
+        #expect(forwarder.process(fragment(offset: 7800, length: 3000)) != .released)
+        #expect(forwarder.generated.count == 2)
+    }
+
+    @Test("P1 T2 a binding can't have the address of the tunnel's own end")
+    func ownEnd() throws {
+        let table = try TunnelVectors.makeTable()
+        var binding = try #require(table.state(of: "direct", now: 0)?.binding)
+        let before = binding
+        binding.prefixes.append(
+            BoundPrefix(
+                .host(IPv6Address(linkLocalOf: IPv4Address(ForwardingVectors.all.endpoint)!)), tunnel: .homeAddress))
+        #expect(throws: BindingTableError.self) { try table.put([binding], now: 0) }
+        binding = before
+        binding.homeAddress = IPv4Address(ForwardingVectors.all.endpoint)!
+        #expect(throws: BindingTableError.self) { try table.put([binding], now: 0) }
+        #expect(table.state(of: "direct", now: 0)?.binding == before)
+    }
 }

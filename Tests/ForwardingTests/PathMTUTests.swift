@@ -25,10 +25,10 @@ struct PathMTUTests {
         careOf = try #require(binding.prefixes.first { $0.tunnel == .careOf }).prefix.address
     }
 
-    /// An IPv6 packet for the node.
-    private func packet(_ length: Int) -> Given {
+    /// An IPv6 packet for the node, or for another.
+    private func packet(_ length: Int, to destination: IPv6Address? = nil) -> Given {
         var header = IPv6Header(
-            nextHeader: 59, source: IPv6Address("2001:db8:f::1")!, destination: careOf)
+            nextHeader: 59, source: IPv6Address("2001:db8:f::1")!, destination: destination ?? careOf)
         header.payloadLength = UInt16(length - 40)
         var bytes = [UInt8](repeating: 0, count: length)
         bytes.withUnsafeMutableBytes { header.write(to: $0.baseAddress!) }
@@ -36,17 +36,23 @@ struct PathMTUTests {
     }
 
     /// What a router says of a tunnel packet that this forwarder sent.
-    private func tooBig(_ sent: Outcome, mtu: Int, by router: IPv4Address = IPv4Address("203.0.113.254")!) -> Given {
-        let quote = Array((sent.bytes ?? []).prefix(548))
+    private func tooBig(_ sent: Outcome, mtu: Int, quoted: Int = 548) -> Given {
+        let quote = Array((sent.bytes ?? []).prefix(quoted))
         var message: [UInt8] = [3, 4, 0, 0, 0, 0, UInt8(mtu >> 8), UInt8(mtu & 0xFF)] + quote
         let sum = ~PacketMutation.onesComplementSum(message[...])
         message.replaceSubrange(2..<4, with: [UInt8(sum >> 8), UInt8(sum & 0xFF)])
         var header = IPv4Header(
-            protocol: 1, source: router, destination: IPv4Address(ForwardingVectors.all.endpoint)!)
+            protocol: 1, source: IPv4Address("203.0.113.254")!, destination: Self.source(of: sent))
         header.totalLength = UInt16(20 + message.count)
         var bytes = [UInt8](repeating: 0, count: 20)
         bytes.withUnsafeMutableBytes { header.write(to: $0.baseAddress!) }
         return .access(bytes + message)
+    }
+
+    /// The endpoint that a tunnel packet bears.
+    private static func source(of sent: Outcome) -> IPv4Address {
+        let bytes = sent.bytes ?? []
+        return IPv4Address(rawValue: bytes[12..<16].reduce(0) { $0 << 8 | UInt32($1) })
     }
 
     private func isDontFragmentSet(_ outcome: Outcome) -> Bool? {
@@ -137,5 +143,90 @@ struct PathMTUTests {
         #expect(isDontFragmentSet(sent) == false)
         _ = forwarder.process(tooBig(sent, mtu: 1400))
         #expect(isDontFragmentSet(forwarder.process(packet(1480))) == false)
+    }
+
+    @Test("T5 28 bytes are enough to learn, and of an old router that says nothing the next smaller link is taken")
+    func short() {
+        let sent = forwarder.process(packet(1480))
+        #expect(forwarder.process(tooBig(sent, mtu: 0, quoted: 28)) == .released)
+        #expect(told(forwarder.process(packet(1480))) == 1472)
+        #expect(forwarder.process(tooBig(sent, mtu: 1400, quoted: 28)) == .released)
+        #expect(told(forwarder.process(packet(1480))) == 1380)
+        #expect(forwarder.counters.absorbed == 2)
+        #expect(forwarder.process(tooBig(sent, mtu: 1300, quoted: 19)) == .released)
+        #expect(told(forwarder.process(packet(1480))) == 1380)
+        #expect(forwarder.dropped[.icmpv4Ignored] == 1)
+        #expect(forwarder.counters.isConserved)
+    }
+
+    @Test("T5 the binding's tunnel MTU stays the most, whatever the path carries")
+    func bound() throws {
+        var binding = try #require(table.state(of: "direct", now: 0)?.binding)
+        binding.tunnelMTU = 1400
+        _ = try table.put([binding], now: 0)
+        let sent = forwarder.process(packet(1400))
+        #expect(told(forwarder.process(packet(1401))) == 1400)
+        _ = forwarder.process(tooBig(sent, mtu: 1500))
+        _ = forwarder.process(tooBig(sent, mtu: 1419))
+        #expect(told(forwarder.process(packet(1400))) == 1399)
+    }
+
+    @Test("T5 minimal encapsulation, IPv6 by the home address: what a router says is learnt and told")
+    func minimal() throws {
+        var binding = try #require(table.state(of: "minimal", now: 0)?.binding)
+        binding.mtuDiscovery = true
+        binding.tunnelMTU = nil
+        _ = try table.put([binding], now: 0)
+        let destination = try #require(binding.prefixes.first).prefix.address
+        let sent = forwarder.process(packet(1460, to: destination))
+        #expect(isDontFragmentSet(sent) == true)
+        // Outer header and minimal forwarding header are 28 bytes.
+        #expect(told(forwarder.process(tooBig(sent, mtu: 1400))) == 1372)
+        #expect(told(forwarder.process(packet(1373, to: destination))) == 1372)
+    }
+
+    @Test("T5 bindings at one care-of address learn together, and forget when the last of them has gone")
+    func shared() throws {
+        var other = try #require(table.state(of: "direct", now: 0)?.binding)
+        other.id = "other"
+        other.homeAddress = nil
+        let prefix = IPv6Prefix("2001:db8:77::/48")!
+        other.prefixes = [BoundPrefix(prefix)]
+        _ = try table.put([other], now: 0)
+        let sent = forwarder.process(packet(1480))
+        _ = forwarder.process(tooBig(sent, mtu: 1400))
+        #expect(told(forwarder.process(packet(1480, to: prefix.address))) == 1380)
+        _ = table.remove(["direct"])
+        #expect(told(forwarder.process(packet(1480, to: prefix.address))) == 1380)
+        #expect(table.holder(atCareOf: other.careOfAddress) == "other")
+        _ = table.remove(["other"])
+        #expect(table.holder(atCareOf: other.careOfAddress) == nil)
+        _ = try table.put([other], now: 0)
+        #expect(isDontFragmentSet(forwarder.process(packet(1480, to: prefix.address))) == true)
+    }
+
+    @Test("T5 T6 errors that come to a binding's own endpoint are told on, and echo requests to it answered")
+    func ownEndpoint() throws {
+        var binding = try #require(table.state(of: "direct", now: 0)?.binding)
+        binding.endpoint = IPv4Address("192.0.2.99")!
+        _ = try table.put([binding], now: 0)
+        let sent = forwarder.process(packet(1480))
+        #expect(told(forwarder.process(tooBig(sent, mtu: 1400))) == 1380)
+        #expect(told(forwarder.process(packet(1480))) == 1380)
+        binding.endpoint = nil
+        _ = try table.put([binding], now: 0)
+        #expect(forwarder.process(tooBig(sent, mtu: 1300)) == .released)
+        #expect(forwarder.dropped == [.packetTooBig: 1, .notForEndpoint: 1])
+    }
+
+    @Test("T5 H15 a copy for a member of a group may be fragmented, since no error about it could be told from others")
+    func group() throws {
+        let group = IPv6Address("ff3e::1234")!
+        try table.join(group, ["direct"])
+        let sent = forwarder.process(packet(1400))
+        #expect(isDontFragmentSet(sent) == true)
+        #expect(isDontFragmentSet(forwarder.process(packet(1400, to: group))) == false)
+        _ = forwarder.process(tooBig(sent, mtu: 1400))
+        #expect(told(forwarder.process(packet(1400, to: group))) == 1380)
     }
 }

@@ -13,7 +13,7 @@ struct SequenceTests {
     private let table: BindingTable
     private let forwarder: TestForwarder
     private let packet: [UInt8]
-    private static let waits: UInt64 = 100_000_000
+    private static let waits: UInt64 = 80_000_000
 
     init() throws {
         table = try TunnelVectors.makeTable()
@@ -189,6 +189,18 @@ struct SequenceTests {
         #expect(passed([later[1]]) == [])
         #expect(passed(4).count == 3)
         #expect(forwarder.forwarder.waitingCount == 0)
+        #expect(forwarder.dropped == [:])
+    }
+
+    @Test("T7 T10 fragments that come by another tunnel, or with another key, are not joined")
+    func otherTunnel() throws {
+        #expect(passed(0) == [0])
+        let halves = try halves(numbered: 1)
+        guard case .access(var forged) = halves[1] else { return }
+        forged[31] ^= 1
+        mendChecksums(&forged)
+        #expect(passed([halves[0], .access(forged)]) == [])
+        #expect(passed([halves[1]]).count == 1)
         #expect(forwarder.dropped == [:])
     }
 

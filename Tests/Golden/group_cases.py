@@ -8,13 +8,15 @@ from scapy.layers.inet6 import (
     ICMPv6MLDone,
     ICMPv6MLReport,
     ICMPv6MLReport2,
+    ICMPv6PacketTooBig,
     IPv6,
     IPv6ExtHdrHopByHop,
     RouterAlert,
 )
+from scapy.packet import Raw
 
 from fragment_cases import Sender
-from golden import Case, tunnels
+from golden import Case, tunnels, vectors
 from kind_cases import bindings
 
 GROUP = "ff3e::1234"
@@ -44,13 +46,19 @@ class Multicaster(Sender):
         middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=number, tos=tos, ttl=64) / inner
         return tunnels.minimal(*ends, middle, keep_source=True)
 
-    def send_to(self, members, inner, too_small=()):
-        """Members whose tunnel is `too_small` get none."""
+    def send_to(self, members, inner, too_small=(), mtu=None):
+        """Members whose tunnel is `too_small` get none, and the source is told the MTU of the first of them."""
         case = self.case
         case._receive("home", bytes(inner))
         case.generated["access"] += len(members) - 1
+        told = False
         for name in members:
             if name in too_small:
+                if not told:
+                    error = IPv6(src=vectors.ERROR_SOURCE, dst=inner.src, hlim=64) / ICMPv6PacketTooBig(mtu=mtu(name))
+                    case.generated["home"] += 1
+                    case._transmit("home", bytes(error / Raw(bytes(inner)[:1232])))
+                    told = True
                 case.count_drops("packet-too-big")
             else:
                 case._transmit("access", bytes(self.copy(name, inner)))
@@ -90,16 +98,19 @@ def order():
 
 
 def too_big():
-    case = Case("multicast-too-big", "A member whose tunnel MTU is too small gets no copy and the source no error; the others "
-                "do.", "H15, T4", None)
+    case = Case("multicast-too-big", "A member whose tunnel MTU is too small gets no copy, and the source is told once; the "
+                "others get theirs.", "H15, T4", None)
     names = ["gre", "direct", "udp"]
     for_small = {"direct": {"tunnelMTU": 1400}}
     case.bindings = with_groups({GROUP: names, "ff3e::2": names[::-1], "ff3e::3": ["gre"]}, names, **for_small)
     sender = Multicaster(case)
     for length, too_small in ((1280, ()), (1281, ("gre", "udp")), (1400, ("gre", "udp")), (1401, ("gre", "udp", "direct"))):
-        sender.send_to(names, multicast(length=length - 48), too_small)
-        sender.send_to(names[::-1], multicast("ff3e::2", length=length - 48), too_small)
-        sender.send_to(["gre"], multicast("ff3e::3", length=length - 48), too_small)
+        def mtu(name):
+            return 1400 if name == "direct" else 1280
+
+        sender.send_to(names, multicast(length=length - 48), too_small, mtu)
+        sender.send_to(names[::-1], multicast("ff3e::2", length=length - 48), too_small, mtu)
+        sender.send_to(["gre"], multicast("ff3e::3", length=length - 48), too_small, mtu)
     return case
 
 

@@ -589,6 +589,15 @@ def make_path_errors():
         inner6 = IPv6(src=CORRESPONDENT6, dst=node6(name, True)) / UDP() / payload(30)
         to_ipv6(f"{name}: IPv6 by the home address, time exceeded",
                 path_error(in_tunnel(name, inner6, True), type=11), inner6)
+    inner = IP(src=CORRESPONDENT, dst=home("minimal"), id=7, tos=4, ttl=33) / UDP() / payload(30)
+    to_ipv4("minimal: IPv4, host unreachable", path_error(in_tunnel("minimal", inner), type=3, code=1), inner)
+    to_ipv4("minimal: the IPv4 header and 8 bytes", path_error(in_tunnel("minimal", inner), 20 + 12 + 8, type=3, code=1),
+            bytes(inner)[:28])
+    to_ipv4("minimal: an MTU of 1200", path_error(in_tunnel("minimal", inner), type=3, code=4, nexthopmtu=1200), inner,
+            code=4, nexthopmtu=1200 - 12)
+    inner6 = IPv6(src=CORRESPONDENT6, dst=node6("minimal", True)) / UDP() / payload(30)
+    to_ipv6("minimal: IPv6 by the home address, time exceeded",
+            path_error(in_tunnel("minimal", inner6, True), type=11), inner6)
     inner6 = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / UDP() / payload(1232)
     for code in (0, 2, 6, 9, 10, 13):
         to_ipv6(f"code {code}", path_error(in_tunnel("direct", inner6), 20 + 60, type=3, code=code), bytes(inner6)[:60])
@@ -598,7 +607,8 @@ def make_path_errors():
         to_ipv6(f"an MTU of {mtu} for IPv6",
                 path_error(in_tunnel("direct", inner6), 100, type=3, code=4, nexthopmtu=mtu), bytes(inner6)[:80], mtu=told)
     inner = IP(src=CORRESPONDENT, dst=home("gre-key"), flags="DF") / UDP() / payload(1000)
-    for mtu, told in ((1000, 1000 - 32), (101, 69), (100, 68), (99, 68), (0, 68)):
+    # Where a router says 0 it is the largest MTU of RFC 1191, 7.1 that is below the packet's length.
+    for mtu, told in ((1000, 1000 - 32), (101, 69), (100, 68), (99, 68), (0, 1006 - 32)):
         to_ipv4(f"an MTU of {mtu} for IPv4 in GRE with key and checksum",
                 path_error(in_tunnel("gre-key", inner), 200, type=3, code=4, nexthopmtu=mtu), bytes(inner)[:168],
                 code=4, nexthopmtu=told)
@@ -645,7 +655,9 @@ def make_untold():
         "from an endpoint that is not the binding's": path_error(another, **unreachable),
         "a prefix that is not bound": path_error(
             in_tunnel("direct", IPv6(src=CORRESPONDENT6, dst="2001:db8:99::1") / UDP()), **unreachable),
-        "minimal encapsulation, whose header is not there": path_error(in_tunnel("minimal", minimal_inner), **unreachable),
+        "a part of the minimal forwarding header": path_error(in_tunnel("minimal", minimal_inner), 20 + 11, **unreachable),
+        "7 bytes behind the minimal forwarding header": path_error(
+            in_tunnel("minimal", minimal_inner), 20 + 12 + 7, **unreachable),
         "no tunnel": path_error(IP(src=ENDPOINT, dst=care_of("direct")) / ICMP() / payload(40), **unreachable),
         "UDP that is no tunnel": path_error(
             IP(src=ENDPOINT, dst=care_of("udp")) / UDP(sport=434, dport=40000) / Raw(b"\1" + bytes(60)), **unreachable),
