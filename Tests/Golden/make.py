@@ -24,6 +24,7 @@ import link_cases
 import link_local_cases
 import reassembly_cases
 import replay_cases
+import state_cases
 import tunnel_cases
 from golden import HERE
 
@@ -31,7 +32,7 @@ from golden import HERE
 def main():
     cases = []
     for module in (tunnel_cases, drop_cases, kind_cases, fragment_cases, reassembly_cases, fragment_ecn_cases, group_cases,
-                   link_local_cases, link_cases, replay_cases, capture_cases):
+                   link_local_cases, state_cases, link_cases, replay_cases, capture_cases):
         cases += module.make()
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
