@@ -58,11 +58,11 @@ extension PrefixTable {
         let (skip, below) = (node(here), node(here).depth)
         let (address, inherited) = (skip.address, inherited(here))
         var lower = skip.load(PrefixNode.Offset.entrySkip)
-        if below > depth + 8 { lower = makeSkip(address, depth: below, inherited: .none, to: lower) }
+        if below > depth + 8 { lower = makeLink(address, from: depth + 8, to: below, inherited: .none, lower) }
         clearSlots()
         slots[address.byte(depth)] = lower
         var new = makeNode8(inherited: depth > start ? .none : inherited)
-        if depth > start { new = makeSkip(address, depth: depth, inherited: inherited, to: new) }
+        if depth > start { new = makeLink(address, from: start, to: depth, inherited: inherited, new) }
         set(link, new)
         retire(here)
     }

@@ -119,7 +119,18 @@ extension PrefixTable {
             new = makeNode8(inherited: own)
         }
         guard isSkipped else { return new }
-        return makeSkip(prefix.address, depth: nodeDepth, inherited: inherited, to: new)
+        return makeLink(prefix.address, from: depth, to: nodeDepth, inherited: inherited, new)
+    }
+
+    /// What leads to a node that begins further down: a node of 8 bits where that is all between, which takes no more
+    /// memory than a skip and is gone through like others; else a skip.
+    func makeLink(
+        _ address: IPv6Address, from depth: Int, to below: Int, inherited: PrefixEntry, _ node: PrefixEntry
+    ) -> PrefixEntry {
+        guard below == depth + 8 else { return makeSkip(address, depth: below, inherited: inherited, to: node) }
+        clearSlots()
+        slots[address.byte(depth)] = node
+        return makeNode8(inherited: inherited)
     }
 
     // MARK: Taking apart

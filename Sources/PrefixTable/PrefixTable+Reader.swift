@@ -29,7 +29,7 @@ extension PrefixTable {
             count: Int, addresses: UnsafeRawPointer, stride: Int, results: UnsafeMutableRawPointer, resultStride: Int
         ) {
             withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * Self.width) { state in
-                withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 4 * Self.width) { places in
+                withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * Self.width) { places in
                     let walkers = Walkers(state.baseAddress!, places.baseAddress!)
                     var done = 0
                     while done < count {
@@ -97,26 +97,28 @@ extension PrefixTable {
             }
         }
 
-        /// Addresses on their way down, by their numbers.
+        /// Addresses on their way down, by their numbers. Those that have gone through nodes of 8 and 4 bits alone are at
+        /// the same depth; the others are few where prefixes are dense, and go on behind them.
         private struct Walkers {
             /// What each goes to next.
             let entries: UnsafeMutablePointer<UInt32>
             /// The longest prefix of each.
             let best: UnsafeMutablePointer<UInt32>
-            let depths: UnsafeMutablePointer<UInt8>
-            /// Those that come to a node of 8 or 4 bits.
+            /// Those that go on.
             let places: UnsafeMutablePointer<UInt8>
             var count = 0
-            /// Those that come to another node: to be read, and to be written.
-            var rare: UnsafeMutablePointer<UInt8>
-            var nextRare: UnsafeMutablePointer<UInt8>
-            var nextRareCount = 0
+            /// Where they are, in bits; a multiple of 8.
+            var depth = 0
+            /// Those that came to a node of another kind, and where each is.
+            let rare: UnsafeMutablePointer<UInt8>
+            let depths: UnsafeMutablePointer<UInt8>
+            var rareCount = 0
 
             /// Room for what each has, in 4 bytes and in one.
             @inline(__always)
             init(_ words: UnsafeMutablePointer<UInt32>, _ bytes: UnsafeMutablePointer<UInt8>) {
                 (entries, best) = (words, words + width)
-                (depths, places, rare, nextRare) = (bytes, bytes + width, bytes + 2 &* width, bytes + 3 &* width)
+                (places, rare, depths) = (bytes, bytes + width, bytes + 2 &* width)
             }
         }
 
@@ -127,20 +129,8 @@ extension PrefixTable {
         ) {
             let before = removals.pointee.load(ordering: .acquiring)
             begin(count, addresses, stride, &walkers)
-            while walkers.count | walkers.nextRareCount != 0 {
-                let (left, leftRare) = (walkers.count, walkers.nextRareCount)
-                (walkers.rare, walkers.nextRare) = (walkers.nextRare, walkers.rare)
-                (walkers.count, walkers.nextRareCount) = (0, 0)
-                // Numbers of the next step are written where those of this one were read.
-                for position in 0..<left {
-                    let index = Int(walkers.places[position])
-                    step(index, addresses + index &* stride, &walkers)
-                }
-                for position in 0..<leftRare {
-                    let index = Int(walkers.rare[position])
-                    stepRare(index, addresses + index &* stride, &walkers)
-                }
-            }
+            while walkers.count != 0 { takeStep(addresses, stride, &walkers) }
+            while walkers.rareCount != 0 { takeRareStep(addresses, stride, &walkers) }
             for index in 0..<count {
                 let found = PrefixEntry(rawValue: walkers.best[index])
                 let value =
@@ -157,82 +147,126 @@ extension PrefixTable {
         private func begin(
             _ count: Int, _ addresses: UnsafeRawPointer, _ stride: Int, _ walkers: inout Walkers
         ) {
-            var (below, depth, shared, handed) = (entry(0), 0, IPv6Address(high: 0, low: 0), entry(1))
+            var (below, shared, handed) = (entry(0), IPv6Address(high: 0, low: 0), entry(1))
             let outside = handed
             if below.kind == PrefixEntry.Kind.skip {
                 let skip = PrefixNode(base, below)
-                (depth, shared) = (skip.depth, skip.address)
+                (walkers.depth, shared) = (skip.depth, skip.address)
                 handed = skip.load(PrefixNode.Offset.inheritedSkip).or(handed)
                 below = skip.load(PrefixNode.Offset.entrySkip)
             }
+            let mask = IPv6Prefix(
+                containing: IPv6Address(high: .max, low: .max), length: UInt8(walkers.depth)
+            ).address
             let isWide = below.kind == PrefixEntry.Kind.node16
             let wide = PrefixNode(base, below)
             let inner = isWide ? wide.load(0).or(handed) : handed
+            let depth = walkers.depth
+            if isWide { walkers.depth &+= 16 }
             for index in 0..<count {
-                let address = addresses + index &* stride
+                let place = addresses + index &* stride
+                let address = place.load(as: IPv6Address.self)
+                let difference = (address.high ^ shared.high) & mask.high | (address.low ^ shared.low) & mask.low
+                let isShared: UInt32 = difference == 0 ? .max : 0
                 var next = below
-                if isWide { next = wide.load(PrefixNode.Offset.entries16 &+ address.addressPair(depth) &* 4) }
-                let mask: UInt32 = address.load(as: IPv6Address.self).shares(depth, with: shared) ? .max : 0
+                if isWide { next = wide.load(PrefixNode.Offset.entries16 &+ place.addressPair(depth) &* 4) }
                 settle(
-                    index, PrefixEntry(rawValue: next.rawValue & mask), inner.or(outside, unless: mask),
-                    depth: isWide ? depth &+ 16 : depth, &walkers)
+                    index, PrefixEntry(rawValue: next.rawValue & isShared), inner.or(outside, unless: isShared),
+                    &walkers)
             }
         }
 
-        /// Goes through a node of 8 or 4 bits.
+        /// Takes all that go on through a node of 8 or 4 bits each.
         @inline(__always)
-        private func step(_ index: Int, _ address: UnsafeRawPointer, _ walkers: inout Walkers) {
-            let entry = PrefixEntry(rawValue: walkers.entries[index])
+        private func takeStep(_ addresses: UnsafeRawPointer, _ stride: Int, _ walkers: inout Walkers) {
+            let left = walkers.count
+            let half = addresses + ((walkers.depth &>> 6) & 1) &* 8
+            let shift = UInt64(56 &- (walkers.depth & 63))
+            walkers.count = 0
+            walkers.depth &+= 8
+            for position in 0..<left {
+                let index = Int(walkers.places[position])
+                let address = (half + index &* stride).load(as: UInt64.self)
+                let slot = Int(truncatingIfNeeded: (address &>> shift) & 0xFF)
+                let best = PrefixEntry(rawValue: walkers.best[index])
+                let (next, longest) = pass(PrefixEntry(rawValue: walkers.entries[index]), slot, best: best)
+                settle(index, next, longest, &walkers)
+            }
+        }
+
+        /// What a slot of a node of 8 or 4 bits leads to, and the longest prefix so far.
+        @inline(__always)
+        private func pass(
+            _ entry: PrefixEntry, _ slot: Int, best: PrefixEntry
+        ) -> (next: PrefixEntry, longest: PrefixEntry) {
             let node = PrefixNode(base, entry)
-            let depth = Int(walkers.depths[index])
-            let slot = address.addressByte(depth)
             let isFour = entry.isNode4Mask
             let (isThere, offset) = node.place8(slot)
             let mask = Int(Int32(bitPattern: isFour))
             let found = node.load(offset ^ ((offset ^ ((slot &>> 4) &* 4)) & mask))
-            let next = PrefixEntry(rawValue: found.rawValue & (isFour | isThere))
             let above = PrefixEntry(rawValue: node.load(PrefixNode.Offset.inherited8).rawValue & ~isFour)
-            let longest = above.or(PrefixEntry(rawValue: walkers.best[index]), unless: above.isSomeMask)
-            settle(index, next, longest, depth: depth &+ 8, &walkers)
-        }
-
-        /// Goes through a node of another kind.
-        @inline(__always)
-        private func stepRare(_ index: Int, _ address: UnsafeRawPointer, _ walkers: inout Walkers) {
-            let entry = PrefixEntry(rawValue: walkers.entries[index])
-            let node = PrefixNode(base, entry)
-            let best = PrefixEntry(rawValue: walkers.best[index])
-            let depth = Int(walkers.depths[index])
-            if entry.kind == PrefixEntry.Kind.node16 {
-                let next = node.load(PrefixNode.Offset.entries16 &+ address.addressPair(depth) &* 4)
-                return settle(index, next, node.load(0).or(best), depth: depth &+ 16, &walkers)
-            }
-            let below = node.depth
-            let mask: UInt32 = address.load(as: IPv6Address.self).shares(below, with: node.address) ? .max : 0
-            settle(
-                index, PrefixEntry(rawValue: node.load(PrefixNode.Offset.entrySkip).rawValue & mask),
-                node.load(PrefixNode.Offset.inheritedSkip).or(best), depth: below, &walkers)
+            return (
+                PrefixEntry(rawValue: found.rawValue & (isFour | isThere)), above.or(best, unless: above.isSomeMask)
+            )
         }
 
         /// Keeps what a slot held, and has the next node fetched.
         @inline(__always)
-        private func settle(
-            _ index: Int, _ next: PrefixEntry, _ longest: PrefixEntry, depth: Int, _ walkers: inout Walkers
-        ) {
+        private func settle(_ index: Int, _ next: PrefixEntry, _ longest: PrefixEntry, _ walkers: inout Walkers) {
             let (isNode, isRare) = (next.isNodeMask, next.isRareNodeMask)
+            keep(index, next, longest, isNode, walkers)
+            // Written to both lists; each counts its own.
+            walkers.places[walkers.count] = UInt8(truncatingIfNeeded: index)
+            walkers.count &+= Int(isNode & ~isRare & 1)
+            walkers.rare[walkers.rareCount] = UInt8(truncatingIfNeeded: index)
+            walkers.rareCount &+= Int(isRare & 1)
+            walkers.depths[index] = UInt8(truncatingIfNeeded: walkers.depth)
+        }
+
+        @inline(__always)
+        private func keep(
+            _ index: Int, _ next: PrefixEntry, _ longest: PrefixEntry, _ isNode: UInt32, _ walkers: borrowing Walkers
+        ) {
             walkers.best[index] = next.or(longest, unless: next.isSomeMask & ~isNode).rawValue
             walkers.entries[index] = next.rawValue
-            walkers.depths[index] = UInt8(truncatingIfNeeded: depth)
-            // Written to both lists; each counts its own.
-            let place = UInt8(truncatingIfNeeded: index)
-            walkers.places[walkers.count] = place
-            walkers.count &+= Int(isNode & ~isRare & 1)
-            walkers.nextRare[walkers.nextRareCount] = place
-            walkers.nextRareCount &+= Int(isRare & 1)
             // Nothing leads to line 0.
             let start = PrefixNode(base, PrefixEntry(rawValue: next.rawValue & isNode)).start
             CPrefetch_line(start)
             CPrefetch_line(start + PrefixMemory.lineSize)
+        }
+
+        /// Takes those that came to a skip or a node of 16 bits a step further, each from where it is.
+        @inline(__always)
+        private func takeRareStep(_ addresses: UnsafeRawPointer, _ stride: Int, _ walkers: inout Walkers) {
+            let left = walkers.rareCount
+            walkers.rareCount = 0
+            for position in 0..<left {
+                let index = Int(walkers.rare[position])
+                let address = addresses + index &* stride
+                let entry = PrefixEntry(rawValue: walkers.entries[index])
+                let best = PrefixEntry(rawValue: walkers.best[index])
+                let node = PrefixNode(base, entry)
+                var (next, longest, depth) = (PrefixEntry.none, best, Int(walkers.depths[index]))
+                switch entry.kind {
+                case PrefixEntry.Kind.skip:
+                    longest = node.load(PrefixNode.Offset.inheritedSkip).or(best)
+                    depth = node.depth
+                    let isShared = address.load(as: IPv6Address.self).shares(depth, with: node.address)
+                    if isShared { next = node.load(PrefixNode.Offset.entrySkip) }
+                case PrefixEntry.Kind.node16:
+                    longest = node.load(0).or(best)
+                    next = node.load(PrefixNode.Offset.entries16 &+ address.addressPair(depth) &* 4)
+                    depth &+= 16
+                default:
+                    (next, longest) = pass(entry, address.addressByte(depth), best: best)
+                    depth &+= 8
+                }
+                let isNode = next.isNodeMask
+                keep(index, next, longest, isNode, walkers)
+                walkers.depths[index] = UInt8(truncatingIfNeeded: depth)
+                walkers.rare[walkers.rareCount] = UInt8(truncatingIfNeeded: index)
+                walkers.rareCount &+= Int(isNode & 1)
+            }
         }
     }
 }
