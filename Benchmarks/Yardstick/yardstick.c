@@ -39,7 +39,11 @@ static int open_device(const char *name) {
     if (descriptor < 0 || strlen(name) >= IFNAMSIZ) fail(name);
     strcpy(request.ifr_name, name);
     request.ifr_flags = IFF_TUN | IFF_NO_PI;
-    if (ioctl(descriptor, TUNSETIFF, &request) < 0) fail(name);
+    // The kernel lets go of a ring's device some time after its process has ended.
+    for (int tries = 0; ioctl(descriptor, TUNSETIFF, &request) < 0; tries++) {
+        if (errno != EBUSY || tries == 250) fail(name);
+        usleep(20000);
+    }
     return descriptor;
 }
 
