@@ -19,7 +19,6 @@ extension Forwarder {
     }
 
     /// Takes packets of the control plane into a batch, behind all others. Some are taken at a time; the rest waits.
-    /// - Parameter inFlight: as of `process`, where that was not called for this batch.
     @inline(never)
     public mutating func inject(into batch: inout PacketBatch) {
         guard !batch.isUnfinished else { return }

@@ -15,13 +15,10 @@ final class PrefixMemory {
     private let lineCount: Int
     private let mapping: UnsafeMutableRawPointer
     private let mappedBytes: Int
-    private let quiescentStates: QuiescentStates
     private var untouched = 1
     /// Lists of free blocks by their lines; the last is that of large ones.
     private var free: [[UInt32]] = Array(repeating: [], count: smallLimit + 2)
-    /// Retired blocks in the order of their epochs; those before `limboStart` are free already.
-    private var limbo: [(line: UInt32, list: Int, epoch: UInt64)] = []
-    private var limboStart = 0
+    private var limbo: Limbo<(line: UInt32, list: Int)>
     /// Lines in use, those retired but not yet reusable included.
     private(set) var linesInUse = 0
 
@@ -39,7 +36,7 @@ final class PrefixMemory {
         base = memory + (hugePage - Int(UInt(bitPattern: memory) & UInt(hugePage - 1)))
         // Fewer pages to find in the TLB; a kernel without huge pages refuses, and that is as well.
         _ = madvise(base, lines * Self.lineSize, MADV_HUGEPAGE)
-        self.quiescentStates = quiescentStates
+        limbo = Limbo(quiescentStates)
     }
 
     deinit { munmap(mapping, mappedBytes) }
@@ -61,23 +58,13 @@ final class PrefixMemory {
     }
 
     /// Gives back a block that readers can no longer come upon.
-    func retire(_ line: UInt32, lines: Int) {
-        limbo.append((line, Self.list(lines), quiescentStates.advance()))
-    }
+    func retire(_ line: UInt32, lines: Int) { limbo.append((line, Self.list(lines))) }
 
     /// Makes blocks free that no reader sees any more.
     func reclaim() {
-        guard limboStart < limbo.count else { return }
-        let passed = quiescentStates.passedEpoch
-        while limboStart < limbo.count, limbo[limboStart].epoch <= passed {
-            let block = limbo[limboStart]
+        limbo.release { block in
             free[block.list].append(block.line)
             linesInUse -= block.list > Self.smallLimit ? Self.largeLines : block.list
-            limboStart += 1
-        }
-        if limboStart > 1024, limboStart * 2 > limbo.count {
-            limbo.removeFirst(limboStart)
-            limboStart = 0
         }
     }
 }

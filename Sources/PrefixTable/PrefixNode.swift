@@ -54,14 +54,9 @@ struct PrefixNode {
     // MARK: Of 8 bits
 
     /// Where a slot's entry stands; nil where the slot is empty.
-    @inlinable @inline(__always)
     func offset8(of slot: Int) -> Int? {
-        let quarter = slot &>> 6
-        let word = start.load(fromByteOffset: quarter &* 8, as: UInt64.self)
-        let bit = UInt64(1) &<< UInt64(slot)
-        guard word & bit != 0 else { return nil }
-        let before = Int(start.load(fromByteOffset: Offset.ranks8 &+ quarter, as: UInt8.self))
-        return Offset.entries8 &+ (before &+ (word & (bit &- 1)).nonzeroBitCount) &* 4
+        let (isThere, offset) = place8(slot)
+        return isThere == 0 ? nil : offset
     }
 
     /// Whether a slot holds something, as a mask, and where its entry stands; the first where it holds nothing.

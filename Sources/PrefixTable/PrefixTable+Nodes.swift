@@ -140,7 +140,7 @@ extension PrefixTable {
     /// Spreads a node of 8 bits out.
     func fillSlots(from entry: PrefixEntry) {
         let node = node(entry)
-        for slot in 0..<256 { slots[slot] = node.offset8(of: slot).map { node.load($0) } ?? .none }
+        for slot in 0..<256 { slots[slot] = node.load8(slot) }
     }
 
     /// The slots of a node that a prefix covers which ends in it.

@@ -13,13 +13,10 @@ public final class Slab<Element: ~Copyable> {
     /// Numbers in use, those retired but not yet reusable included.
     public private(set) var inUse = 0
 
-    private let quiescentStates: QuiescentStates
     private let mappedBytes: Int
     private var untouched = 0
     private var free: [UInt32] = []
-    /// Retired numbers in the order of their epochs; those before `limboStart` are free already.
-    private var limbo: [(number: UInt32, epoch: UInt64)] = []
-    private var limboStart = 0
+    private var limbo: Limbo<UInt32>
 
     /// Nothing in use. New elements have zero bytes.
     /// - Throws: `SlabError` where the address range can't be reserved.
@@ -32,7 +29,7 @@ public final class Slab<Element: ~Copyable> {
         }
         base = memory.bindMemory(to: Element.self, capacity: capacity)
         self.capacity = capacity
-        self.quiescentStates = quiescentStates
+        limbo = Limbo(quiescentStates)
         mappedBytes = bytes
     }
 
@@ -53,22 +50,13 @@ public final class Slab<Element: ~Copyable> {
     }
 
     /// Gives back a number that readers can no longer come upon, though some may still be looking at its element.
-    public func retire(_ number: UInt32) {
-        limbo.append((number, quiescentStates.advance()))
-    }
+    public func retire(_ number: UInt32) { limbo.append(number) }
 
     /// Makes the numbers that all readers have let go free.
     private func reclaim() {
-        guard limboStart < limbo.count else { return }
-        let passed = quiescentStates.passedEpoch
-        while limboStart < limbo.count, limbo[limboStart].epoch <= passed {
-            free.append(limbo[limboStart].number)
+        limbo.release { number in
+            free.append(number)
             inUse -= 1
-            limboStart += 1
-        }
-        if limboStart > 1024, limboStart * 2 > limbo.count {
-            limbo.removeFirst(limboStart)
-            limboStart = 0
         }
     }
 }
