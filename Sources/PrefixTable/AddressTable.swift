@@ -1,0 +1,238 @@
+// Exact match of IPv4 addresses: a hash table whose slots are single words, so that a look-up reads one cache line almost
+// always. It takes 16 bytes an address, where the trie of prefixes takes three times as much, and asks for no order.
+//
+// One writer changes it in place, readers take no lock. A slot holds an address and its value together, so a reader sees
+// both or neither. Slots never move while readers may look: what is taken out leaves a mark, over which look-ups go on to
+// what was put behind it, unless nothing stands behind. Where the table grows, or has too many marks, it is written anew
+// beside the old one, which is let go when every reader has passed a quiescent point.
+//
+// The hash has a secret in it: whoever chooses addresses, as mobile nodes do, can't choose them to fall together.
+
+import CPrefetch
+import Synchronization
+import Wire
+
+/// A table from IPv4 addresses to numbers, for one writer. Look-ups are made by a `Reader`.
+public final class AddressTable {
+    /// A word: the address above, the value below. Two values say that there is none.
+    typealias Slot = Atomic<UInt64>
+
+    /// Slots, and behind their number the slots themselves.
+    struct Block {
+        /// In front of the slots: how far a hash is shifted to number a slot.
+        static let headerSize = 64
+
+        let start: UnsafeMutableRawPointer
+
+        init(bits: Int) {
+            let count = 1 << bits
+            start = .allocate(byteCount: Self.headerSize + count * MemoryLayout<UInt64>.stride, alignment: 64)
+            start.storeBytes(of: UInt64(64 - bits), as: UInt64.self)
+            let slots = (start + Self.headerSize).bindMemory(to: Slot.self, capacity: count)
+            for index in 0..<count { (slots + index).initialize(to: Slot(AddressTable.emptySlot)) }
+        }
+
+        init(start: UnsafeMutableRawPointer) { self.start = start }
+
+        var shift: UInt64 { start.load(as: UInt64.self) }
+        var count: Int { 1 << (64 - Int(shift)) }
+        var slots: UnsafeMutablePointer<Slot> { (start + Self.headerSize).assumingMemoryBound(to: Slot.self) }
+        var byteCount: Int { Self.headerSize + count * MemoryLayout<UInt64>.stride }
+    }
+
+    /// No value is larger.
+    public static let largestValue = UInt32.max - 2
+    /// Nothing is there, and nothing behind belongs to an address before.
+    static let emptySlot = UInt64(UInt32.max)
+    /// Nothing is there, but look-ups go on.
+    static let mark = UInt64(UInt32.max - 1)
+
+    /// Addresses it holds.
+    public private(set) var count = 0
+    /// Bytes that it has in use, those that wait for readers included.
+    public var bytesInUse: Int { block.byteCount + oldBytes }
+
+    private let root: UnsafeMutablePointer<Atomic<UnsafeMutableRawPointer>>
+    private let factor = UInt64.random(in: .min ... .max) | 1
+    private var block: Block
+    /// Slots that are not empty.
+    private var used = 0
+    private var limbo: Limbo<Block>
+    private var oldBytes = 0
+
+    /// An empty table.
+    /// - Parameter quiescentStates: of the threads that look things up.
+    public init(quiescentStates: QuiescentStates) {
+        block = Block(bits: 6)
+        root = .allocate(capacity: 1)
+        root.initialize(to: Atomic(block.start))
+        limbo = Limbo(quiescentStates)
+    }
+
+    deinit {
+        limbo.forEach { $0.start.deallocate() }
+        block.start.deallocate()
+        root.deallocate()
+    }
+
+    /// Looks things up, on a thread that has registered with the table's quiescent states. The table must outlive it.
+    public var reader: Reader { Reader(root: root, factor: factor) }
+
+    /// Puts an address, or gives it another value.
+    /// - Parameter value: at most `largestValue`.
+    public func insert(_ address: IPv4Address, value: UInt32) {
+        precondition(value <= Self.largestValue, "two values say that there is none")
+        if oldBytes > 0 { releaseOld() }
+        let word = UInt64(address.rawValue) << 32 | UInt64(value)
+        var free: Int?
+        var index = first(address)
+        while true {
+            let slot = block.slots[index].load(ordering: .relaxed)
+            if slot == Self.emptySlot { break }
+            if slot == Self.mark {
+                free = free ?? index
+            } else if slot >> 32 == word >> 32 {
+                return block.slots[index].store(word, ordering: .releasing)
+            }
+            index = next(index)
+        }
+        if free == nil {
+            // Behind the last free slot a look-up for what is not there would never end.
+            guard (used + 1) * 4 <= block.count * 3 else {
+                makeAnew()
+                return insert(address, value: value)
+            }
+            used += 1
+        }
+        block.slots[free ?? index].store(word, ordering: .releasing)
+        count += 1
+    }
+
+    /// Takes an address out.
+    /// - Returns: the value it had; nil where it was not there.
+    @discardableResult
+    public func remove(_ address: IPv4Address) -> UInt32? {
+        guard let index = place(of: address) else { return nil }
+        let value = UInt32(truncatingIfNeeded: block.slots[index].load(ordering: .relaxed))
+        count -= 1
+        guard block.slots[next(index)].load(ordering: .relaxed) == Self.emptySlot else {
+            block.slots[index].store(Self.mark, ordering: .releasing)
+            return value
+        }
+        // Nothing stands behind, so neither this nor the marks before it are needed any more.
+        block.slots[index].store(Self.emptySlot, ordering: .releasing)
+        used -= 1
+        var before = previous(index)
+        while block.slots[before].load(ordering: .relaxed) == Self.mark {
+            block.slots[before].store(Self.emptySlot, ordering: .releasing)
+            used -= 1
+            before = previous(before)
+        }
+        return value
+    }
+
+    /// The value of an address; nil where it is not there.
+    public func value(of address: IPv4Address) -> UInt32? {
+        place(of: address).map { UInt32(truncatingIfNeeded: block.slots[$0].load(ordering: .relaxed)) }
+    }
+
+    private func place(of address: IPv4Address) -> Int? {
+        var index = first(address)
+        while true {
+            let slot = block.slots[index].load(ordering: .relaxed)
+            if slot == Self.emptySlot { return nil }
+            if slot != Self.mark, slot >> 32 == UInt64(address.rawValue) { return index }
+            index = next(index)
+        }
+    }
+
+    private func first(_ address: IPv4Address) -> Int {
+        Int(truncatingIfNeeded: (UInt64(address.rawValue) &* factor) >> block.shift)
+    }
+
+    private func next(_ index: Int) -> Int { (index + 1) & (block.count - 1) }
+
+    private func previous(_ index: Int) -> Int { (index - 1) & (block.count - 1) }
+
+    /// Writes all into a new block, of twice the size where the old one is full of addresses and not of marks. What is
+    /// half full of addresses is full enough: look-ups then read one line.
+    private func makeAnew() {
+        let old = block
+        let bits = 64 - Int(old.shift)
+        block = Block(bits: (count + 1) * 2 > old.count ? bits + 1 : bits)
+        for index in 0..<old.count {
+            let slot = old.slots[index].load(ordering: .relaxed)
+            guard slot != Self.emptySlot, slot != Self.mark else { continue }
+            var target = first(IPv4Address(rawValue: UInt32(truncatingIfNeeded: slot >> 32)))
+            while block.slots[target].load(ordering: .relaxed) != Self.emptySlot { target = next(target) }
+            block.slots[target].store(slot, ordering: .relaxed)
+        }
+        used = count
+        root.pointee.store(block.start, ordering: .releasing)
+        oldBytes += old.byteCount
+        limbo.append(old)
+    }
+
+    /// Lets go of the blocks that no reader sees any more.
+    private func releaseOld() {
+        limbo.release { block in
+            oldBytes -= block.byteCount
+            block.start.deallocate()
+        }
+    }
+
+    /// The reading side: plain values, no reference counted.
+    public struct Reader: @unchecked Sendable {
+        let root: UnsafeMutablePointer<Atomic<UnsafeMutableRawPointer>>
+        let factor: UInt64
+
+        /// The value of an address; `PrefixTable.noValue` where it is not there.
+        @inline(__always)
+        public func lookup(_ address: IPv4Address) -> UInt32 {
+            let block = Block(start: root.pointee.load(ordering: .acquiring))
+            return lookup(address, block)
+        }
+
+        /// Looks up addresses that stand in their IPv4-mapped form. What is fetched for one is waited for with the others.
+        /// - Parameters:
+        ///   - addresses: the first; the others follow `stride` bytes apart.
+        ///   - results: where the first value is put, or `PrefixTable.noValue`; the others follow `stride` bytes apart.
+        public func lookup(
+            count: Int, mapped addresses: UnsafeRawPointer, stride: Int, results: UnsafeMutableRawPointer
+        ) {
+            let block = Block(start: root.pointee.load(ordering: .acquiring))
+            for index in 0..<count {
+                let address = Self.address(addresses + index &* stride)
+                CPrefetch_line(block.slots + first(address, block))
+            }
+            for index in 0..<count {
+                let value = lookup(Self.address(addresses + index &* stride), block)
+                (results + index &* stride).storeBytes(of: value, as: UInt32.self)
+            }
+        }
+
+        @inline(__always)
+        private static func address(_ mapped: UnsafeRawPointer) -> IPv4Address {
+            IPv4Address(rawValue: UInt32(truncatingIfNeeded: mapped.load(as: IPv6Address.self).low))
+        }
+
+        @inline(__always)
+        private func first(_ address: IPv4Address, _ block: Block) -> Int {
+            Int(truncatingIfNeeded: (UInt64(address.rawValue) &* factor) &>> block.shift)
+        }
+
+        @inline(__always)
+        private func lookup(_ address: IPv4Address, _ block: Block) -> UInt32 {
+            let last = (1 &<< (64 &- block.shift)) &- 1
+            var index = UInt64(first(address, block))
+            while true {
+                let slot = block.slots[Int(truncatingIfNeeded: index)].load(ordering: .acquiring)
+                if slot == AddressTable.emptySlot { return PrefixTable.noValue }
+                if slot >> 32 == UInt64(address.rawValue), slot != AddressTable.mark {
+                    return UInt32(truncatingIfNeeded: slot)
+                }
+                index = (index &+ 1) & last
+            }
+        }
+    }
+}
