@@ -17,6 +17,16 @@ public enum Encapsulation: String, Sendable, CaseIterable {
     case udp
 }
 
+/// What Mobile Tunnel Data carries (RFC 3519, 3.1.4).
+public enum UDPEncapsulation: String, Sendable, CaseIterable {
+    /// IPv4, and by RFC 5454, 3.9, IPv6.
+    case ipInIP = "ip-in-ip"
+    /// GRE.
+    case gre
+    /// Minimal encapsulation, which never carries IPv6.
+    case minimal
+}
+
 /// How the outer DSCP relates to the inner (RFC 2983).
 public enum DSCPModel: String, Sendable, CaseIterable {
     /// Copied out at encapsulation and in at decapsulation.
@@ -84,10 +94,12 @@ public struct Binding: Hashable, Sendable {
     public var endpoint: IPv4Address?
     /// The kind of the IPv4 tunnel.
     public var encapsulation = Encapsulation.ipInIP
-    /// Present where `encapsulation` is `gre`, and only there.
+    /// Only where `carriesGRE`; nil there means GRE without options.
     public var gre: GREOptions?
     /// The node's port, where `encapsulation` is `udp`, and only there.
     public var udpPort: UInt16?
+    /// What stands inside of UDP (RFC 3519, 3.3), where `encapsulation` is `udp`, and only there.
+    public var udpEncapsulation = UDPEncapsulation.ipInIP
     /// What is tunnelled to it. May be empty.
     public var prefixes: [BoundPrefix] = []
     /// How DSCP is treated.
@@ -138,6 +150,14 @@ public struct BindingError: Error, Hashable, CustomStringConvertible {
 }
 
 extension Binding {
+    /// Whether the tunnel has a GRE header.
+    public var carriesGRE: Bool { encapsulation == .gre || (encapsulation == .udp && udpEncapsulation == .gre) }
+
+    /// Whether the tunnel is of minimal encapsulation, which never carries IPv6 to the care-of address.
+    public var isMinimal: Bool {
+        encapsulation == .minimal || (encapsulation == .udp && udpEncapsulation == .minimal)
+    }
+
     /// Whether a text may name a binding.
     public static func isID(_ text: String) -> Bool {
         (1...BindingLimits.idLength).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
@@ -171,11 +191,14 @@ extension Binding {
         if let homeAddress, !homeAddress.isUnicastSource {
             throw BindingError("\(place).homeAddress", "\(homeAddress) is no unicast address")
         }
-        if gre != nil, encapsulation != .gre {
-            throw BindingError("\(place).gre", "stands only beside encapsulation \"gre\"")
+        if gre != nil, !carriesGRE {
+            throw BindingError("\(place).gre", "stands only beside encapsulation \"gre\", or that within \"udp\"")
         }
         if (udpPort != nil) != (encapsulation == .udp) {
             throw BindingError("\(place).udp", "a port stands beside encapsulation \"udp\", and only there")
+        }
+        if udpEncapsulation != .ipInIP, encapsulation != .udp {
+            throw BindingError("\(place).udp.encapsulation", "stands only beside encapsulation \"udp\"")
         }
         if udpPort == 0 { throw BindingError("\(place).udp.port", "a port is 1 to 65535") }
         if lifetime == 0 {
@@ -196,7 +219,7 @@ extension Binding {
             if bound.tunnel == .homeAddress, homeAddress == nil {
                 throw BindingError(place, "tunnel \"home-address\" needs a homeAddress")
             }
-            if bound.tunnel == .careOf, encapsulation == .minimal {
+            if bound.tunnel == .careOf, isMinimal {
                 throw BindingError(place, "minimal encapsulation never carries IPv6: use tunnel \"home-address\"")
             }
             // A default route's half may hold such addresses; packets from and to them are dropped all the same.

@@ -41,8 +41,10 @@ extension Binding {
         endpoint = try object["endpoint"]?.ipv4Address()
         encapsulation = try object["encapsulation"]?.choice(of: Encapsulation.self) ?? encapsulation
         if let value = object["gre"] { gre = try GREOptions(value) }
-        if let udp = try object["udp"]?.object(keys: ["port"]) {
+        if let udp = try object["udp"]?.object(keys: ["port", "encapsulation"]) {
             udpPort = try udp.required("port").integer(in: 1...UInt16.max)
+            udpEncapsulation =
+                try udp["encapsulation"]?.choice(of: UDPEncapsulation.self) ?? udpEncapsulation
         }
         for value in try object["prefixes"]?.array() ?? [] { prefixes.append(try BoundPrefix(value)) }
         dscp = try object["dscp"]?.choice(of: DSCPModel.self) ?? dscp

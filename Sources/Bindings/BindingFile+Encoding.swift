@@ -32,6 +32,8 @@ extension Binding: Encodable {
         case mtuDiscovery, lifetime
     }
 
+    private enum UDPKeys: String, CodingKey { case port, encapsulation }
+
     /// In the form of the binding file.
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: CodingKeys.self)
@@ -41,7 +43,11 @@ extension Binding: Encodable {
         try object.encodeIfPresent(endpoint?.description, forKey: .endpoint)
         try object.encode(encapsulation.rawValue, forKey: .encapsulation)
         try object.encodeIfPresent(gre, forKey: .gre)
-        if let udpPort { try object.encode(["port": udpPort], forKey: .udp) }
+        if let udpPort {
+            var udp = object.nestedContainer(keyedBy: UDPKeys.self, forKey: .udp)
+            try udp.encode(udpPort, forKey: .port)
+            if udpEncapsulation != .ipInIP { try udp.encode(udpEncapsulation.rawValue, forKey: .encapsulation) }
+        }
         try object.encode(prefixes, forKey: .prefixes)
         try object.encode(dscp.rawValue, forKey: .dscp)
         try object.encode(ecn.rawValue, forKey: .ecn)

@@ -33,6 +33,14 @@ extension Binding {
             }
             udpPort = port
         }
+        udpEncapsulation =
+            switch message.udpEncapsulation {
+            case .unspecified, .ipInIp: .ipInIP
+            case .gre: .gre
+            case .minimal: .minimal
+            case .udp: throw BindingError("\(place).udp.encapsulation", "there is no UDP within UDP")
+            case .UNRECOGNIZED(let number): throw Self.unknown(number, "\(place).udp.encapsulation")
+            }
         dscp =
             switch message.dscp {
             case .unspecified, .uniform: .uniform
@@ -110,6 +118,12 @@ extension ControlBinding {
             gre.checksum = options.checksum
         }
         if let udpPort = binding.udpPort { self.udpPort = UInt32(udpPort) }
+        udpEncapsulation =
+            switch binding.udpEncapsulation {
+            case .ipInIP: .unspecified
+            case .gre: .gre
+            case .minimal: .minimal
+            }
         prefixes = binding.prefixes.map(ControlBoundPrefix.init)
         dscp = binding.dscp == .pipe ? .pipe : .uniform
         ecn = binding.ecn == .compatibility ? .compatibility : .normal

@@ -643,6 +643,9 @@ public nonisolated struct ControlBinding: Sendable {
   /// Whether the tunnel MTU follows what the path says, up to `tunnel_mtu`, or 1480 where that is absent.
   public var mtuDiscovery: Bool = false
 
+  /// what stands inside of UDP: IP-in-IP, GRE or minimal (RFC 3519, 3.3)
+  public var udpEncapsulation: ControlEncapsulation = .unspecified
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1262,62 +1265,56 @@ public nonisolated struct ControlWatching: Sendable {
   public init() {}
 }
 
-public nonisolated struct ControlEvent: @unchecked Sendable {
+public nonisolated struct ControlEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Milliseconds since 1970.
-  public var time: UInt64 {
-    get {_storage._time}
-    set {_uniqueStorage()._time = newValue}
-  }
+  public var time: UInt64 = 0
 
-  public var body: OneOf_Body? {
-    get {return _storage._body}
-    set {_uniqueStorage()._body = newValue}
-  }
+  public var body: ControlEvent.OneOf_Body? = nil
 
   public var binding: ControlBindingEvent {
     get {
-      if case .binding(let v)? = _storage._body {return v}
+      if case .binding(let v)? = body {return v}
       return ControlBindingEvent()
     }
-    set {_uniqueStorage()._body = .binding(newValue)}
+    set {body = .binding(newValue)}
   }
 
   public var security: ControlSecurityEvent {
     get {
-      if case .security(let v)? = _storage._body {return v}
+      if case .security(let v)? = body {return v}
       return ControlSecurityEvent()
     }
-    set {_uniqueStorage()._body = .security(newValue)}
+    set {body = .security(newValue)}
   }
 
   /// The client read too slowly: so many events were left out here.
   public var lost: UInt64 {
     get {
-      if case .lost(let v)? = _storage._body {return v}
+      if case .lost(let v)? = body {return v}
       return 0
     }
-    set {_uniqueStorage()._body = .lost(newValue)}
+    set {body = .lost(newValue)}
   }
 
   public var punt: ControlPuntEvent {
     get {
-      if case .punt(let v)? = _storage._body {return v}
+      if case .punt(let v)? = body {return v}
       return ControlPuntEvent()
     }
-    set {_uniqueStorage()._body = .punt(newValue)}
+    set {body = .punt(newValue)}
   }
 
   /// the same of punted packets, which wait in a queue of their own
   public var lostPunts: UInt64 {
     get {
-      if case .lostPunts(let v)? = _storage._body {return v}
+      if case .lostPunts(let v)? = body {return v}
       return 0
     }
-    set {_uniqueStorage()._body = .lostPunts(newValue)}
+    set {body = .lostPunts(newValue)}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1334,25 +1331,26 @@ public nonisolated struct ControlEvent: @unchecked Sendable {
   }
 
   public init() {}
-
-  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-public nonisolated struct ControlBindingEvent: Sendable {
+public nonisolated struct ControlBindingEvent: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var change: ControlBindingEvent.Change = .unspecified
+  public var change: ControlBindingEvent.Change {
+    get {_storage._change}
+    set {_uniqueStorage()._change = newValue}
+  }
 
   public var binding: ControlBinding {
-    get {_binding ?? ControlBinding()}
-    set {_binding = newValue}
+    get {_storage._binding ?? ControlBinding()}
+    set {_uniqueStorage()._binding = newValue}
   }
   /// Returns true if `binding` has been explicitly set.
-  public var hasBinding: Bool {self._binding != nil}
+  public var hasBinding: Bool {_storage._binding != nil}
   /// Clears the value of `binding`. Subsequent reads from it will return its default value.
-  public mutating func clearBinding() {self._binding = nil}
+  public mutating func clearBinding() {_uniqueStorage()._binding = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1404,7 +1402,7 @@ public nonisolated struct ControlBindingEvent: Sendable {
 
   public init() {}
 
-  fileprivate var _binding: ControlBinding? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// A packet that its sender had no right to send (RFC 5454, 3.3: security exceptions).
@@ -2298,7 +2296,7 @@ nonisolated extension ControlGREOptions: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ControlBinding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Binding"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}home_address\0\u{3}care_of_address\0\u{1}endpoint\0\u{1}encapsulation\0\u{1}gre\0\u{3}udp_port\0\u{1}prefixes\0\u{1}dscp\0\u{1}ecn\0\u{3}tunnel_mtu\0\u{1}lifetime\0\u{3}mtu_discovery\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}home_address\0\u{3}care_of_address\0\u{1}endpoint\0\u{1}encapsulation\0\u{1}gre\0\u{3}udp_port\0\u{1}prefixes\0\u{1}dscp\0\u{1}ecn\0\u{3}tunnel_mtu\0\u{1}lifetime\0\u{3}mtu_discovery\0\u{3}udp_encapsulation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2319,6 +2317,7 @@ nonisolated extension ControlBinding: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 11: try { try decoder.decodeSingularUInt32Field(value: &self._tunnelMtu) }()
       case 12: try { try decoder.decodeSingularUInt32Field(value: &self._lifetime) }()
       case 13: try { try decoder.decodeSingularBoolField(value: &self.mtuDiscovery) }()
+      case 14: try { try decoder.decodeSingularEnumField(value: &self.udpEncapsulation) }()
       default: break
       }
     }
@@ -2368,6 +2367,9 @@ nonisolated extension ControlBinding: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.mtuDiscovery != false {
       try visitor.visitSingularBoolField(value: self.mtuDiscovery, fieldNumber: 13)
     }
+    if self.udpEncapsulation != .unspecified {
+      try visitor.visitSingularEnumField(value: self.udpEncapsulation, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2385,6 +2387,7 @@ nonisolated extension ControlBinding: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs._tunnelMtu != rhs._tunnelMtu {return false}
     if lhs._lifetime != rhs._lifetime {return false}
     if lhs.mtuDiscovery != rhs.mtuDiscovery {return false}
+    if lhs.udpEncapsulation != rhs.udpEncapsulation {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3477,9 +3480,122 @@ nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._Messag
   public static let protoMessageName: String = _protobuf_package + ".Event"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}time\0\u{1}binding\0\u{1}security\0\u{1}lost\0\u{1}punt\0\u{3}lost_punts\0")
 
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.time) }()
+      case 2: try {
+        var v: ControlBindingEvent?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .binding(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .binding(v)
+        }
+      }()
+      case 3: try {
+        var v: ControlSecurityEvent?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .security(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .security(v)
+        }
+      }()
+      case 4: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.body != nil {try decoder.handleConflictingOneOf()}
+          self.body = .lost(v)
+        }
+      }()
+      case 5: try {
+        var v: ControlPuntEvent?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .punt(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .punt(v)
+        }
+      }()
+      case 6: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.body != nil {try decoder.handleConflictingOneOf()}
+          self.body = .lostPunts(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.time != 0 {
+      try visitor.visitSingularUInt64Field(value: self.time, fieldNumber: 1)
+    }
+    switch self.body {
+    case .binding?: try {
+      guard case .binding(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .security?: try {
+      guard case .security(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .lost?: try {
+      guard case .lost(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    }()
+    case .punt?: try {
+      guard case .punt(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .lostPunts?: try {
+      guard case .lostPunts(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlEvent, rhs: ControlEvent) -> Bool {
+    if lhs.time != rhs.time {return false}
+    if lhs.body != rhs.body {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlBindingEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".BindingEvent"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}change\0\u{1}binding\0")
+
   fileprivate class _StorageClass {
-    var _time: UInt64 = 0
-    var _body: ControlEvent.OneOf_Body?
+    var _change: ControlBindingEvent.Change = .unspecified
+    var _binding: ControlBinding? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3490,8 +3606,8 @@ nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._Messag
     private init() {}
 
     init(copying source: _StorageClass) {
-      _time = source._time
-      _body = source._body
+      _change = source._change
+      _binding = source._binding
     }
   }
 
@@ -3510,62 +3626,8 @@ nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._Messag
         // allocates stack space for every case branch when no optimizations are
         // enabled. https://github.com/apple/swift-protobuf/issues/1034
         switch fieldNumber {
-        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._time) }()
-        case 2: try {
-          var v: ControlBindingEvent?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .binding(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .binding(v)
-          }
-        }()
-        case 3: try {
-          var v: ControlSecurityEvent?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .security(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .security(v)
-          }
-        }()
-        case 4: try {
-          var v: UInt64?
-          try decoder.decodeSingularUInt64Field(value: &v)
-          if let v = v {
-            if _storage._body != nil {try decoder.handleConflictingOneOf()}
-            _storage._body = .lost(v)
-          }
-        }()
-        case 5: try {
-          var v: ControlPuntEvent?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .punt(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .punt(v)
-          }
-        }()
-        case 6: try {
-          var v: UInt64?
-          try decoder.decodeSingularUInt64Field(value: &v)
-          if let v = v {
-            if _storage._body != nil {try decoder.handleConflictingOneOf()}
-            _storage._body = .lostPunts(v)
-          }
-        }()
+        case 1: try { try decoder.decodeSingularEnumField(value: &_storage._change) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._binding) }()
         default: break
         }
       }
@@ -3578,86 +3640,27 @@ nonisolated extension ControlEvent: SwiftProtobuf.Message, SwiftProtobuf._Messag
       // allocates stack space for every if/case branch local when no optimizations
       // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
       // https://github.com/apple/swift-protobuf/issues/1182
-      if _storage._time != 0 {
-        try visitor.visitSingularUInt64Field(value: _storage._time, fieldNumber: 1)
+      if _storage._change != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._change, fieldNumber: 1)
       }
-      switch _storage._body {
-      case .binding?: try {
-        guard case .binding(let v)? = _storage._body else { preconditionFailure() }
+      try { if let v = _storage._binding {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      }()
-      case .security?: try {
-        guard case .security(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      }()
-      case .lost?: try {
-        guard case .lost(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
-      }()
-      case .punt?: try {
-        guard case .punt(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-      }()
-      case .lostPunts?: try {
-        guard case .lostPunts(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
-      }()
-      case nil: break
-      }
+      } }()
     }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: ControlEvent, rhs: ControlEvent) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._time != rhs_storage._time {return false}
-        if _storage._body != rhs_storage._body {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ControlBindingEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".BindingEvent"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}change\0\u{1}binding\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularEnumField(value: &self.change) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._binding) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.change != .unspecified {
-      try visitor.visitSingularEnumField(value: self.change, fieldNumber: 1)
-    }
-    try { if let v = self._binding {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlBindingEvent, rhs: ControlBindingEvent) -> Bool {
-    if lhs.change != rhs.change {return false}
-    if lhs._binding != rhs._binding {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._change != rhs_storage._change {return false}
+        if _storage._binding != rhs_storage._binding {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -24,9 +24,11 @@ extension BindingTable {
         }
         for prefix in owned {
             var found: (holder: String, held: IPv6Prefix)?
-            prefixes.forEachOverlap(with: prefix.prefix) { held, record in
+            prefixes.forEachOverlap(with: prefix.prefix) { held, value in
                 // What a binding of this batch holds now is replaced by what was checked above.
-                guard let holder = idsByRecord[record], batch[holder] == nil, !leaving.contains(holder) else {
+                guard let holder = id(of: BindingReference(rawValue: value)), batch[holder] == nil,
+                    !leaving.contains(holder)
+                else {
                     return true
                 }
                 found = (holder, held)

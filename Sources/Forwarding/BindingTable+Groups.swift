@@ -87,7 +87,7 @@ extension BindingTable {
                 guard let binding = put[id] ?? (removing.contains(id) ? nil : entries[id]?.binding) else {
                     throw .notBound(id)
                 }
-                guard binding.multicastWay != nil else { throw .carriesNoMulticast(id) }
+                guard binding.carriesMulticast else { throw .carriesNoMulticast(id) }
                 let isMember = groups.isMember(id, of: group.address) && ended[group.address]?.contains(id) != true
                 if !isMember { begun[group.address, default: []].insert(id) }
             }
@@ -103,15 +103,12 @@ extension BindingTable {
     func begin(_ group: Group) -> Int {
         var begun = 0
         for id in group.members where !groups.isMember(id, of: group.address) {
-            guard let entry = entries[id], let way = entry.binding.multicastWay else { continue }
-            groups.add(id, to: group.address, record: entry.records[way])
-            // The record of that way may not be there yet; it is made with the binding's others.
-            if entry.records[way] == PrefixTable.noValue {
-                apply(entry.binding, expiry: entry.expiry, revision: entry.revision)
+            guard let entry = entries[id], let reference = multicastReference(of: entry.binding, entry.record) else {
+                continue
             }
+            groups.add(id, to: group.address, reference: reference)
             begun += 1
         }
-        finishChange()
         return begun
     }
 
@@ -125,24 +122,16 @@ extension BindingTable {
     /// Whether there is a binding with that id.
     public func isBound(_ id: String) -> Bool { entries[id] != nil }
 
-    /// The record by which a packet of that family goes to a binding's node: IPv6 by way of the home address, where
-    /// there is one. Nil where there is none.
-    func record(of id: String, isIPv4: Bool) -> BindingRecord? {
-        guard let entry = entries[id] else { return nil }
-        let binding = entry.binding
-        let way: BindingWay
-        if isIPv4 {
-            guard binding.homeAddress != nil else { return nil }
-            way = .ipv4
-        } else if binding.homeAddress != nil {
-            way = .homeAddress
-        } else {
-            guard binding.encapsulation != .minimal else { return nil }
-            way = .careOf
-        }
-        return BindingRecord(
-            binding, way: way, endpoint: entry.endpoint, tunnelMTU: tunnelMTU(of: binding),
-            timeToLive: configuration.outerTimeToLive, traffic: entry.traffic,
-            sequence: entry.sequence ?? PrefixTable.noValue, pathMTU: entry.pathMTU ?? PrefixTable.noValue)
+    /// By which record and tunnel packets to multicast groups go: as the node's other IPv6 traffic (RFC 5454, 3.3.3). Nil
+    /// where it can get none.
+    func multicastReference(of binding: Binding, _ record: UInt32) -> BindingReference? {
+        guard binding.carriesMulticast else { return nil }
+        let isCareOf = binding.prefixes.contains { $0.tunnel == .careOf } || binding.homeAddress == nil
+        return BindingReference(record, usesHomeAddress: !isCareOf)
     }
+}
+
+extension Binding {
+    /// Whether IPv6 can be sent to the node at all.
+    var carriesMulticast: Bool { homeAddress != nil || !isMinimal }
 }

@@ -34,7 +34,8 @@ extension BindingTable {
     public struct Reader: @unchecked Sendable {
         private let owner: BindingTable
         let prefixes: PrefixTable.Reader
-        let homeAddresses: PrefixTable.Reader
+        let homeAddresses: AddressTable.Reader
+        let careOfAddresses: AddressTable.Reader
         let groups: PrefixTable.Reader
         let members: UnsafePointer<GroupMember>
         let memberRecords: UnsafePointer<MemberRecord>
@@ -42,18 +43,20 @@ extension BindingTable {
         let traffic: UnsafeMutablePointer<TrafficCell>
         let sequences: UnsafeMutablePointer<GRESequence>
         let pathMTUs: UnsafePointer<PathMTU>
-        let paths: PrefixTable.Reader
-        let endpoints: PrefixTable.Reader
+        let paths: AddressTable.Reader
+        let endpoints: AddressTable.Reader
 
         init(
-            owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: PrefixTable.Reader,
-            groups: GroupTable, records: UnsafePointer<BindingRecord>, traffic: UnsafeMutablePointer<TrafficCell>,
+            owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: AddressTable.Reader,
+            careOfAddresses: AddressTable.Reader, groups: GroupTable, records: UnsafePointer<BindingRecord>,
+            traffic: UnsafeMutablePointer<TrafficCell>,
             sequences: UnsafeMutablePointer<GRESequence>, pathMTUs: UnsafePointer<PathMTU>,
-            paths: PrefixTable.Reader, endpoints: PrefixTable.Reader
+            paths: AddressTable.Reader, endpoints: AddressTable.Reader
         ) {
             self.owner = owner
             self.prefixes = prefixes
             self.homeAddresses = homeAddresses
+            self.careOfAddresses = careOfAddresses
             self.groups = groups.groups.reader
             members = UnsafePointer(groups.members.base)
             memberRecords = UnsafePointer(groups.memberRecords.base)

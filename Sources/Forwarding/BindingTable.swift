@@ -34,7 +34,7 @@ public final class BindingTable {
     /// A binding and what the table keeps with it.
     struct Entry {
         var binding: Binding
-        var records: BindingRecords
+        var record: UInt32
         var traffic: UInt32
         /// Of a GRE tunnel with sequence numbers.
         var sequence: UInt32?
@@ -53,20 +53,22 @@ public final class BindingTable {
     public let quiescentStates = QuiescentStates()
 
     let prefixes: PrefixTable
-    /// Of bindings that have one, in their IPv4-mapped form.
-    private let homeAddresses: PrefixTable
+    /// Of bindings that have one. The values of this and the next are references, as those of `prefixes`.
+    private let homeAddresses: AddressTable
+    /// Of each care-of address the binding that was put last.
+    private let careOfAddresses: AddressTable
+    /// The bindings at care-of addresses that have several.
+    private var sharedCareOfAddresses: [IPv4Address: Set<String>] = [:]
     let groups: GroupTable
     private let records: Slab<BindingRecord>
     private let traffic: Slab<TrafficCell>
     private let sequences: Slab<GRESequence>
     private let pathMTUs: Slab<PathMTU>
-    /// By care-of address, in its IPv4-mapped form: the slots of `pathMTUs`, and how many bindings follow each.
-    private let paths: PrefixTable
+    /// By care-of address: the slots of `pathMTUs`, and how many bindings follow each.
+    private let paths: AddressTable
     private var pathUses: [IPv4Address: (slot: UInt32, count: Int)] = [:]
-    /// `namedEndpoints`, in their IPv4-mapped form.
-    private let endpointTable: PrefixTable
-    /// A binding at each care-of address, the last that was put.
-    private var idsByCareOfAddress: [IPv4Address: String] = [:]
+    /// `namedEndpoints`, for the readers.
+    private let endpointTable: AddressTable
     private(set) var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
     private(set) var idsByRecord: [UInt32: String] = [:]
@@ -85,12 +87,13 @@ public final class BindingTable {
         self.configuration = configuration
         // As many again may stand beside them, or be waiting for the readers, while all bindings change at once.
         prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
-        homeAddresses = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
-        paths = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
-        endpointTable = try PrefixTable(capacity: configuration.bindingLimit * 2, quiescentStates: quiescentStates)
+        homeAddresses = AddressTable(quiescentStates: quiescentStates)
+        careOfAddresses = AddressTable(quiescentStates: quiescentStates)
+        paths = AddressTable(quiescentStates: quiescentStates)
+        endpointTable = AddressTable(quiescentStates: quiescentStates)
         groups = try GroupTable(limit: configuration.memberLimit, quiescentStates: quiescentStates)
         let capacity = configuration.bindingLimit * 2 + 4096
-        records = try Slab(capacity: capacity * BindingWay.allCases.count, quiescentStates: quiescentStates)
+        records = try Slab(capacity: capacity, quiescentStates: quiescentStates)
         traffic = try Slab(capacity: capacity, quiescentStates: quiescentStates)
         sequences = try Slab(capacity: capacity, quiescentStates: quiescentStates)
         pathMTUs = try Slab(capacity: capacity, quiescentStates: quiescentStates)
@@ -105,7 +108,8 @@ public final class BindingTable {
     public var reader: Reader {
         Reader(
             owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
-            groups: groups, records: UnsafePointer(records.base), traffic: traffic.base, sequences: sequences.base,
+            careOfAddresses: careOfAddresses.reader, groups: groups, records: UnsafePointer(records.base),
+            traffic: traffic.base, sequences: sequences.base,
             pathMTUs: pathMTUs.base, paths: paths.reader, endpoints: endpointTable.reader)
     }
 
@@ -133,8 +137,17 @@ public final class BindingTable {
     /// The id of the binding that has the longest prefix that holds `address`, or the home address that `address` is the
     /// IPv4-mapped form of.
     public func holder(of address: IPv6Address) -> String? {
-        let table = address.mappedIPv4 == nil ? prefixes : homeAddresses
-        return idsByRecord[table.reader.lookup(address)]
+        let found = address.mappedIPv4.map { homeAddresses.reader.lookup($0) } ?? prefixes.reader.lookup(address)
+        return id(of: BindingReference(rawValue: found))
+    }
+
+    /// The id of a binding at that care-of address; of several the one that was put last.
+    public func holder(atCareOf address: IPv4Address) -> String? {
+        careOfAddresses.value(of: address).flatMap { id(of: BindingReference(rawValue: $0)) }
+    }
+
+    func id(of reference: BindingReference) -> String? {
+        reference == .none ? nil : idsByRecord[UInt32(truncatingIfNeeded: reference.record)]
     }
 
     // MARK: Writing
@@ -198,15 +211,13 @@ public final class BindingTable {
             guard let entry = entries.removeValue(forKey: id) else { return nil }
             groups.removeAll(of: id)
             // A change that superseded this binding may have given its prefixes to others.
-            release(entry.binding, entry.records)
-            for record in entry.records.all {
-                records.retire(record)
-                idsByRecord[record] = nil
-            }
+            release(entry.binding, entry.record)
+            unsettle(entry.binding, entry.record)
+            records.retire(entry.record)
+            idsByRecord[entry.record] = nil
             traffic.retire(entry.traffic)
             if let sequence = entry.sequence { sequences.retire(sequence) }
             if entry.pathMTU != nil { releasePath(to: entry.binding.careOfAddress) }
-            forgetCareOfAddress(of: entry.binding)
             sortedIDs = nil
             countEndpoint(entry.binding, by: -1)
             return entry.binding
@@ -225,7 +236,7 @@ public final class BindingTable {
     // MARK: A change
 
     /// Bindings that a change has replaced, with their records, to which prefixes may lead until the change is done.
-    private var replaced: [(binding: Binding, records: BindingRecords)] = []
+    private var replaced: [(binding: Binding, record: UInt32)] = []
 
     func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
         let old = entries[binding.id]
@@ -235,44 +246,41 @@ public final class BindingTable {
         }
         let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
         let pathMTU = binding.mtuDiscovery ? retainPath(to: binding.careOfAddress) : nil
-        var ways = BindingRecords()
-        for way in binding.ways(isMember: groups.isMember(binding.id)) {
-            let record = take(from: records) {
-                $0.initialize(
-                    to: BindingRecord(
-                        binding, way: way, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
-                        timeToLive: configuration.outerTimeToLive, traffic: traffic,
-                        sequence: sequence ?? PrefixTable.noValue, pathMTU: pathMTU ?? PrefixTable.noValue))
-            }
-            idsByRecord[record] = binding.id
-            ways[way] = record
+        let record = take(from: records) {
+            $0.initialize(
+                to: BindingRecord(
+                    binding, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
+                    timeToLive: configuration.outerTimeToLive, traffic: traffic,
+                    sequence: sequence ?? PrefixTable.noValue, pathMTU: pathMTU ?? PrefixTable.noValue))
         }
+        idsByRecord[record] = binding.id
         do {
-            for bound in binding.prefixes { try prefixes.insert(bound.prefix, value: ways[bound.way]) }
-            if let address = binding.homeAddress {
-                try homeAddresses.insert(.host(IPv6Address(mapping: address)), value: ways[.ipv4])
+            for bound in binding.prefixes {
+                try prefixes.insert(bound.prefix, value: bound.reference(record).rawValue)
             }
         } catch { preconditionFailure("room for prefixes was checked") }
-        groups.setRecord(of: binding.id, to: binding.multicastWay.map { ways[$0] } ?? PrefixTable.noValue)
+        let own = BindingReference(record, usesHomeAddress: false)
+        if let address = binding.homeAddress { homeAddresses.insert(address, value: own.rawValue) }
+        settle(binding, own)
+        groups.setReference(of: binding.id, to: multicastReference(of: binding, record) ?? .none)
         if let old {
             countEndpoint(old.binding, by: -1)
-            for record in old.records.all { idsByRecord[record] = nil }
-            replaced.append((old.binding, old.records))
+            if old.binding.careOfAddress != binding.careOfAddress { unsettle(old.binding, old.record) }
+            idsByRecord[old.record] = nil
+            replaced.append((old.binding, old.record))
             if let number = old.sequence, number != sequence { sequences.retire(number) }
             if old.pathMTU != nil { releasePath(to: old.binding.careOfAddress) }
-            forgetCareOfAddress(of: old.binding)
         }
-        idsByCareOfAddress[binding.careOfAddress] = binding.id
         countEndpoint(binding, by: 1)
         earliestExpiry = min(earliestExpiry, expiry ?? .max)
         entries[binding.id] = Entry(
-            binding: binding, records: ways, traffic: traffic, sequence: sequence, pathMTU: pathMTU,
+            binding: binding, record: record, traffic: traffic, sequence: sequence, pathMTU: pathMTU,
             endpoint: endpoint, expiry: expiry, revision: revision)
     }
 
     /// The slot of a GRE tunnel's sequence numbers: those of the tunnel that was there before, where it is the same.
     private func sequence(of binding: Binding, endpoint: IPv4Address, replacing old: Entry?) -> UInt32? {
-        guard binding.encapsulation == .gre, binding.gre?.sequence == true else { return nil }
+        guard TunnelForm(binding).isGRE, binding.gre?.sequence == true else { return nil }
         if let old, let sequence = old.sequence, old.endpoint == endpoint, old.binding.gre == binding.gre,
             old.binding.careOfAddress == binding.careOfAddress
         {
@@ -290,9 +298,7 @@ public final class BindingTable {
         }
         let slot = take(from: pathMTUs) { $0.initialize(to: PathMTU()) }
         pathUses[careOfAddress] = (slot, 1)
-        do { try paths.insert(.host(IPv6Address(mapping: careOfAddress)), value: slot) } catch {
-            preconditionFailure("there are no more care-of addresses than bindings")
-        }
+        paths.insert(careOfAddress, value: slot)
         return slot
     }
 
@@ -300,16 +306,35 @@ public final class BindingTable {
         guard let (slot, count) = pathUses[careOfAddress] else { return }
         pathUses[careOfAddress] = count > 1 ? (slot, count - 1) : nil
         guard count == 1 else { return }
-        paths.remove(.host(IPv6Address(mapping: careOfAddress)))
+        paths.remove(careOfAddress)
         pathMTUs.retire(slot)
     }
 
-    private func forgetCareOfAddress(of binding: Binding) {
-        if idsByCareOfAddress[binding.careOfAddress] == binding.id { idsByCareOfAddress[binding.careOfAddress] = nil }
+    /// Makes a binding the one that its care-of address leads to.
+    private func settle(_ binding: Binding, _ reference: BindingReference) {
+        let address = binding.careOfAddress
+        if let other = holder(atCareOf: address), other != binding.id {
+            sharedCareOfAddresses[address, default: [other]].insert(binding.id)
+        }
+        careOfAddresses.insert(address, value: reference.rawValue)
     }
 
-    /// The id of a binding at that care-of address; of several the one that was put last.
-    public func holder(atCareOf address: IPv4Address) -> String? { idsByCareOfAddress[address] }
+    /// A binding is no more at its care-of address, which leads to another one there, or nowhere.
+    private func unsettle(_ binding: Binding, _ record: UInt32) {
+        let address = binding.careOfAddress
+        var others = sharedCareOfAddresses.removeValue(forKey: address) ?? []
+        others.remove(binding.id)
+        if others.count > 1 { sharedCareOfAddresses[address] = others }
+        guard careOfAddresses.value(of: address) == BindingReference(record, usesHomeAddress: false).rawValue else {
+            return
+        }
+        if let other = others.first.flatMap({ entries[$0] }) {
+            careOfAddresses.insert(
+                address, value: BindingReference(other.record, usesHomeAddress: false).rawValue)
+        } else {
+            careOfAddresses.remove(address)
+        }
+    }
 
     /// The largest inner packet of a binding, in bytes.
     func tunnelMTU(of binding: Binding) -> UInt16 {
@@ -321,34 +346,33 @@ public final class BindingTable {
         guard let endpoint = binding.endpoint else { return }
         let count = namedEndpoints[endpoint, default: 0] + change
         namedEndpoints[endpoint] = count == 0 ? nil : count
-        let prefix = IPv6Prefix.host(IPv6Address(mapping: endpoint))
         if count == 0 {
-            endpointTable.remove(prefix)
+            endpointTable.remove(endpoint)
         } else if count == 1, change > 0 {
-            do { try endpointTable.insert(prefix, value: 0) } catch {
-                preconditionFailure("there are no more endpoints than bindings")
-            }
+            endpointTable.insert(endpoint, value: 0)
         }
     }
 
     /// Ends a change: takes away what still leads to a replaced record, then the records.
     func finishChange() {
-        for (binding, records) in replaced { release(binding, records) }
-        for (_, records) in replaced {
-            for record in records.all { self.records.retire(record) }
-        }
+        for (binding, record) in replaced { release(binding, record) }
+        for (_, record) in replaced { records.retire(record) }
         replaced.removeAll(keepingCapacity: replaced.count < 4096)
     }
 
     /// Takes away the prefixes and the home address of a binding that still lead to its records.
-    private func release(_ binding: Binding, _ records: BindingRecords) {
-        for bound in binding.prefixes where prefixes.value(of: bound.prefix) == records[bound.way] {
+    private func release(_ binding: Binding, _ record: UInt32) {
+        for bound in binding.prefixes where prefixes.value(of: bound.prefix) == bound.reference(record).rawValue {
             prefixes.remove(bound.prefix)
         }
-        if let address = binding.homeAddress {
-            let prefix = IPv6Prefix.host(IPv6Address(mapping: address))
-            if homeAddresses.value(of: prefix) == records[.ipv4] { homeAddresses.remove(prefix) }
-        }
+        let own = BindingReference(record, usesHomeAddress: false).rawValue
+        if let address = binding.homeAddress, homeAddresses.value(of: address) == own { homeAddresses.remove(address) }
+    }
+}
+
+extension BoundPrefix {
+    fileprivate func reference(_ record: UInt32) -> BindingReference {
+        BindingReference(record, usesHomeAddress: tunnel == .homeAddress)
     }
 }
 

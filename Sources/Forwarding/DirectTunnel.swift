@@ -3,9 +3,6 @@
 import Wire
 
 enum DirectTunnel {
-    /// Of a payload of that protocol, 4 or 41.
-    static func header(_ ends: TunnelEnds, payload: UInt8) -> [UInt8] { ends.outerHeader(protocol: payload) }
-
     @inline(__always)
     static func open(_ outer: IPv4View) -> OpenedTunnel {
         OpenedTunnel(.direct, protocol: outer.protocol, inner: outer.payload)

@@ -44,7 +44,7 @@ extension Forwarder {
         guard packet.length >= IPv4.minimumHeaderLength else { return false }
         let destination = IPv4Address(
             rawValue: UnsafeRawPointer(packet.start).networkUInt32(at: IPv4.Offset.destination))
-        return homeAddresses.lookup(IPv6Address(mapping: destination)) != PrefixTable.noValue
+        return homeAddresses.lookup(destination) != PrefixTable.noValue
     }
 
     // MARK: From the home side
@@ -88,9 +88,9 @@ extension Forwarder {
         let opened: OpenedTunnel
         switch outer.protocol {
         case IPProtocol.ipv6, IPProtocol.ipv4: opened = DirectTunnel.open(outer)
-        case IPProtocol.gre: opened = try GRETunnel.open(outer)
-        case IPProtocol.udp where UDPTunnel.isTunnel(outer): opened = try UDPTunnel.open(outer)
-        case IPProtocol.minimal: opened = try MinimalTunnel.open(packet.start, outer)
+        case IPProtocol.gre: opened = try GRETunnel.open(outer.payload)
+        case IPProtocol.udp where UDPTunnel.isTunnel(outer): opened = try UDPTunnel.open(packet.start, outer)
+        case IPProtocol.minimal: opened = try MinimalTunnel.open(packet.start, outer, outer.payload)
         default:
             try takeOwn(&packet, outer)
             return false
@@ -104,15 +104,13 @@ extension Forwarder {
         pending.pointee.outerClass = outerClass.rawValue
         pending.pointee.outerSource = source
         pending.pointee.outerDestination = destination
-        switch opened.form {
-        case .direct, .minimal: break
-        case .gre:
+        if opened.form.isGRE {
             pending.pointee.key = opened.key ?? 0
             pending.pointee.hasKey = opened.key != nil
             pending.pointee.sequence = opened.sequence ?? 0
             pending.pointee.hasSequence = opened.sequence != nil
-        case .udp: pending.pointee.port = opened.port
         }
+        if opened.form.isUDP { pending.pointee.port = opened.port }
         return true
     }
 

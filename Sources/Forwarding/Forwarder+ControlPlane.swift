@@ -24,22 +24,45 @@ extension Forwarder {
         guard !batch.isUnfinished else { return }
         while batch.generatedRoom > 0, memory.hasRoom(for: Int(UInt16.max) + IPv6.headerLength) {
             var packet: Packet?
-            var record: BindingRecord?
+            var tunnel: TunnelOfInjected?
             let isTaken = injections.queue.take { bytes, note in
                 guard let start = memory.take(bytes.count), let source = bytes.baseAddress else { return }
                 start.copyMemory(from: source, byteCount: bytes.count)
                 packet = Packet(start: start, length: bytes.count, slot: 0, ingress: note.side.opposite)
                 packet?.verdict = note.side == .home ? .transmitHome : .transmitAccess
-                record = note.record
+                tunnel = note.tunnel
             }
             guard isTaken else { return }
             guard var packet else { continue }
-            if let record {
-                let isIPv4 = UnsafeRawPointer(packet.start).byte(0) >> 4 == 4
-                withUnsafePointer(to: record) { enterTunnel(&packet, $0, isIPv4: isIPv4) }
+            if let tunnel {
+                guard let record = record(of: tunnel, packet) else {
+                    count(CounterIndex.generated, .access)
+                    drop(&packet, .noBinding)
+                    continue
+                }
+                enterTunnel(&packet, record, isIPv4: tunnel.isIPv4, usesHomeAddress: tunnel.usesHomeAddress)
             }
             transmit(&packet, to: packet.verdict == .transmitHome ? .home : .access)
             appendGenerated(packet, madeFrom: batch.count, to: &batch)
         }
+    }
+
+    /// The record of the binding that a packet was injected for; nil where it is gone, or can't carry it any more.
+    private func record(of tunnel: TunnelOfInjected, _ packet: Packet) -> UnsafePointer<BindingRecord>? {
+        let found =
+            switch tunnel.key {
+            case .homeAddress: homeAddresses.lookup(IPv4Address(unmapping: tunnel.address))
+            case .prefix: prefixes.lookup(tunnel.address)
+            case .careOfAddress: careOfAddresses.lookup(IPv4Address(unmapping: tunnel.address))
+            }
+        guard found != PrefixTable.noValue else { return nil }
+        let record = records + BindingReference(rawValue: found).record
+        guard record.pointee.traffic == tunnel.traffic else { return nil }
+        if record.pointee.form.isMinimal {
+            guard tunnel.isIPv4 ? MinimalTunnel.refusal(of: packet.start) == nil : tunnel.usesHomeAddress else {
+                return nil
+            }
+        }
+        return record
     }
 }

@@ -8,8 +8,12 @@ import Wire
 extension Forwarder {
     /// - Returns: false where the packet has to wait for its turn in its tunnel.
     @inline(__always)
-    mutating func decapsulate(_ packet: inout Packet, _ work: PendingPacket) -> Bool {
-        if work.isHeldFragment { return !countsInTunnel(work) }
+    mutating func decapsulate(_ packet: inout Packet, _ pending: UnsafeMutablePointer<PendingPacket>) -> Bool {
+        if pending.pointee.isHeldFragment { return !countsInTunnel(pending.pointee) }
+        if pending.pointee.record == PrefixTable.noValue, pending.pointee.isLinkLocal {
+            findTunnel(of: packet, pending)
+        }
+        let work = pending.pointee
         guard work.record != PrefixTable.noValue else {
             // What passes by on its way to another's endpoint is nobody's exception.
             if isEndpoint(work.outerDestination) {
@@ -19,8 +23,9 @@ extension Forwarder {
             }
             return true
         }
-        let record = records + Int(work.record)
-        let usesHomeAddress = record.pointee.way == .homeAddress || work.isListenerMessage
+        let reference = BindingReference(rawValue: work.record)
+        let record = records + reference.record
+        let usesHomeAddress = reference.usesHomeAddress || work.isListenerMessage
         if let reason = refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) {
             if reason.isSecurityException {
                 dropAsException(&packet, reason, work)
@@ -54,11 +59,33 @@ extension Forwarder {
         transmit(&packet, to: .home)
     }
 
+    /// A solicitation of the tunnel's own end needs no registered source: each end of a tunnel has a link-local address by
+    /// itself, and may ask whether the other is there (RFC 4213, 3.7 and 3.8). It belongs to the binding whose tunnel it
+    /// came by; of several at one care-of address, to that which was put last.
+    @inline(never)
+    private func findTunnel(of packet: Packet, _ pending: UnsafeMutablePointer<PendingPacket>) {
+        let usesHomeAddress = pending.pointee.middleSource.rawValue != 0
+        let found =
+            usesHomeAddress
+            ? homeAddresses.lookup(pending.pointee.middleSource) : careOfAddresses.lookup(pending.pointee.outerSource)
+        guard found != PrefixTable.noValue else { return }
+        let reference = BindingReference(
+            UInt32(truncatingIfNeeded: BindingReference(rawValue: found).record), usesHomeAddress: usesHomeAddress)
+        let record = records + reference.record
+        let bytes = UnsafeRawBufferPointer(
+            start: packet.start + Int(pending.pointee.innerOffset), count: Int(pending.pointee.innerLength))
+        guard let solicitation = NeighborSolicitationView(bytes),
+            solicitation.target == IPv6Address(linkLocalOf: record.pointee.endpoint),
+            refusal(of: pending.pointee, record.pointee, usesHomeAddress: usesHomeAddress) == nil
+        else { return }
+        pending.pointee.record = reference.rawValue
+    }
+
     /// Whether a fragment that is held has a number in a tunnel of its binding.
     @inline(never)
     private func countsInTunnel(_ work: PendingPacket) -> Bool {
         guard work.record != PrefixTable.noValue else { return false }
-        let record = records[Int(work.record)]
+        let record = records[BindingReference(rawValue: work.record).record]
         return record.sequence != PrefixTable.noValue && refusal(of: work, record, usesHomeAddress: true) == nil
     }
 
@@ -80,11 +107,8 @@ extension Forwarder {
         guard isFromHomeAddress == usesHomeAddress, work.form == record.form else {
             return .tunnelMismatch
         }
-        switch record.form {
-        case .direct, .minimal: return nil
-        case .gre: return work.hasKey == record.hasKey && work.key == record.key ? nil : .greKey
-        case .udp: return work.port == record.port ? nil : .udpPortMismatch
-        }
+        if record.form.isGRE, work.hasKey != record.hasKey || work.key != record.key { return .greKey }
+        return record.form.isUDP && work.port != record.port ? .udpPortMismatch : nil
     }
 
     /// DSCP and ECN of the packet itself when all headers are off; nil where it must be dropped.

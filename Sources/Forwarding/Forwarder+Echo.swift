@@ -15,7 +15,7 @@ extension Forwarder {
         var header = IPv4Header(protocol: IPProtocol.icmpv4, source: request.destination, destination: request.source)
         header.trafficClass = request.trafficClass
         header.totalLength = UInt16(IPv4.minimumHeaderLength + message.length)
-        header.identification = nextIdentification()
+        header.identification = nextIdentification(to: request.source)
         header.timeToLive = timeToLive
 
         // Options are not sent back: the new header ends where the message begins.

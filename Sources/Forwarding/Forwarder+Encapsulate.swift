@@ -14,8 +14,9 @@ extension Forwarder {
             answer(&packet, dropped: work.isLinkLocal ? .linkLocal : .noBinding, work, mtu: 0)
             return true
         }
-        let record = records + Int(work.record)
-        let limit = tunnelMTU(record)
+        let reference = BindingReference(rawValue: work.record)
+        let record = records + reference.record
+        let limit = tunnelMTU(record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress)
         if work.isIPv4 {
             if let reason = refusal(of: packet.start, record.pointee, length: work.innerLength, limit: limit) {
                 if reason == .packetTooBig, Self.mayFragment(packet.start) { return false }
@@ -28,46 +29,48 @@ extension Forwarder {
         }
         packet.length = Int(work.innerLength)
         traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length)
-        enterTunnel(&packet, record, isIPv4: work.isIPv4)
+        enterTunnel(&packet, record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress)
         transmit(&packet, to: .access)
         return true
     }
 
     /// The largest inner packet that goes into a tunnel now, in bytes: never less than IPv6 needs (RFC 4213, 3.2.2).
     @inline(__always)
-    func tunnelMTU(_ record: UnsafePointer<BindingRecord>) -> UInt32 {
-        record.pointee.pathMTU == PrefixTable.noValue ? record.pointee.tunnelMTU : discoveredMTU(record).tunnelMTU
+    func tunnelMTU(_ record: UnsafePointer<BindingRecord>, isIPv4: Bool, usesHomeAddress: Bool) -> UInt32 {
+        record.pointee.pathMTU == PrefixTable.noValue
+            ? UInt32(record.pointee.tunnelMTU)
+            : discoveredMTU(record, isIPv4: isIPv4, usesHomeAddress: usesHomeAddress).tunnelMTU
     }
 
     /// - Returns: the largest inner packet, and whether outer packets get through whole.
     @inline(never)
     private func discoveredMTU(
-        _ record: UnsafePointer<BindingRecord>
+        _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, usesHomeAddress: Bool
     ) -> (tunnelMTU: UInt32, isWhole: Bool) {
-        guard let path = pathMTUs[Int(record.pointee.pathMTU)].current(now: now) else {
-            return (record.pointee.tunnelMTU, true)
-        }
-        let inner = Int(path) - Int(record.pointee.headerLength)
-        let isWhole = inner >= IPv6.minimumMTU
-        return (min(record.pointee.tunnelMTU, UInt32(max(inner, IPv6.minimumMTU))), isWhole)
+        let most = UInt32(record.pointee.tunnelMTU)
+        guard let path = pathMTUs[Int(record.pointee.pathMTU)].current(now: now) else { return (most, true) }
+        let headers = record.pointee.headerLength(isIPv4: isIPv4, usesHomeAddress: usesHomeAddress)
+        let inner = Int(path) - headers
+        return (min(most, UInt32(max(inner, IPv6.minimumMTU))), inner >= IPv6.minimumMTU)
     }
 
     /// Don't fragment, for the outer header of an IPv6 packet (RFC 4213, 3.2).
     @inline(__always)
-    private func dontFragmentIPv6(_ record: UnsafePointer<BindingRecord>) -> UInt16 {
-        record.pointee.pathMTU != PrefixTable.noValue && discoveredMTU(record).isWhole ? IPv4.dontFragment : 0
+    private func dontFragmentIPv6(_ record: UnsafePointer<BindingRecord>, usesHomeAddress: Bool) -> UInt16 {
+        guard record.pointee.pathMTU != PrefixTable.noValue else { return 0 }
+        let isWhole = discoveredMTU(record, isIPv4: false, usesHomeAddress: usesHomeAddress).isWhole
+        return isWhole ? IPv4.dontFragment : 0
     }
 
     /// Writes a binding's headers before a packet, which is whole and nothing but that packet.
     /// - Parameter mayFragment: whether an outer packet with IPv6 may be fragmented, whatever is known of the path.
     @inline(__always)
     mutating func enterTunnel(
-        _ packet: inout Packet, _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, mayFragment: Bool = false
+        _ packet: inout Packet, _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, usesHomeAddress: Bool,
+        mayFragment: Bool = false
     ) {
-        if isIPv4, record.pointee.form == .minimal {
-            MinimalTunnel.encapsulate(
-                packet.start, endpoint: record.pointee.endpoint, careOfAddress: record.pointee.careOfAddress)
-            return packet.prepend(MinimalTunnel.growth)
+        if isIPv4, record.pointee.form.isMinimal {
+            return packet.prepend(MinimalTunnel.encapsulate(packet.start, record))
         }
         let inner = UnsafeRawPointer(packet.start)
         var dontFragment: UInt16 = 0
@@ -77,14 +80,14 @@ extension Forwarder {
             dontFragment = inner.networkUInt16(at: IPv4.Offset.fragment) & IPv4.dontFragment
             innerClass = TrafficClass(rawValue: inner.byte(IPv4.Offset.trafficClass))
         } else {
-            dontFragment = mayFragment ? 0 : dontFragmentIPv6(record)
+            dontFragment = mayFragment ? 0 : dontFragmentIPv6(record, usesHomeAddress: usesHomeAddress)
             innerClass = IPv6Header.trafficClass(at: inner)
         }
-        record.pointee.writeHeaders(
-            before: packet.start, innerLength: packet.length, innerTrafficClass: innerClass,
-            dontFragment: dontFragment, identification: nextIdentification())
-        if record.pointee.middleSum != 0 { _ = nextIdentification() }
-        packet.prepend(Int(record.pointee.headerLength))
+        let length = record.pointee.writeHeaders(
+            before: packet.start, innerLength: packet.length, isIPv4: isIPv4, usesHomeAddress: usesHomeAddress,
+            innerTrafficClass: innerClass, dontFragment: dontFragment,
+            identification: nextIdentification(to: record.pointee.careOfAddress))
+        packet.prepend(length)
         finishGREIfNeeded(packet, record)
     }
 
@@ -104,7 +107,7 @@ extension Forwarder {
         // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle.
         let source = IPv4Address(rawValue: inner.networkUInt32(at: IPv4.Offset.source))
         if source == record.careOfAddress || source == record.endpoint { return .tunnelLoop }
-        if record.form == .minimal, let reason = MinimalTunnel.refusal(of: inner) { return reason }
+        if record.form.isMinimal, let reason = MinimalTunnel.refusal(of: inner) { return reason }
         return length <= limit ? nil : .packetTooBig
     }
 
@@ -116,15 +119,15 @@ extension Forwarder {
     /// Sequence number and checksum, where the tunnel has them.
     @inline(never)
     private func finishGRE(_ packet: Packet, _ record: UnsafePointer<BindingRecord>) {
-        let header = packet.start + IPv4.minimumHeaderLength
+        let before = IPv4.minimumHeaderLength + (record.pointee.form.isUDP ? UDPTunnel.headerLength : 0)
+        let header = packet.start + before
         if record.pointee.sequence != PrefixTable.noValue {
             // The last field of the header.
-            let optional = (record.pointee.hasChecksum ? 4 : 0) + (record.pointee.hasKey ? 4 : 0)
             header.storeNetwork(
-                sequences[Int(record.pointee.sequence)].takeNext(), at: GRE.minimumHeaderLength + optional)
+                sequences[Int(record.pointee.sequence)].takeNext(), at: Int(record.pointee.greLength) - 4)
         }
         if record.pointee.hasChecksum {
-            GREHeader.writeChecksum(at: header, length: packet.length - IPv4.minimumHeaderLength)
+            GREHeader.writeChecksum(at: header, length: packet.length - before)
         }
     }
 }

@@ -67,7 +67,7 @@ extension Forwarder {
         var header = IPv4Header(protocol: IPProtocol.icmpv4, source: endpoints[0], destination: destination)
         // RFC 1812, 4.3.2.5: an error has precedence.
         header.trafficClass = TrafficClass(rawValue: 0xC0)
-        header.identification = nextIdentification()
+        header.identification = nextIdentification(to: destination)
         header.timeToLive = timeToLive
         return header
     }

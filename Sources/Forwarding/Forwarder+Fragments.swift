@@ -19,11 +19,12 @@ extension Forwarder {
 
     private mutating func sendFragments(_ batch: inout PacketBatch, _ work: PendingPacket) -> Bool {
         let index = Int(work.packet)
-        let record = records + Int(work.record)
-        let isMinimal = record.pointee.form == .minimal
+        let record = records + BindingReference(rawValue: work.record).record
+        let isMinimal = record.pointee.form.isMinimal
+        let growth = isMinimal ? record.pointee.headerLength(isIPv4: true, usesHomeAddress: false) : 0
         let length = Int(work.innerLength)
         // There is no outer packet of more than the largest length, not even one to be fragmented.
-        if isMinimal, length > Int(UInt16.max) - MinimalTunnel.growth {
+        if length > Int(UInt16.max) - growth {
             drop(&batch[index], .packetTooBig)
             return true
         }
@@ -34,7 +35,7 @@ extension Forwarder {
             drop(&batch[index], .fragmentLength)
             return true
         }
-        let limit = Int(tunnelMTU(record))
+        let limit = Int(tunnelMTU(record, isIPv4: true, usesHomeAddress: false))
         let count = FragmentPlan.largestCount(length: length, limit: limit)
         let space = length + count * IPv4.maximumHeaderLength + FragmentPlan.workspace
         guard count <= batch.generatedRoom, memory.hasRoom(for: space, packets: count + 1),
@@ -42,17 +43,16 @@ extension Forwarder {
         else { return false }
         traffic[Int(record.pointee.traffic)].addToNode(bytes: length)
         batch[index].length = length
-        if isMinimal { enterTunnel(&batch[index], record, isIPv4: true) }
+        if isMinimal { enterTunnel(&batch[index], record, isIPv4: true, usesHomeAddress: false) }
         var plan = FragmentPlan(
-            batch[index].start, length: batch[index].length, limit: isMinimal ? limit + MinimalTunnel.growth : limit,
-            workspace: workspace)
+            batch[index].start, length: batch[index].length, limit: limit + growth, workspace: workspace)
         while let piece = plan.next() {
             let space = piece.isLast ? nil : memory.take(piece.length)
             precondition(piece.isLast || space != nil, "room for fragments was asked for")
             var fragment = batch[index]
             fragment.start = plan.write(piece, to: space)
             fragment.length = piece.length
-            if !isMinimal { enterTunnel(&fragment, record, isIPv4: true) }
+            if !isMinimal { enterTunnel(&fragment, record, isIPv4: true, usesHomeAddress: false) }
             transmit(&fragment, to: .access)
             if piece.isLast {
                 batch[index] = fragment

@@ -48,8 +48,9 @@ extension Forwarder {
         _ packet: inout Packet, toMember number: UInt32, _ work: UnsafeMutablePointer<PendingPacket>
     ) {
         guard number != PrefixTable.noValue else { return drop(&packet, .noGroupMember) }
-        let record = records + Int(number)
-        let limit = tunnelMTU(record)
+        let reference = BindingReference(rawValue: number)
+        let record = records + reference.record
+        let limit = tunnelMTU(record, isIPv4: false, usesHomeAddress: reference.usesHomeAddress)
         guard packet.length <= Int(limit) else {
             if work.pointee.isAnswered { return drop(&packet, .packetTooBig) }
             work.pointee.isAnswered = true
@@ -57,7 +58,8 @@ extension Forwarder {
         }
         traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length)
         // Errors about it would quote the group, and nobody could tell whose tunnel they concern: it may be fragmented.
-        enterTunnel(&packet, record, isIPv4: false, mayFragment: true)
+        enterTunnel(
+            &packet, record, isIPv4: false, usesHomeAddress: reference.usesHomeAddress, mayFragment: true)
         transmit(&packet, to: .access)
     }
 }

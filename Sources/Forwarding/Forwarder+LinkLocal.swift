@@ -66,15 +66,16 @@ extension Forwarder {
             return transmit(&packet, to: .home)
         }
         let source = solicitation.source
+        let usesHomeAddress = BindingReference(rawValue: work.record).usesHomeAddress
         packet.length = NeighborAdvertisement.length
         NeighborAdvertisement(target: own, isRouter: isRouter).write(to: packet.start, destination: source)
         count(CounterIndex.absorbed)
         count(CounterIndex.generated, .access)
         // It is small and may not be fragmented, so its identification says nothing (RFC 6864, 4.1).
-        record.pointee.writeHeaders(
-            before: packet.start, innerLength: packet.length, innerTrafficClass: TrafficClass(rawValue: 0),
-            dontFragment: IPv4.dontFragment, identification: 0)
-        packet.prepend(Int(record.pointee.headerLength))
+        let length = record.pointee.writeHeaders(
+            before: packet.start, innerLength: packet.length, isIPv4: false, usesHomeAddress: usesHomeAddress,
+            innerTrafficClass: TrafficClass(rawValue: 0), dontFragment: IPv4.dontFragment, identification: 0)
+        packet.prepend(length)
         finishGREIfNeeded(packet, record)
         transmit(&packet, to: .access)
     }

@@ -14,7 +14,7 @@ extension Forwarder {
     mutating func relayPathError(_ packet: inout Packet, _ message: ICMPv4View) -> Bool {
         guard let kind = PathError(message) else { return false }
         let isLearnt = learnPathMTU(kind, message.quote)
-        guard let quote = QuotedTunnelPacket(message.quote, in: packet.start), record(of: quote) != nil else {
+        guard let quote = QuotedTunnelPacket(message.quote, in: packet.start), isOurs(quote) else {
             if isLearnt {
                 count(CounterIndex.absorbed)
                 packet.verdict = .release
@@ -51,13 +51,13 @@ extension Forwarder {
 }
 
 extension Forwarder {
-    /// The record by which a packet that is quoted was sent; nil where it can't have been, or its source may not be told.
-    private func record(of quote: QuotedTunnelPacket) -> UInt32? {
-        let record = (quote.isIPv4 ? homeAddresses : prefixes).lookup(quote.destination)
-        guard record != PrefixTable.noValue, records[Int(record)].careOfAddress == quote.outerDestination,
-            records[Int(record)].endpoint == quote.outerSource, !quote.forbidsErrors
-        else { return nil }
-        return record
+    /// Whether a packet that is quoted is one of a binding's, whose source may be told.
+    private func isOurs(_ quote: QuotedTunnelPacket) -> Bool {
+        let found = quote.isIPv4 ? homeAddresses.lookup(quote.destination4) : prefixes.lookup(quote.destination6)
+        guard found != PrefixTable.noValue else { return false }
+        let record = records + BindingReference(rawValue: found).record
+        return record.pointee.careOfAddress == quote.outerDestination
+            && record.pointee.endpoint == quote.outerSource && !quote.forbidsErrors
     }
 
     /// Notes what a router said of the path to a care-of address that a binding follows. The outer header is enough for
@@ -66,7 +66,7 @@ extension Forwarder {
         guard case .tooBig(let mtu) = kind, let outer = QuotedTunnelPacket.ipv4(quote), isTunnelEnd(outer.source),
             QuotedTunnelPacket.isTunnel(outer.protocol)
         else { return false }
-        let slot = paths.lookup(IPv6Address(mapping: outer.destination))
+        let slot = paths.lookup(outer.destination)
         guard slot != PrefixTable.noValue else { return false }
         pathMTUs[Int(slot)].lower(
             to: UInt32(mtu), packetLength: UInt32(quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength)),
@@ -133,8 +133,9 @@ struct QuotedTunnelPacket {
         outerSource = outer.source
         outerDestination = outer.destination
         guard
-            let first = outer.protocol == IPProtocol.minimal
-                ? Self.restored(outer, quote, in: start) : Self.payload(of: outer)
+            let carried = Self.carried(outer),
+            let first = carried.protocol == IPProtocol.minimal
+                ? Self.restored(outer, carried.bytes, quote, in: start) : Self.opened(carried.protocol, carried.bytes)
         else { return nil }
         var (isIPv6, inner) = first
         // By way of the home address.
@@ -164,62 +165,69 @@ struct QuotedTunnelPacket {
         ipv4(quote) == nil ? nil : Int(quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength))
     }
 
-    /// The same as `payload` of minimal encapsulation (RFC 2004, 3): what was IPv6 lies behind its header; of IPv4 the
+    /// The same as `opened` of minimal encapsulation (RFC 2004, 3): what was IPv6 lies behind its header; of IPv4 the
     /// header is put back before what is left of the payload.
     private static func restored(
-        _ outer: Header, _ quote: UnsafeRawBufferPointer, in memory: UnsafeMutableRawPointer
+        _ outer: Header, _ bytes: UnsafeRawBufferPointer, _ quote: UnsafeRawBufferPointer,
+        in memory: UnsafeMutableRawPointer
     ) -> (isIPv6: Bool, UnsafeRawBufferPointer)? {
-        guard let start = outer.payload.baseAddress, outer.payload.count >= MinimalEncapsulation.shortHeaderLength,
-            start - quote.baseAddress! == IPv4.minimumHeaderLength
+        guard let start = bytes.baseAddress, bytes.count >= MinimalEncapsulation.shortHeaderLength,
+            outer.payload.baseAddress! - quote.baseAddress! == IPv4.minimumHeaderLength
         else { return nil }
         let length =
             start.byte(1) & 0x80 != 0
             ? MinimalEncapsulation.longHeaderLength : MinimalEncapsulation.shortHeaderLength
-        guard outer.payload.count > length else { return nil }
+        guard bytes.count > length else { return nil }
         if start.byte(0) == IPProtocol.ipv6 {
-            return (true, UnsafeRawBufferPointer(rebasing: outer.payload[length...]))
+            return (true, UnsafeRawBufferPointer(rebasing: bytes[length...]))
         }
+        // What stands before the payload when the header is back, and did not before.
+        let growth = start - quote.baseAddress! + length - IPv4.minimumHeaderLength
         // Read before it is written over.
         let source =
             length == MinimalEncapsulation.longHeaderLength ? start.networkUInt32(at: 8) : outer.source.rawValue
         let (destination, protocolNumber) = (start.networkUInt32(at: 4), start.byte(0))
         let totalLength = quote.baseAddress!.networkUInt16(at: IPv4.Offset.totalLength)
-        guard Int(totalLength) > IPv4.minimumHeaderLength + length else { return nil }
-        let header = memory + (quote.baseAddress! - UnsafeRawPointer(memory)) + length
+        guard Int(totalLength) > IPv4.minimumHeaderLength + growth else { return nil }
+        let header = memory + (quote.baseAddress! - UnsafeRawPointer(memory)) + growth
         header.copyMemory(from: quote.baseAddress!, byteCount: IPv4.Offset.checksum)
-        header.storeNetwork(totalLength - UInt16(length), at: IPv4.Offset.totalLength)
+        header.storeNetwork(totalLength - UInt16(growth), at: IPv4.Offset.totalLength)
         header.storeByte(protocolNumber, at: IPv4.Offset.protocol)
         header.storeNetwork(source, at: IPv4.Offset.source)
         header.storeNetwork(destination, at: IPv4.Offset.destination)
         IPv4Header.writeChecksum(at: header)
-        return (false, UnsafeRawBufferPointer(start: header, count: quote.count - length))
+        return (false, UnsafeRawBufferPointer(start: header, count: quote.count - growth))
     }
 
-    /// The family and the bytes of what an outer header carries; nil for what is no tunnel, and for minimal
-    /// encapsulation, of which `restored` tells.
-    private static func payload(of outer: Header) -> (isIPv6: Bool, UnsafeRawBufferPointer)? {
-        switch outer.protocol {
-        case IPProtocol.ipv6: return (true, outer.payload)
-        case IPProtocol.ipv4: return (false, outer.payload)
+    /// What an outer header carries, out of UDP where it is in that; nil where that is no tunnel's.
+    private static func carried(_ outer: Header) -> (protocol: UInt8, bytes: UnsafeRawBufferPointer)? {
+        guard outer.protocol == IPProtocol.udp else { return (outer.protocol, outer.payload) }
+        guard let start = outer.payload.baseAddress, outer.payload.count > UDPTunnel.headerLength,
+            start.networkUInt16(at: UDP.Offset.sourcePort) == MobileTunnelData.port,
+            start.byte(UDP.headerLength) == MobileTunnelData.type
+        else { return nil }
+        return (
+            start.byte(UDP.headerLength + MobileTunnelData.nextHeaderOffset),
+            UnsafeRawBufferPointer(rebasing: outer.payload[UDPTunnel.headerLength...])
+        )
+    }
+
+    /// The family and the bytes of what lies in a tunnel; nil for what is no tunnel, and for minimal encapsulation, of
+    /// which `restored` tells.
+    private static func opened(
+        _ protocol: UInt8, _ bytes: UnsafeRawBufferPointer
+    ) -> (isIPv6: Bool, UnsafeRawBufferPointer)? {
+        switch `protocol` {
+        case IPProtocol.ipv6: return (true, bytes)
+        case IPProtocol.ipv4: return (false, bytes)
         case IPProtocol.gre:
             // A checksum can't be verified over a part.
-            guard let start = outer.payload.baseAddress, outer.payload.count >= GRE.minimumHeaderLength else {
-                return nil
-            }
+            guard let start = bytes.baseAddress, bytes.count >= GRE.minimumHeaderLength else { return nil }
             let (flags, type) = (start.networkUInt16(at: 0), start.networkUInt16(at: 2))
             let optional = flags & (GRE.Flag.checksum | GRE.Flag.key | GRE.Flag.sequence)
             let length = GRE.minimumHeaderLength + 4 * optional.nonzeroBitCount
-            guard outer.payload.count > length, type == GRE.ipv4 || type == GRE.ipv6 else { return nil }
-            return (type == GRE.ipv6, UnsafeRawBufferPointer(rebasing: outer.payload[length...]))
-        case IPProtocol.udp:
-            let length = UDP.headerLength + MobileTunnelData.headerLength
-            guard let start = outer.payload.baseAddress, outer.payload.count > length,
-                start.networkUInt16(at: UDP.Offset.sourcePort) == MobileTunnelData.port,
-                start.byte(UDP.headerLength) == MobileTunnelData.type
-            else { return nil }
-            let next = start.byte(UDP.headerLength + MobileTunnelData.nextHeaderOffset)
-            guard next == IPProtocol.ipv4 || next == IPProtocol.ipv6 else { return nil }
-            return (next == IPProtocol.ipv6, UnsafeRawBufferPointer(rebasing: outer.payload[length...]))
+            guard bytes.count > length, type == GRE.ipv4 || type == GRE.ipv6 else { return nil }
+            return (type == GRE.ipv6, UnsafeRawBufferPointer(rebasing: bytes[length...]))
         default: return nil
         }
     }
@@ -253,13 +261,10 @@ struct QuotedTunnelPacket {
     var source4: IPv4Address { IPv4Address(rawValue: inner.baseAddress!.networkUInt32(at: IPv4.Offset.source)) }
     var source6: IPv6Address { inner.baseAddress!.ipv6Address(at: IPv6.Offset.source) }
 
-    /// IPv4 in its mapped form.
-    var destination: IPv6Address {
-        isIPv4
-            ? IPv6Address(
-                mapping: IPv4Address(rawValue: inner.baseAddress!.networkUInt32(at: IPv4.Offset.destination)))
-            : inner.baseAddress!.ipv6Address(at: IPv6.Offset.destination)
+    var destination4: IPv4Address {
+        IPv4Address(rawValue: inner.baseAddress!.networkUInt32(at: IPv4.Offset.destination))
     }
+    var destination6: IPv6Address { inner.baseAddress!.ipv6Address(at: IPv6.Offset.destination) }
 
     /// Whether its source must not be told: it is no single host, or the packet is an error itself (RFC 4443, 2.4 e;
     /// RFC 1812, 4.3.2.7).

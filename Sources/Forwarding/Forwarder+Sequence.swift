@@ -11,7 +11,7 @@ extension Forwarder {
     @inline(never)
     mutating func takeInSequence(_ batch: inout PacketBatch, _ work: PendingPacket) -> Bool {
         let index = Int(work.packet)
-        let record = records + Int(work.record)
+        let record = records + BindingReference(rawValue: work.record).record
         let slot = record.pointee.sequence
         let tunnel = ReorderBuffer.Tunnel(slot: slot, generation: sequences[Int(slot)].generation)
         let last = sequences[Int(slot)].lastAccepted

@@ -52,14 +52,15 @@ public struct Forwarder: ~Copyable {
     private let table: BindingTable.Reader
     // Copies of what stands in `table`: the loop uses only these pointers.
     let prefixes: PrefixTable.Reader
-    let homeAddresses: PrefixTable.Reader
+    let homeAddresses: AddressTable.Reader
+    let careOfAddresses: AddressTable.Reader
     let groups: PrefixTable.Reader
     let members: UnsafePointer<GroupMember>
     let memberRecords: UnsafePointer<MemberRecord>
     let sequences: UnsafeMutablePointer<GRESequence>
     let pathMTUs: UnsafePointer<PathMTU>
-    let paths: PrefixTable.Reader
-    let namedEndpoints: PrefixTable.Reader
+    let paths: AddressTable.Reader
+    let namedEndpoints: AddressTable.Reader
     let records: UnsafePointer<BindingRecord>
     let traffic: UnsafeMutablePointer<TrafficCell>
     let pending: UnsafeMutablePointer<PendingPacket>
@@ -82,27 +83,28 @@ public struct Forwarder: ~Copyable {
     private var pendingCount = 0
     private var finishedCount = 0
     var errorLimit: TokenBucket
-    var identification: UInt16
+    private let identifications: Identifications
     private var knownTransmitFailures = PortFailures()
     private var knownReceiveFailures = PortFailures()
 
     /// A forwarder that reads `table`.
     /// - Parameters:
     ///   - batchCapacity: packets in a batch at the most.
-    ///   - identification: where the outer headers' identifications begin.
+    ///   - identification: behind which those of packets that are made here begin; nil: anywhere, to each destination.
     ///   - published: where it publishes its counters; no other forwarder may.
     ///   - securityExceptions: where it notes them; no other forwarder may.
     ///   - punts: where it puts packets for the control plane; no other forwarder may.
     ///   - injections: where it takes packets of the control plane from; no other forwarder may.
     public init(
         reading table: BindingTable.Reader, settings: ForwarderSettings, batchCapacity: Int,
-        identification: UInt16 = .random(in: .min ... .max), published: PublishedCounters = PublishedCounters(),
+        identification: UInt16? = nil, published: PublishedCounters = PublishedCounters(),
         securityExceptions: SecurityExceptionRing = SecurityExceptionRing(), punts: PuntQueue = PuntQueue(),
         injections: InjectQueue = InjectQueue()
     ) {
         self.table = table
         prefixes = table.prefixes
         homeAddresses = table.homeAddresses
+        careOfAddresses = table.careOfAddresses
         groups = table.groups
         members = table.members
         memberRecords = table.memberRecords
@@ -128,7 +130,7 @@ public struct Forwarder: ~Copyable {
         datagramMemory = GeneratedMemory(packets: batchCapacity * 2)
         reassembler = Reassembler(settings.reassembly)
         errorLimit = TokenBucket(perSecond: settings.errorsPerSecond, burst: settings.errorBurst)
-        self.identification = identification
+        identifications = Identifications(behind: identification)
         self.published = published
         self.securityExceptions = securityExceptions
         self.punts = punts
@@ -139,6 +141,7 @@ public struct Forwarder: ~Copyable {
         pending.deallocate()
         counters.deallocate()
         endpoints.deallocate()
+        identifications.deallocate()
     }
 
     /// Gives every packet of the batch its verdict, and writes headers where it is to be transmitted. Where it leaves the
@@ -178,14 +181,17 @@ public struct Forwarder: ~Copyable {
         }
         let stride = MemoryLayout<PendingPacket>.stride
         let records = UnsafeMutableRawPointer(pending) + PendingPacket.recordOffset
-        // Of those that belong to the other table the answer is written over.
-        let table = byPrefix >= byHomeAddress ? prefixes : homeAddresses
-        table.lookup(count: count, addresses: pending, stride: stride, results: records, resultStride: stride)
-        if byPrefix == count || byHomeAddress == count { return }
+        if byHomeAddress == count {
+            return homeAddresses.lookup(count: count, mapped: pending, stride: stride, results: records)
+        }
+        // Of those that belong to another table the answer is written over.
+        prefixes.lookup(count: count, addresses: pending, stride: stride, results: records, resultStride: stride)
+        if byPrefix == count { return }
         for index in 0..<count {
             switch pending[index].lookup {
-            case .prefix: pending[index].record = prefixes.lookup(pending[index].address)
-            case .homeAddress: pending[index].record = homeAddresses.lookup(pending[index].address)
+            case .prefix: break
+            case .homeAddress:
+                pending[index].record = homeAddresses.lookup(IPv4Address(unmapping: pending[index].address))
             case .group: pending[index].record = groups.lookup(pending[index].address)
             }
         }
@@ -196,12 +202,11 @@ public struct Forwarder: ~Copyable {
     private func fetch(_ count: Int) {
         for index in 0..<count {
             // Of a packet without a binding this is some address or other, which does no harm.
-            let record = UnsafeRawPointer(records + Int(pending[index].record))
-            CPrefetch_line(record)
-            CPrefetch_line(record + 64)
+            CPrefetch_line(records + BindingReference(rawValue: pending[index].record).record)
         }
         for index in 0..<count where pending[index].record != PrefixTable.noValue && pending[index].lookup != .group {
-            CPrefetch_line(traffic + Int(records[Int(pending[index].record)].traffic))
+            let record = BindingReference(rawValue: pending[index].record).record
+            CPrefetch_line(traffic + Int(records[record].traffic))
         }
     }
 
@@ -218,7 +223,7 @@ public struct Forwarder: ~Copyable {
         for index in finishedCount..<pendingCount {
             let packet = Int(pending[index].packet)
             if pending[index].isFromTunnel {
-                if decapsulate(&batch[packet], pending[index]) || takeInSequence(&batch, pending[index]) { continue }
+                if decapsulate(&batch[packet], pending + index) || takeInSequence(&batch, pending[index]) { continue }
                 return suspend(&batch, at: index)
             } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index]) {
                 continue
@@ -277,7 +282,7 @@ public struct Forwarder: ~Copyable {
 
     /// Whether tunnels end at an address: it is an endpoint of the daemon's own, or one that a binding names.
     func isTunnelEnd(_ address: IPv4Address) -> Bool {
-        isEndpoint(address) || namedEndpoints.lookup(IPv6Address(mapping: address)) != PrefixTable.noValue
+        isEndpoint(address) || namedEndpoints.lookup(address) != PrefixTable.noValue
     }
 
     // MARK: Counting and errors
@@ -304,8 +309,5 @@ public struct Forwarder: ~Copyable {
     }
 
     @inline(__always)
-    mutating func nextIdentification() -> UInt16 {
-        identification &+= 1
-        return identification
-    }
+    func nextIdentification(to destination: IPv4Address) -> UInt16 { identifications.next(to: destination) }
 }

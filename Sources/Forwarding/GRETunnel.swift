@@ -7,18 +7,36 @@ import Synchronization
 import Wire
 
 enum GRETunnel {
-    /// Of a payload of that protocol, 4 or 41. Sequence number and checksum are patched for every packet.
-    static func header(_ ends: TunnelEnds, payload: UInt8, _ options: GREOptions) -> [UInt8] {
-        var header = GREHeader(protocolType: payload == IPProtocol.ipv6 ? GRE.ipv6 : GRE.ipv4)
-        header.key = options.key
-        header.sequence = options.sequence ? 0 : nil
-        header.hasChecksum = options.checksum
-        return ends.outerHeader(protocol: IPProtocol.gre) + written(header.length) { header.write(to: $0) }
+    /// The upper byte of its flags, and its length in bytes.
+    static func shape(_ options: GREOptions) -> (flags: UInt8, length: UInt8) {
+        let flags =
+            (options.checksum ? GRE.Flag.checksum : 0) | (options.key == nil ? 0 : GRE.Flag.key)
+            | (options.sequence ? GRE.Flag.sequence : 0)
+        return (UInt8(flags >> 8), UInt8(GRE.minimumHeaderLength + 4 * flags.nonzeroBitCount))
     }
 
+    /// Writes a header. Sequence number and checksum follow when all headers are written.
+    /// - Parameters:
+    ///   - payload: its protocol, 4 or 41.
+    ///   - flags: the upper byte.
+    /// - Returns: its protocol.
     @inline(__always)
-    static func open(_ outer: IPv4View) throws(DropReason) -> OpenedTunnel {
-        let view = try GREView(outer.payload)
+    static func write(to start: UnsafeMutableRawPointer, payload: UInt8, flags: UInt8, key: UInt32) -> UInt8 {
+        start.storeNetwork(UInt16(flags) << 8, at: 0)
+        start.storeNetwork(payload == IPProtocol.ipv6 ? GRE.ipv6 : GRE.ipv4, at: 2)
+        var offset = GRE.minimumHeaderLength
+        if flags & UInt8(GRE.Flag.checksum >> 8) != 0 {
+            start.storeNetwork(UInt32(0), at: offset)
+            offset += 4
+        }
+        if flags & UInt8(GRE.Flag.key >> 8) != 0 { start.storeNetwork(key, at: offset) }
+        return IPProtocol.gre
+    }
+
+    /// - Parameter bytes: behind the outer header, or behind that of Mobile Tunnel Data.
+    @inline(__always)
+    static func open(_ bytes: UnsafeRawBufferPointer) throws(DropReason) -> OpenedTunnel {
+        let view = try GREView(bytes)
         let payload: UInt8
         switch view.protocolType {
         case GRE.ipv4: payload = IPProtocol.ipv4

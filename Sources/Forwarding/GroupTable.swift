@@ -21,7 +21,7 @@ struct GroupMember: ~Copyable {
 
 /// Which record a member's packets go by.
 struct MemberRecord: ~Copyable {
-    /// `PrefixTable.noValue` where the binding is gone.
+    /// A `BindingReference`; `PrefixTable.noValue` where the binding is gone.
     let record: Atomic<UInt32>
 }
 
@@ -111,12 +111,12 @@ final class GroupTable {
     func hasRoom(for more: Int) -> Bool { count + more <= limit }
 
     /// Makes a binding the last member of a group, if it is none yet; room was asked for.
-    /// - Parameter record: by which its packets go.
-    func add(_ id: String, to group: IPv6Address, record: UInt32) {
+    /// - Parameter reference: by which its packets go.
+    func add(_ id: String, to group: IPv6Address, reference: BindingReference) {
         guard !isMember(id, of: group) else { return }
         let slot =
             memberships[id]?.slot
-            ?? take(from: memberRecords) { $0.initialize(to: MemberRecord(record: Atomic(record))) }
+            ?? take(from: memberRecords) { $0.initialize(to: MemberRecord(record: Atomic(reference.rawValue))) }
         memberships[id, default: Membership(slot: slot, groups: [])].groups.insert(group)
         let member = take(from: members) {
             $0.initialize(to: GroupMember(binding: slot, next: Atomic(PrefixTable.noValue)))
@@ -175,9 +175,9 @@ final class GroupTable {
     }
 
     /// Says by which record the packets of a binding go from now on.
-    func setRecord(of id: String, to record: UInt32) {
+    func setReference(of id: String, to reference: BindingReference) {
         guard let membership = memberships[id] else { return }
-        memberRecords.base[Int(membership.slot)].record.store(record, ordering: .releasing)
+        memberRecords.base[Int(membership.slot)].record.store(reference.rawValue, ordering: .releasing)
     }
 
     private func point(_ group: IPv6Address, to member: UInt32) {

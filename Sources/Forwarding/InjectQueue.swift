@@ -42,18 +42,36 @@ public enum InjectError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// By what the worker finds the binding whose tunnel a packet goes into. It may have moved by then, or be gone.
+struct TunnelOfInjected: BitwiseCopyable, Sendable {
+    /// Which of a binding's addresses it is found by.
+    enum Key: UInt8, BitwiseCopyable {
+        case homeAddress
+        case prefix
+        case careOfAddress
+    }
+
+    var key: Key
+    /// IPv4 in its mapped form.
+    var address: IPv6Address
+    /// The slot of the binding's traffic counters, which it keeps.
+    var traffic: UInt32
+    var isIPv4: Bool
+    var usesHomeAddress: Bool
+}
+
 /// A bounded queue of packets from the control plane to a worker.
 public final class InjectQueue: Sendable {
     struct Note: BitwiseCopyable, Sendable {
         var side: Side
-        /// Of a tunnel, else empty headers.
-        var record: BindingRecord?
+        /// Where a packet into a tunnel goes; nil for one that is sent as it is.
+        var tunnel: TunnelOfInjected?
     }
 
     let queue: PacketQueue<Note>
 
     /// An empty queue.
-    /// - Parameter capacity: in bytes, a power of two; a packet takes some 160 beside its own.
+    /// - Parameter capacity: in bytes, a power of two; a packet takes some 64 beside its own.
     public init(capacity: Int = 1 << 20) { queue = PacketQueue(capacity: capacity) }
 
     /// Puts a packet that is sent as it is, by the thread that owns the control plane.
@@ -61,7 +79,7 @@ public final class InjectQueue: Sendable {
     public func put(_ bytes: UnsafeRawBufferPointer, to side: Side, limit: Int) throws(InjectError) {
         let isIPv4 = try Self.check(bytes)
         guard side == .home || isIPv4 else { throw .notIPv4 }
-        try put(bytes, Note(side: side, record: nil), limit: limit)
+        try put(bytes, Note(side: side, tunnel: nil), limit: limit)
     }
 
     func put(_ bytes: UnsafeRawBufferPointer, _ note: Note, limit: Int) throws(InjectError) {
@@ -93,13 +111,26 @@ extension BindingTable {
         _ bytes: UnsafeRawBufferPointer, intoTunnelOf id: String, by queue: InjectQueue
     ) throws(InjectError) {
         let isIPv4 = try InjectQueue.check(bytes)
-        guard let record = record(of: id, isIPv4: isIPv4) else {
-            throw isBound(id) ? .notCarried(id) : .noBinding(id)
-        }
-        if isIPv4, record.form == .minimal, let start = bytes.baseAddress, MinimalTunnel.refusal(of: start) != nil {
+        guard let entry = entries[id] else { throw .noBinding(id) }
+        let binding = entry.binding
+        let form = TunnelForm(binding)
+        // IPv6 by way of the home address, where there is one.
+        guard binding.homeAddress != nil || (!isIPv4 && !form.isMinimal) else { throw .notCarried(id) }
+        if isIPv4, form.isMinimal, let start = bytes.baseAddress, MinimalTunnel.refusal(of: start) != nil {
             throw .notCarried(id)
         }
+        let (key, address): (TunnelOfInjected.Key, IPv6Address) =
+            if let homeAddress = binding.homeAddress {
+                (.homeAddress, IPv6Address(mapping: homeAddress))
+            } else if let prefix = binding.prefixes.first?.prefix {
+                (.prefix, prefix.address)
+            } else {
+                (.careOfAddress, IPv6Address(mapping: binding.careOfAddress))
+            }
+        let tunnel = TunnelOfInjected(
+            key: key, address: address, traffic: entry.traffic, isIPv4: isIPv4,
+            usesHomeAddress: !isIPv4 && binding.homeAddress != nil)
         try queue.put(
-            bytes, InjectQueue.Note(side: .access, record: record), limit: Int(record.tunnelMTU))
+            bytes, InjectQueue.Note(side: .access, tunnel: tunnel), limit: Int(tunnelMTU(of: binding)))
     }
 }

@@ -1,53 +1,47 @@
-// The kinds of tunnel, each in a file of its own and of the same shape: how its header is laid out for a binding, once,
-// when the binding is put; and how it is opened, for every packet that comes out of one. What all have in common, the
-// outer IPv4 header, is patched for every packet in `BindingRecord`.
+// The kinds of tunnel, each in a file of its own and of the same shape: what it writes between the outer header and the
+// packet, and how it is opened. What all have in common, the outer IPv4 header, is written in `BindingRecord`.
 
 import Bindings
 import Wire
 
-/// How a packet lies in its outer IPv4 packet.
+/// How a packet lies in its outer IPv4 packet. The lower two bits say what stands before the packet, the third whether
+/// UDP and Mobile Tunnel Data stand before that.
 enum TunnelForm: UInt8, BitwiseCopyable {
     /// Directly: IP-in-IP (RFC 2003), or protocol 41 (RFC 4213).
-    case direct
+    case direct = 0
     /// Behind a GRE header.
-    case gre
+    case gre = 1
     /// With a minimal forwarding header in place of its own.
-    case minimal
+    case minimal = 2
     /// Behind UDP and Mobile Tunnel Data.
-    case udp
+    case udp = 4
+    /// Behind UDP, Mobile Tunnel Data and a GRE header.
+    case greInUDP = 5
+    /// With UDP, Mobile Tunnel Data and a minimal forwarding header in place of its own.
+    case minimalInUDP = 6
 
-    init(_ encapsulation: Encapsulation) {
-        switch encapsulation {
+    init(_ binding: Binding) {
+        switch binding.encapsulation {
         case .ipInIP: self = .direct
         case .gre: self = .gre
         case .minimal: self = .minimal
-        case .udp: self = .udp
+        case .udp:
+            switch binding.udpEncapsulation {
+            case .ipInIP: self = .udp
+            case .gre: self = .greInUDP
+            case .minimal: self = .minimalInUDP
+            }
         }
     }
-}
 
-/// What a header is laid out from.
-struct TunnelEnds {
-    let endpoint: IPv4Address
-    let careOfAddress: IPv4Address
-    let timeToLive: UInt8
+    @inline(__always)
+    var isUDP: Bool { rawValue & 4 != 0 }
 
-    /// An outer header, before a payload of that protocol.
-    func outerHeader(protocol: UInt8) -> [UInt8] { header(to: careOfAddress, protocol: `protocol`) }
+    @inline(__always)
+    var isGRE: Bool { rawValue & 3 == 1 }
 
-    /// A header of this endpoint's.
-    func header(to destination: IPv4Address, protocol: UInt8) -> [UInt8] {
-        var header = IPv4Header(protocol: `protocol`, source: endpoint, destination: destination)
-        header.timeToLive = timeToLive
-        return written(IPv4.minimumHeaderLength) { header.write(to: $0) }
-    }
-}
-
-/// The bytes that `write` writes.
-func written(_ count: Int, _ write: (UnsafeMutableRawPointer) -> Void) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    bytes.withUnsafeMutableBytes { if let start = $0.baseAddress { write(start) } }
-    return bytes
+    @inline(__always)
+    var isMinimal: Bool { rawValue & 3 == 2 }
 }
 
 /// A tunnel packet, opened as far as its first inner header.
@@ -67,7 +61,8 @@ struct OpenedTunnel: BitwiseCopyable {
 
     /// The same for packets that came by one tunnel.
     var identity: UInt64 {
-        UInt64(form.rawValue) << 40 | (key == nil ? 0 : 1 << 33) | UInt64(key ?? UInt32(port))
+        let options = UInt64(port) << 32 | UInt64(key ?? 0)
+        return UInt64(form.rawValue) << 56 | (key == nil ? 0 : 1 << 48) | options
     }
 
     @inline(__always)

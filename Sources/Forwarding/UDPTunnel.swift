@@ -1,18 +1,25 @@
-// UDP tunnels (RFC 3519): Mobile Tunnel Data behind UDP port 434, for nodes behind an address translator. The packet
-// inside is IPv4 (next header 4) or, by RFC 5454 3.9, IPv6 (41); GRE and minimal encapsulation inside of UDP are
-// another mode than the one that bindings have, and RFC 3519 3.3 then wants the packet dropped. No checksum is sent: the
-// packets inside have their own.
+// UDP tunnels (RFC 3519): Mobile Tunnel Data behind UDP port 434, for nodes behind an address translator. Inside is IPv4
+// (next header 4), by RFC 5454 3.9 IPv6 (41), GRE (47) or minimal encapsulation (55), as the binding has it: what comes in
+// another mode is dropped (RFC 3519, 3.3). No checksum is sent: the packets inside have their own.
 
 import Wire
 
 enum UDPTunnel {
-    /// Of a payload of that protocol, 4 or 41, to the node's port.
-    static func header(_ ends: TunnelEnds, payload: UInt8, port: UInt16) -> [UInt8] {
-        ends.outerHeader(protocol: IPProtocol.udp)
-            + written(UDP.headerLength) {
-                UDPHeader(sourcePort: MobileTunnelData.port, destinationPort: port).write(to: $0)
-            }
-            + written(MobileTunnelData.headerLength) { MobileTunnelDataHeader(nextHeader: payload).write(to: $0) }
+    /// UDP and Mobile Tunnel Data, in bytes.
+    static var headerLength: Int { UDP.headerLength + MobileTunnelData.headerLength }
+
+    /// Writes both headers before a payload of that protocol.
+    /// - Parameters:
+    ///   - port: the node's.
+    ///   - length: from the UDP header to the end of the packet, in bytes.
+    /// - Returns: its protocol.
+    @inline(__always)
+    static func write(to start: UnsafeMutableRawPointer, payload: UInt8, port: UInt16, length: Int) -> UInt8 {
+        var header = UDPHeader(sourcePort: MobileTunnelData.port, destinationPort: port)
+        header.length = UInt16(truncatingIfNeeded: length)
+        header.write(to: start)
+        MobileTunnelDataHeader(nextHeader: payload).write(to: start + UDP.headerLength)
+        return IPProtocol.udp
     }
 
     /// Whether a UDP packet is Mobile Tunnel Data, told by port and type.
@@ -30,16 +37,35 @@ enum UDPTunnel {
     }
 
     /// Of a packet for which `isTunnel` holds.
+    /// - Parameter start: of the outer packet; with minimal encapsulation its header is written over.
     @inline(__always)
-    static func open(_ outer: IPv4View) throws(DropReason) -> OpenedTunnel {
+    static func open(_ start: UnsafeMutableRawPointer, _ outer: IPv4View) throws(DropReason) -> OpenedTunnel {
         let datagram = try UDPView(outer.payload)
         guard datagram.verifies(source: outer.source, destination: outer.destination) else { throw .udpChecksum }
         let message = try MobileTunnelDataView(datagram.payload)
-        guard message.nextHeader == IPProtocol.ipv4 || message.nextHeader == IPProtocol.ipv6 else {
-            throw .mobileTunnelDataNextHeader
+        var opened: OpenedTunnel
+        switch message.nextHeader {
+        case IPProtocol.ipv4, IPProtocol.ipv6:
+            opened = OpenedTunnel(.udp, protocol: message.nextHeader, inner: message.payload)
+        case IPProtocol.gre:
+            opened = try openGRE(message.payload)
+        case IPProtocol.minimal:
+            let port = datagram.sourcePort
+            opened = try MinimalTunnel.open(start, outer, message.payload)
+            opened.form = .minimalInUDP
+            // The datagram's header may have been written over.
+            opened.port = port
+            return opened
+        default: throw .mobileTunnelDataNextHeader
         }
-        var opened = OpenedTunnel(.udp, protocol: message.nextHeader, inner: message.payload)
         opened.port = datagram.sourcePort
+        return opened
+    }
+
+    @inline(never)
+    private static func openGRE(_ bytes: UnsafeRawBufferPointer) throws(DropReason) -> OpenedTunnel {
+        var opened = try GRETunnel.open(bytes)
+        opened.form = .greInUDP
         return opened
     }
 }

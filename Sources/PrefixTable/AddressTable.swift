@@ -213,7 +213,7 @@ public final class AddressTable {
 
         @inline(__always)
         private static func address(_ mapped: UnsafeRawPointer) -> IPv4Address {
-            IPv4Address(rawValue: UInt32(truncatingIfNeeded: mapped.load(as: IPv6Address.self).low))
+            IPv4Address(unmapping: mapped.load(as: IPv6Address.self))
         }
 
         @inline(__always)

@@ -132,7 +132,8 @@ extension DropReason {
         case .mobileTunnelDataNextHeader:
             Circumstances(
                 .classify, from: .access, "RFC 3519, 3.3",
-                "The node sends GRE or minimal encapsulation within UDP, which no binding asks for.")
+                "The node has a fault: UDP carries only IP, GRE and minimal encapsulation."
+            )
         case .packetTooBig:
             Circumstances(
                 .encapsulate, from: .home, "RFC 4213, 3.2.1; RFC 8201",

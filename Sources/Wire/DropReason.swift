@@ -147,7 +147,8 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         case .minimalChecksum: "The checksum of the minimal forwarding header is wrong."
         case .udpChecksum: "The UDP checksum of a tunnel packet is wrong."
         case .udpPortMismatch: "The UDP source port is not that of the inner source's binding."
-        case .mobileTunnelDataNextHeader: "Mobile Tunnel Data with another next header than IPv4 or IPv6."
+        case .mobileTunnelDataNextHeader:
+            "Mobile Tunnel Data whose next header is none of IPv4, IPv6, GRE and minimal encapsulation."
         case .neighborHopLimit: "Neighbour discovery in a tunnel whose hop limit is not 255."
         case .listenerMalformed:
             "Multicast Listener Discovery that has another hop limit than 1, no router alert, or a wrong checksum."

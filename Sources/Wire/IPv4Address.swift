@@ -55,3 +55,9 @@ extension IPv4Address: Comparable {
     /// In the order of their numbers.
     public static func < (left: IPv4Address, right: IPv4Address) -> Bool { left.rawValue < right.rawValue }
 }
+
+extension IPv4Address {
+    /// The address that is known to stand in its IPv4-mapped form.
+    @inlinable @inline(__always)
+    public init(unmapping address: IPv6Address) { self.init(rawValue: UInt32(truncatingIfNeeded: address.low)) }
+}

@@ -62,6 +62,12 @@ struct BindingOptions: ParsableArguments {
     var udpPort: UInt16?
 
     @Option(
+        name: .customLong("udp-encapsulation"),
+        help: ArgumentHelp("What stands inside of UDP: ip-in-ip, gre or minimal.", valueName: "kind"),
+        transform: parseChoice(UDPEncapsulation.self))
+    var udpEncapsulation: UDPEncapsulation?
+
+    @Option(
         help: ArgumentHelp("How DSCP is treated: uniform or pipe.", valueName: "model"),
         transform: parseChoice(DSCPModel.self))
     var dscp: DSCPModel?
@@ -90,8 +96,9 @@ struct BindingOptions: ParsableArguments {
     /// Whether any of the options stands on the command line.
     var isAnythingNamed: Bool {
         careOf != nil || !prefixes.isEmpty || homeAddress != nil || endpoint != nil || encapsulation != nil
-            || greKey != nil || greSequence != nil || greChecksum != nil || udpPort != nil || dscp != nil || ecn != nil
-            || tunnelMTU != nil || mtuDiscovery != nil || lifetime != nil
+            || greKey != nil || greSequence != nil || greChecksum != nil || udpPort != nil
+            || udpEncapsulation != nil || dscp != nil || ecn != nil || tunnelMTU != nil || mtuDiscovery != nil
+            || lifetime != nil
     }
 
     /// Sets what is named, and checks what comes of it.
@@ -102,9 +109,10 @@ struct BindingOptions: ParsableArguments {
         if let endpoint { binding.endpoint = endpoint.value }
         if let encapsulation {
             binding.encapsulation = encapsulation
-            if encapsulation != .gre { binding.gre = nil }
-            if encapsulation != .udp { binding.udpPort = nil }
+            if encapsulation != .udp { (binding.udpPort, binding.udpEncapsulation) = (nil, .ipInIP) }
         }
+        if let udpEncapsulation { binding.udpEncapsulation = udpEncapsulation }
+        if encapsulation != nil || udpEncapsulation != nil, !binding.carriesGRE { binding.gre = nil }
         if greKey != nil || greSequence != nil || greChecksum != nil {
             var options = binding.gre ?? GREOptions()
             if let greKey { options.key = greKey.value }

@@ -53,6 +53,7 @@ struct BindingShowCommand: AsyncParsableCommand {
         if binding.gre?.sequence == true { options.append("sequence numbers") }
         if binding.gre?.checksum == true { options.append("checksums") }
         if let port = binding.udpPort { options.append("port \(port)") }
+        if binding.udpEncapsulation != .ipInIP { options.append("\(binding.udpEncapsulation.rawValue) inside") }
         return options.isEmpty ? "" : " (\(options.joined(separator: ", ")))"
     }
 }

@@ -140,11 +140,36 @@ struct InjectionTests {
         #expect(put(EncapsulationPackets.from("2001:db8::1", length: 4096), to: .home) == nil)
     }
 
-    @Test("a packet goes into the tunnel as it was when it was put, and is sent though the binding has gone since")
+    @Test("a packet follows its binding, and is dropped where that has gone, or another has its address")
     func bindingGone() throws {
         let vector = try #require(Self.passages.first { $0.name == "direct: IPv4" })
+        let binding = try #require(table.state(of: "direct", now: 0)?.binding)
         #expect(put(vector.in.bytes, intoTunnelOf: "direct") == nil)
-        _ = table.remove(["direct"])
-        #expect(turn() == [.access(vector.out.bytes)])
+        var moved = binding
+        moved.careOfAddress = IPv4Address("203.0.113.200")!
+        _ = try table.put([moved], now: 0)
+        #expect(turn().map { $0.bytes?[16..<20] } == [[203, 0, 113, 200]])
+        #expect(put(vector.in.bytes, intoTunnelOf: "direct") == nil)
+        var other = binding
+        other.id = "other"
+        _ = try table.put([other], superseding: ["direct"], now: 0)
+        #expect(turn() == [])
+        #expect(put(vector.in.bytes, intoTunnelOf: "other") == nil)
+        _ = table.remove(["other"])
+        #expect(turn() == [])
+        #expect(forwarder.dropped == [.noBinding: 2])
+        #expect(forwarder.counters.isConserved)
+    }
+
+    @Test("a node without a home address is found by its prefix, and without one by its care-of address")
+    func withoutHomeAddress() throws {
+        let packet = EncapsulationPackets.to("2001:db8:77::1")
+        let prefixes: [[BoundPrefix]] = [[BoundPrefix(IPv6Prefix("2001:db8:77::/64")!)], []]
+        for prefixes in prefixes {
+            let binding = Binding(id: "plain", careOfAddress: IPv4Address("203.0.113.77")!, prefixes: prefixes)
+            _ = try table.put([binding], now: 0)
+            #expect(put(packet, intoTunnelOf: "plain") == nil)
+            #expect(turn().map { $0.bytes?.suffix(packet.count) } == [packet[...]])
+        }
     }
 }

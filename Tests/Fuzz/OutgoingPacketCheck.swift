@@ -28,11 +28,12 @@ struct OutgoingPacketCheck {
         if let wrong = Self.wrongIPv4(packet) { return wrong }
         let payload = UnsafeRawBufferPointer(rebasing: packet[20...])
         let fragment = Self.word(packet, 6)
-        if packet[9] == 55 {
+        if packet[9] == 55 || Self.isMinimalInUDP(packet) {
             // Minimal encapsulation keeps the flags that came, and is itself what is fragmented.
             guard fragment & 0x2000 == 0 || payload.count.isMultiple(of: 8) else {
                 return "a fragment of a wrong length"
             }
+            if fragment & 0x3FFF != 0, packet[9] == 17 { return nil }
             if fragment & 0x1FFF != 0 { return nil }
         } else if fragment & 0xBFFF != 0 {
             return "a fragment to the access side"
@@ -76,12 +77,24 @@ struct OutgoingPacketCheck {
         }
     }
 
+    /// Whether a packet is UDP whose first fragment, or whole, carries minimal encapsulation. Of later fragments nothing
+    /// tells, and nothing else leaves in fragments.
+    private static func isMinimalInUDP(_ packet: UnsafeRawBufferPointer) -> Bool {
+        guard packet[9] == 17, packet.count >= 32 || word(packet, 6) & 0x1FFF != 0 else { return false }
+        return word(packet, 6) & 0x1FFF != 0 || packet[29] == 55
+    }
+
     private static func wrongUDP(_ datagram: UnsafeRawBufferPointer) -> StaticString? {
         guard datagram.count >= 12, word(datagram, 4) == datagram.count else { return "a wrong UDP length" }
         guard word(datagram, 0) == 434, word(datagram, 6) == 0, datagram[8] == 4, word(datagram, 10) == 0 else {
             return "a wrong UDP or Mobile Tunnel Data header"
         }
-        return wrongTunnelled(Int(datagram[9]), UnsafeRawBufferPointer(rebasing: datagram[12...]))
+        let carried = UnsafeRawBufferPointer(rebasing: datagram[12...])
+        return switch datagram[9] {
+        case 47: wrongGRE(carried)
+        case 55: wrongMinimal(carried)
+        default: wrongTunnelled(Int(datagram[9]), carried)
+        }
     }
 
     private static func wrongGRE(_ packet: UnsafeRawBufferPointer) -> StaticString? {

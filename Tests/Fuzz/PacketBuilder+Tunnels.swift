@@ -48,14 +48,21 @@ extension PacketBuilder {
             if random.below(8) == 0 { return }
         }
         let payload = isIPv6 && !byHomeAddress ? IPProtocol.ipv6 : IPProtocol.ipv4
+        var carried = payload
         switch target.kind {
-        case .direct: _ = prependIPv4(protocol: payload, ends)
+        case .direct: break
         case .gre:
-            if prependGRE(target, payload) { _ = prependIPv4(protocol: IPProtocol.gre, ends) }
-        case .udp:
-            if prependUDP(target, payload, isFromNode: isFromNode) { _ = prependIPv4(protocol: IPProtocol.udp, ends) }
-        case .minimal: if payload == IPProtocol.ipv4 { makeMinimal(ends) }
+            guard prependGRE(target, payload) else { return }
+            carried = IPProtocol.gre
+        case .minimal:
+            guard payload == IPProtocol.ipv4, makeMinimal() else { return }
+            carried = IPProtocol.minimal
         }
+        if target.isUDP {
+            guard prependUDP(target, carried, isFromNode: isFromNode) else { return }
+            carried = IPProtocol.udp
+        }
+        _ = prependIPv4(protocol: carried, ends)
     }
 
     private mutating func prependIPv4(protocol number: UInt8, _ ends: (UInt32, UInt32)) -> Bool {
@@ -95,21 +102,17 @@ extension PacketBuilder {
         return true
     }
 
-    /// Moves the packet's own header into a minimal one.
-    private mutating func makeMinimal(_ ends: (UInt32, UInt32)) {
-        guard byte(0) == 0x45, prepend(MinimalEncapsulation.longHeaderLength) else { return }
-        let inner = start + MinimalEncapsulation.longHeaderLength
-        let before = UnsafeRawPointer(inner)
+    /// Puts a minimal header in place of the packet's own.
+    private mutating func makeMinimal() -> Bool {
+        guard byte(0) == 0x45, length >= IPv4.minimumHeaderLength else { return false }
+        let before = UnsafeRawPointer(start)
         let header = MinimalEncapsulationHeader(
             protocol: before.byte(IPv4.Offset.protocol),
             source: IPv4Address(rawValue: before.networkUInt32(at: IPv4.Offset.source)),
             destination: IPv4Address(rawValue: before.networkUInt32(at: IPv4.Offset.destination)))
-        var outer = IPv4Header(
-            protocol: IPProtocol.minimal, source: IPv4Address(rawValue: ends.0),
-            destination: IPv4Address(rawValue: ends.1))
-        outer.totalLength = UInt16(length)
-        outer.write(to: start)
-        header.write(to: start + IPv4.minimumHeaderLength)
+        removeFirst(IPv4.minimumHeaderLength - header.length)
+        header.write(to: start)
+        return true
     }
 
     /// A message of the tunnel's own link, from a node by way of its home address or for it: neighbour discovery

@@ -173,6 +173,11 @@ struct PacketBuilder: ~Copyable {
         return true
     }
 
+    mutating func removeFirst(_ count: Int) {
+        start += count
+        length -= count
+    }
+
     /// Sets the length; what comes in is what lay there.
     mutating func resize(_ count: Int) { length = count }
 

@@ -6,9 +6,11 @@ import Wire
 
 /// A binding as a builder needs it: numbers alone.
 struct TunnelTarget: BitwiseCopyable {
-    enum Kind: UInt8, BitwiseCopyable { case direct, gre, minimal, udp }
+    enum Kind: UInt8, BitwiseCopyable { case direct, gre, minimal }
 
     var kind: Kind
+    /// Whether the tunnel is within UDP.
+    var isUDP: Bool
     var endpoint: UInt32
     var careOfAddress: UInt32
     /// 0 where there is none.
@@ -29,8 +31,9 @@ struct TunnelTarget: BitwiseCopyable {
         case .ipInIP: kind = .direct
         case .gre: kind = .gre
         case .minimal: kind = .minimal
-        case .udp: kind = .udp
+        case .udp: kind = binding.carriesGRE ? .gre : binding.isMinimal ? .minimal : .direct
         }
+        isUDP = binding.encapsulation == .udp
         self.endpoint = (binding.endpoint ?? endpoint).rawValue
         careOfAddress = binding.careOfAddress.rawValue
         homeAddress = binding.homeAddress?.rawValue ?? 0

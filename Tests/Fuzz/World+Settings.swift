@@ -67,15 +67,21 @@ extension World {
     /// Each kind of tunnel, GRE with each of its options and all together, both models and both modes: 40 bindings, each
     /// with a home address, a prefix for each way, and an address of the tunnel's link.
     private static let everyKind: [Binding] = {
-        var kinds: [(Encapsulation, GREOptions?, UInt16?)] = [
-            (.ipInIP, nil, nil), (.minimal, nil, nil), (.udp, nil, 40_000), (.udp, nil, 434), (.gre, nil, nil),
+        // Seeds name bindings by their number: what is new comes behind.
+        var kinds: [(Encapsulation, GREOptions?, UInt16?, UDPEncapsulation)] = [
+            (.ipInIP, nil, nil, .ipInIP), (.minimal, nil, nil, .ipInIP), (.udp, nil, 40_000, .ipInIP),
+            (.udp, nil, 434, .ipInIP), (.gre, nil, nil, .ipInIP),
         ]
         kinds += [1, 2, 4, 5, 7].map { options in
             let key: UInt32? = options & 1 == 0 ? nil : 7
-            return (.gre, GREOptions(key: key, sequence: options & 2 != 0, checksum: options & 4 != 0), nil)
+            return (.gre, GREOptions(key: key, sequence: options & 2 != 0, checksum: options & 4 != 0), nil, .ipInIP)
         }
+        kinds += [
+            (.udp, nil, 40_001, .gre), (.udp, nil, 434, .minimal),
+            (.udp, GREOptions(key: 8, sequence: true, checksum: true), 40_000, .gre),
+        ]
         var bindings: [Binding] = []
-        for (encapsulation, gre, port) in kinds {
+        for (encapsulation, gre, port, udpEncapsulation) in kinds {
             for dscp in DSCPModel.allCases {
                 for ecn in ECNMode.allCases {
                     let number = bindings.count + 1
@@ -84,13 +90,13 @@ extension World {
                         prefixes: [
                             BoundPrefix(IPv6Prefix("2001:db8:\(100 + number)::/64")!, tunnel: .homeAddress)
                         ])
+                    binding.encapsulation = encapsulation
+                    (binding.gre, binding.udpPort, binding.udpEncapsulation) = (gre, port, udpEncapsulation)
                     // Minimal encapsulation carries no IPv6 by itself.
-                    if encapsulation != .minimal {
+                    if !binding.isMinimal {
                         binding.prefixes.append(BoundPrefix(IPv6Prefix("2001:db8:\(number)::/64")!))
                     }
                     binding.homeAddress = IPv4Address("198.51.100.\(number)")!
-                    binding.encapsulation = encapsulation
-                    (binding.gre, binding.udpPort) = (gre, port)
                     (binding.dscp, binding.ecn) = (dscp, ecn)
                     binding.prefixes.append(
                         BoundPrefix(.host(IPv6Address("fe80::\(number)")!), tunnel: .homeAddress))

@@ -24,17 +24,17 @@ class Sender:
 
     def one(self, name, inner):
         ends = tunnels.ENDPOINT, tunnels.care_of(name)
-        if name == "minimal":
-            return tunnels.minimal(*ends, inner)
-        return tunnels.tunnelled(name, inner, *ends, self.case.next_identification(), sequence=self.sequence(name),
+        if tunnels.is_minimal(name):
+            return tunnels.minimal_of(name, *ends, inner)
+        return tunnels.tunnelled(name, inner, *ends, self.case.next_identification(tunnels.care_of(name)), sequence=self.sequence(name),
                                  tos=tunnels.outer_class(name, inner.tos))
 
     def send(self, name, inner):
         """Whole where it fits, and else in fragments."""
         if len(bytes(inner)) <= self.limit:
             out = [self.one(name, inner)]
-        elif name == "minimal":
-            out = tunnels.cut(self.one(name, inner), self.limit + 12)
+        elif tunnels.is_minimal(name):
+            out = tunnels.cut(self.one(name, inner), self.limit + tunnels.growth(name))
         else:
             out = [self.one(name, fragment) for fragment in tunnels.cut(inner, self.limit)]
         self.case.becomes("home", bytes(inner), out)
@@ -55,7 +55,7 @@ def edges():
         for length in (1279, 1280, 1281, 1287, 1288, 1289, 20 + 1256 + 1260, 20 + 1256 + 1261, 20 + 2 * 1256 + 1260, 5000):
             inner = packet(name, length, tos=0xB9)
             out = sender.send(name, inner)
-            if name == "minimal" and len(out) > 1 and tunnels.joined(out) != bytes(sender.one(name, inner)):
+            if tunnels.is_minimal(name) and len(out) > 1 and tunnels.joined(out) != bytes(sender.one(name, inner)):
                 raise SystemExit("the fragments do not make the packet")
     return case
 
@@ -96,7 +96,7 @@ def not_allowed():
     for name in tunnels.BINDINGS:
         for length in (1281, 9000):
             inner = packet(name, length, flags="DF")
-            error = IP(src=tunnels.ENDPOINT, dst=inner.src, tos=0xC0, id=case.next_identification(), ttl=64)
+            error = IP(src=tunnels.ENDPOINT, dst=inner.src, tos=0xC0, id=case.next_identification(inner.src), ttl=64)
             error = error / ICMP(type=3, code=4, nexthopmtu=1280) / Raw(bytes(inner)[:548])
             case.answered(bytes(inner), "packet-too-big", error)
     later = IP(src=tunnels.CORRESPONDENT, dst=tunnels.home("direct"), flags="DF", frag=9) / tunnels.payload(1400)
@@ -111,7 +111,7 @@ def of_fragments():
                 "end.", "T10", bindings())
     sender = Sender(case)
     for name in tunnels.BINDINGS:
-        if name == "minimal":
+        if tunnels.is_minimal(name):
             continue
         whole = packet(name, 6000, id=77)
         arrived = [piece for fragment in IP(bytes(whole)).fragment(1976) for piece in tunnels.cut(fragment, 1280)]

@@ -1,7 +1,7 @@
 """What a golden case is made of, and how it is written.
 
-A case is a list of packets that go in, each with what is to become of it. Identifications of outer headers count from
-1 in the order of the packets, as a replay does; every other byte that is expected is scapy's. Counters are sums of what
+A case is a list of packets that go in, each with what is to become of it. Identifications of packets that are made count
+from 1 for each destination in the order of the packets, as in a replay; every other byte that is expected is scapy's. Counters are sums of what
 was said of each packet, so the equation of the counters is checked here too.
 """
 
@@ -102,16 +102,15 @@ class Case:
         self.drops = {}
         self.time = START
         self.step = MILLISECOND
-        self.identification = 0
+        self.identifications = {}
 
     # What goes in, and what is to become of it.
 
     def encapsulated(self, packet, expected):
         """From the home side; `expected` with any identification."""
         self._receive("home", packet)
-        self.identification += 1
         outer = IP(bytes(expected))
-        outer.id = self.identification & 0xFFFF
+        outer.id = self.next_identification(outer.dst)
         del outer.chksum
         self._transmit("access", bytes(outer))
 
@@ -139,9 +138,9 @@ class Case:
             self.absorbs("access", bytes(fragment))
         self.decapsulated(bytes(fragments[-1]), bytes(expected))
 
-    def next_identification(self):
-        self.identification += 1
-        return self.identification & 0xFFFF
+    def next_identification(self, destination):
+        self.identifications[destination] = self.identifications.get(destination, 0) + 1
+        return self.identifications[destination] & 0xFFFF
 
     def absorbs(self, side, packet):
         self._receive(side, packet)
@@ -171,9 +170,8 @@ class Case:
         self._receive("access", request)
         self.absorbed += 1
         self.generated["access"] += 1
-        self.identification += 1
         reply = IP(bytes(expected))
-        reply.id = self.identification & 0xFFFF
+        reply.id = self.next_identification(reply.dst)
         del reply.chksum
         self._transmit("access", bytes(reply))
 

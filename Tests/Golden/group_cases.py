@@ -40,11 +40,11 @@ class Multicaster(Sender):
         """What a member gets: by the care-of address where one of its prefixes does, and else by the home address."""
         ends = tunnels.ENDPOINT, tunnels.care_of(name)
         tos = tunnels.outer_class(name, inner.tc)
-        number = self.case.next_identification()
+        number = self.case.next_identification(tunnels.care_of(name))
         if name in tunnels.CARE_OF_KINDS:
             return tunnels.tunnelled(name, inner, *ends, number, sequence=self.sequence(name), tos=tos)
         middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=number, tos=tos, ttl=64) / inner
-        return tunnels.minimal(*ends, middle, keep_source=True)
+        return tunnels.minimal_of(name, *ends, middle, keep_source=True)
 
     def send_to(self, members, inner, too_small=(), mtu=None):
         """Members whose tunnel is `too_small` get none, and the source is told the MTU of the first of them."""
@@ -126,11 +126,11 @@ def many():
     for number in range(3):
         inner = multicast(tc=number, length=4)
         case.becomes("home", bytes(inner), [
-            IP(src=tunnels.ENDPOINT, dst=entry["careOfAddress"], proto=41, id=case.next_identification(), tos=number, ttl=64)
+            IP(src=tunnels.ENDPOINT, dst=entry["careOfAddress"], proto=41, id=case.next_identification(entry["careOfAddress"]), tos=number, ttl=64)
             / inner for entry in entries])
         single = IPv6(src=tunnels.CORRESPONDENT6, dst="2001:db8:1:5::1") / UDP() / tunnels.payload(number)
         case.becomes("home", bytes(single), [
-            IP(src=tunnels.ENDPOINT, dst="203.0.112.6", proto=41, id=case.next_identification(), ttl=64) / single])
+            IP(src=tunnels.ENDPOINT, dst="203.0.112.6", proto=41, id=case.next_identification("203.0.112.6"), ttl=64) / single])
     return case
 
 
@@ -157,7 +157,7 @@ def from_nodes():
             by_home = tunnels.node_packet6(name, True, dst=group)
             case.decapsulated(bytes(tunnels.from_node(name, tunnels.from_home(name, by_home), sequence=sequence)), bytes(by_home))
             sequence += 1
-            if name == "minimal":
+            if tunnels.is_minimal(name):
                 continue
             inner = tunnels.node_packet6(name, dst=group)
             case.decapsulated(bytes(tunnels.from_node(name, inner, sequence=sequence)), bytes(inner))

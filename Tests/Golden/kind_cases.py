@@ -33,16 +33,15 @@ def encapsulate(name):
         nonlocal sequence
         class_ = tunnels.outer_class(name, inner.tc if inner.version == 6 else inner.tos)
         ends = tunnels.ENDPOINT, tunnels.care_of(name)
-        if name == "minimal" and by_home:
-            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=case.next_identification(), tos=class_, ttl=64) / inner
-            out = tunnels.minimal(*ends, middle, keep_source=True)
-        elif name == "minimal":
-            out = tunnels.minimal(*ends, inner)
+        if tunnels.is_minimal(name) and by_home:
+            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=case.next_identification(tunnels.care_of(name)), tos=class_, ttl=64) / inner
+            out = tunnels.minimal_of(name, *ends, middle, keep_source=True)
+        elif tunnels.is_minimal(name):
+            out = tunnels.minimal_of(name, *ends, inner)
         else:
-            number = case.next_identification()
+            number = case.next_identification(tunnels.care_of(name))
             if by_home:
-                inner_id = case.next_identification()
-                middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=inner_id, tos=class_, ttl=64) / inner
+                middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=number, tos=class_, ttl=64) / inner
             out = tunnels.tunnelled(
                 name, middle if by_home else inner, *ends, number, sequence=sequence, tos=class_)
         sequence += 1
@@ -52,12 +51,12 @@ def encapsulate(name):
         nonlocal sequence
         class_ = tunnels.outer_class(name, inner.tos)
         ends = tunnels.ENDPOINT, tunnels.care_of(name)
-        if name == "minimal":
-            case.becomes("home", bytes(inner), tunnels.cut(tunnels.minimal(*ends, inner), 1280 + 12))
+        if tunnels.is_minimal(name):
+            case.becomes("home", bytes(inner), tunnels.cut(tunnels.minimal_of(name, *ends, inner), 1280 + tunnels.growth(name)))
             return
         out = []
         for fragment in tunnels.cut(inner, 1280):
-            out.append(tunnels.tunnelled(name, fragment, *ends, case.next_identification(), sequence=sequence, tos=class_))
+            out.append(tunnels.tunnelled(name, fragment, *ends, case.next_identification(tunnels.care_of(name)), sequence=sequence, tos=class_))
             sequence += 1
         case.becomes("home", bytes(inner), out)
 
@@ -69,7 +68,7 @@ def encapsulate(name):
         send(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=78) / UDP() / tunnels.payload(length))
     send_in_fragments(IP(src=tunnels.CORRESPONDENT, dst=tunnels.home(name), id=78) / UDP() / tunnels.payload(1500 - 28))
     for tc in (0, 0xBA):
-        if name != "minimal":
+        if not tunnels.is_minimal(name):
             send(IPv6(src=tunnels.CORRESPONDENT6, dst=tunnels.node6(name), tc=tc) / UDP() / tunnels.payload(9))
         send(IPv6(src=tunnels.CORRESPONDENT6, dst=tunnels.node6(name, True), tc=tc) / UDP() / tunnels.payload(10), True)
     return case
@@ -91,7 +90,7 @@ def decapsulate(name):
     come(by_home(name, packet6(name, True)), packet6(name, True))
     case.decapsulated(bytes(IP(src=tunnels.home(name), dst=tunnels.ENDPOINT, proto=41) / packet6(name, True)),
                       bytes(packet6(name, True)))
-    if name == "minimal":
+    if tunnels.is_minimal(name):
         return case
     come(packet6(name), packet6(name))
     come(packet(name, 0x8A), packet(name, dscp | 3), tos=0x2B)
@@ -130,8 +129,7 @@ def errors():
     answered.step = 1_000_000_000
     for entry in tunnels.make_errors():
         error = IP(bytes.fromhex(entry["out"]))
-        answered.identification += 1
-        error.id = answered.identification
+        error.id = answered.next_identification(error.dst)
         del error.chksum
         reason = "packet-too-big" if entry["name"] == "fragmentation needed" else "no-binding"
         answered.answered(bytes.fromhex(entry["in"]), reason, error)
@@ -144,8 +142,7 @@ def errors():
         out = bytes.fromhex(entry["out"])
         if out[0] >> 4 == 4:
             error = IP(out)
-            told.identification += 1
-            error.id = told.identification
+            error.id = told.next_identification(error.dst)
             del error.chksum
             out = bytes(error)
         told._transmit("home", out)

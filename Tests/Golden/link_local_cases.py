@@ -38,7 +38,8 @@ HOME_DEVICE = "fe80::1"
 
 
 def make():
-    return [prefix_delegation(), with_home_device(), not_registered(), probes(), not_answered(), other_endpoint()]
+    return [prefix_delegation(), with_home_device(), not_registered(), probes(), not_answered(), other_endpoint(),
+            of_the_tunnel()]
 
 
 def link_local(name):
@@ -71,12 +72,12 @@ class Link(Sender):
     def to_node(self, name, inner, identifications=None, flags=0):
         ends = tunnels.ENDPOINT, tunnels.care_of(name)
         tos = tunnels.outer_class(name, inner.tc)
-        number, inner_number = identifications or (self.case.next_identification(), None)
-        if name == "minimal":
+        number, inner_number = identifications or (self.case.next_identification(tunnels.care_of(name)), None)
+        if tunnels.is_minimal(name):
             middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=number, tos=tos, ttl=64, flags=flags) / inner
-            return tunnels.minimal(*ends, middle, keep_source=True)
+            return tunnels.minimal_of(name, *ends, middle, keep_source=True)
         if inner_number is None:
-            inner_number = self.case.next_identification()
+            inner_number = number
         middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=inner_number, tos=tos, ttl=64, flags=flags) / inner
         return tunnels.tunnelled(name, middle, *ends, number, sequence=self.sequence(name), tos=tos, flags=flags)
 
@@ -131,8 +132,7 @@ def not_registered():
     case = Case("link-local-not-registered", "A link-local address that no node has registered, or another node, or that comes by "
                 "another tunnel than that of the home address, is not served.", "P1, H13, H14", registered(["direct", "udp"]))
     solicit = UDP(sport=546, dport=547) / DHCP6_Solicit(trid=1)
-    probe = IPv6(src="fe80::99", dst=TUNNEL_END, hlim=255) / ICMPv6ND_NS(tgt=TUNNEL_END)
-    for inner in (IPv6(src="fe80::99", dst="ff02::1:2") / solicit, IPv6(src="fe80::99", dst=HOME_DEVICE) / UDP(), probe):
+    for inner in (IPv6(src="fe80::99", dst="ff02::1:2") / solicit, IPv6(src="fe80::99", dst=HOME_DEVICE) / UDP()):
         case.dropped("access", bytes(tunnels.from_node("direct", tunnels.from_home("direct", inner))),
                      "inner-source-unregistered")
     inner = IPv6(src=link_local("udp"), dst="ff02::1:2") / solicit
@@ -164,7 +164,7 @@ def probes():
         case._receive("access", bytes(link.from_node(name, request, direct)))
         case.absorbed += 1
         case.generated["access"] += 1
-        case._transmit("access", bytes(link.to_node(name, answer(name), (0, 1), "DF")))
+        case._transmit("access", bytes(link.to_node(name, answer(name), (0, 0), "DF")))
 
     for name in tunnels.BINDINGS:
         answered(name, solicitation(name))
@@ -237,8 +237,56 @@ def other_endpoint():
     case.absorbed += 1
     case.generated["access"] += 1
     reply = IPv6(src=end, dst=link_local(name), hlim=255) / ICMPv6ND_NA(R=1, S=1, O=0, tgt=end)
-    middle = IP(src="192.0.2.2", dst=tunnels.home(name), proto=41, id=1, ttl=64, flags="DF") / reply
+    middle = IP(src="192.0.2.2", dst=tunnels.home(name), proto=41, id=0, ttl=64, flags="DF") / reply
     case._transmit("access", bytes(tunnels.tunnelled(name, middle, "192.0.2.2", tunnels.care_of(name), 0, flags="DF")))
     other = solicitation(name)
     case.decapsulated(bytes(from_node(other)), bytes(other))
+    return case
+
+
+def of_the_tunnel():
+    """RFC 4213, 3.7: the ends of a tunnel have link-local addresses made of their IPv4 addresses, which nobody registers."""
+    case = Case("neighbour-solicitation-unregistered", "Probes from the link-local address that a node's end of the tunnel has by "
+                "itself are answered in the tunnel that they came by, that to the care-of address or that to the home address; "
+                "nothing else from there is carried.", "T2, T3", bindings())
+    link = Link(case)
+
+    def of(address):
+        return "fe80::" + "{:x}{:02x}:{:x}{:02x}".format(*map(int, address.split(".")))
+
+    def ask(source, **fields):
+        return IPv6(src=source, dst=TUNNEL_END, hlim=255) / ICMPv6ND_NS(tgt=TUNNEL_END, **fields)
+
+    def reply(source):
+        return IPv6(src=TUNNEL_END, dst=source, hlim=255) / ICMPv6ND_NA(R=1, S=1, O=0, tgt=TUNNEL_END)
+
+    def answered(request, out):
+        case._receive("access", bytes(request))
+        case.absorbed += 1
+        case.generated["access"] += 1
+        case._transmit("access", bytes(out))
+
+    for name in tunnels.BINDINGS:
+        home, care_of = of(tunnels.home(name)), of(tunnels.care_of(name))
+        answered(link.from_node(name, ask(home)), link.to_node(name, reply(home), (0, 0), "DF"))
+        if name in tunnels.CARE_OF_KINDS:
+            number = link.received[name]
+            link.received[name] = number + 1
+            answered(tunnels.from_node(name, ask(care_of), sequence=number), tunnels.tunnelled(
+                name, reply(care_of), tunnels.ENDPOINT, tunnels.care_of(name), 0, sequence=link.sequence(name), flags="DF"))
+    # Not from elsewhere, nor in another tunnel than the binding's, nor for another target.
+    own = of(tunnels.care_of("direct"))
+    reason = "inner-source-unregistered"
+    case.dropped("access", bytes(IP(src="203.0.113.250", dst=tunnels.ENDPOINT, proto=41) / ask(own)), reason)
+    case.dropped("access", bytes(tunnels.from_node("gre", ask(own), source=tunnels.care_of("direct"))), reason)
+    case.dropped("access", bytes(tunnels.from_node("direct", ask(own), destination="192.0.2.2")), "not-for-endpoint")
+    case.dropped("access", bytes(tunnels.from_node("udp", ask(own), port=40001)), reason)
+    case.dropped("access", bytes(tunnels.from_node("direct", tunnels.from_home("udp", ask(own)))), reason)
+    case.dropped("access", bytes(tunnels.from_node("direct", ask(own, cksum=1))), reason)
+    case.dropped("access", bytes(tunnels.from_node("direct", IPv6(src=own, dst=TUNNEL_END, hlim=254)
+                                                   / ICMPv6ND_NS(tgt=TUNNEL_END))), "neighbor-hop-limit")
+    case.dropped("access", bytes(tunnels.from_node("direct", IPv6(src=own, dst=TUNNEL_END, hlim=255)
+                                                   / ICMPv6ND_NS(tgt=HOME_DEVICE))), reason)
+    case.dropped("access", bytes(tunnels.from_node("direct", IPv6(src=own, dst=TUNNEL_END, hlim=255)
+                                                   / ICMPv6EchoRequest())), reason)
     return case

@@ -38,7 +38,7 @@ class Sender:
     def outer(self, name, inner, **fields):
         packet = IP(bytes(tunnels.from_node(name, inner, sequence=self.sequence(name), **fields)))
         # Minimal encapsulation keeps that of the packet itself.
-        return packet if name == "minimal" else anew(packet, id=self.next_identification())
+        return packet if tunnels.is_minimal(name) else anew(packet, id=self.next_identification())
 
     def fragments(self, name, inner, size=1000, **fields):
         return self.outer(name, inner, **fields).fragment(size)
@@ -70,7 +70,7 @@ def whole():
     for name in tunnels.BINDINGS:
         inners = [large(name), tunnels.from_home(name, large6(name, True))]
         expected = [inners[0], large6(name, True)]
-        if name != "minimal":
+        if not tunnels.is_minimal(name):
             inners.append(large6(name))
             expected.append(large6(name))
         for inner, out in zip(inners, expected):
@@ -126,12 +126,12 @@ def from_home():
                 bindings())
     sender = Sender(case)
     for name in tunnels.BINDINGS:
-        if name == "gre-sequence":
+        if name in ("gre-sequence", "gre-in-udp"):
             continue
         inner = large6(name, True)
         middle = anew(IP(bytes(tunnels.from_home(name, inner))), id=7)
         # Minimal encapsulation carries no fragments.
-        if name != "minimal":
+        if not tunnels.is_minimal(name):
             fragments = [sender.outer(name, fragment) for fragment in middle.fragment(1000)]
             case.joins(fragments, inner)
             case.joins(fragments[::-1], inner)

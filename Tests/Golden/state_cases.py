@@ -26,7 +26,7 @@ def path_mtu(name):
     file = bindings([name])
     file["bindings"] = [{**file["bindings"][0], "mtuDiscovery": True}]
     case.bindings = file
-    by_home = name == "minimal"
+    by_home = tunnels.is_minimal(name)
     ends = tunnels.ENDPOINT, tunnels.care_of(name)
 
     def inner(length):
@@ -34,9 +34,9 @@ def path_mtu(name):
 
     def outer(packet, flags):
         if by_home:
-            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=case.next_identification(), ttl=64, flags=flags)
-            return tunnels.minimal(*ends, middle / packet, keep_source=True)
-        return tunnels.tunnelled(name, packet, *ends, case.next_identification(), flags=flags)
+            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=case.next_identification(tunnels.care_of(name)), ttl=64, flags=flags)
+            return tunnels.minimal_of(name, *ends, middle / packet, keep_source=True)
+        return tunnels.tunnelled(name, packet, *ends, case.next_identification(tunnels.care_of(name)), flags=flags)
 
     def passes(length, flags):
         packet = inner(length)
@@ -134,8 +134,8 @@ def implicit():
     ends = tunnels.ENDPOINT, tunnels.care_of("direct")
     node = tunnels.node6("direct", True)
     inner = IPv6(src=tunnels.CORRESPONDENT6, dst=node) / UDP() / tunnels.payload(20)
-    number, middle_number = case.next_identification(), case.next_identification()
-    middle = IP(src=ends[0], dst=tunnels.home("direct"), proto=41, id=middle_number, ttl=64)
+    number = case.next_identification(ends[1])
+    middle = IP(src=ends[0], dst=tunnels.home("direct"), proto=41, id=number, ttl=64)
     case.becomes("home", bytes(inner), [tunnels.tunnelled("direct", middle / inner, *ends, number)])
     back = IPv6(src=node, dst=tunnels.CORRESPONDENT6) / UDP() / tunnels.payload(20)
     middle = IP(src=tunnels.home("direct"), dst=ends[0], proto=41, id=7)

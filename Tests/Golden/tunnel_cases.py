@@ -133,7 +133,7 @@ def echo():
 
 def identification():
     """Both directions at one time, so that packets share batches."""
-    case = Case("identification", "Outer headers and echo replies take identifications in the order of the packets.", "T4")
+    case = Case("identification", "Outer headers and echo replies take identifications in the order of the packets, for each destination by itself.", "T4")
     case.step = 0
     request = IP(src="203.0.113.77", dst=vectors.ENDPOINT) / ICMP(type=8, id=7, seq=1)
     reply = IP(src=vectors.ENDPOINT, dst="203.0.113.77", ttl=64) / ICMP(type=0, id=7, seq=1)

@@ -73,8 +73,23 @@ BINDINGS = {entry["id"]: entry for entry in [
     binding(5, "minimal", "minimal", care_of=False),
     binding(6, "udp", "udp", udp={"port": 40000}),
     binding(7, "pipe", "ip-in-ip", dscp="pipe", ecn="compatibility"),
+    # The longest headers that there are.
+    binding(8, "gre-in-udp", "udp", udp={"port": 40000, "encapsulation": "gre"},
+            gre={"key": 1, "sequence": True, "checksum": True}),
+    binding(9, "minimal-in-udp", "udp", care_of=False, udp={"port": 40000, "encapsulation": "minimal"}),
 ]}
-CARE_OF_KINDS = [name for name in BINDINGS if name != "minimal"]
+
+
+def is_minimal(name):
+    return name in ("minimal", "minimal-in-udp")
+
+
+def growth(name):
+    """Of IPv4 in minimal encapsulation, in bytes."""
+    return 24 if name == "minimal-in-udp" else 12
+
+
+CARE_OF_KINDS = [name for name in BINDINGS if not is_minimal(name)]
 
 
 def number_of(name):
@@ -123,11 +138,29 @@ def minimal(source, destination, inner, keep_source=False, alter=lambda header: 
     return outer / Raw(fields + bytes(raw.payload))
 
 
+def in_udp(outer, next_header, inner, port):
+    """RFC 3519, 3.3: from the endpoint to a node's port without a checksum, or from `port` of a node with one."""
+    sport, dport = (434, 40000) if port is None else (port, 434)
+    outer.proto = 17
+    return outer / UDP(sport=sport, dport=dport, chksum=0 if port is None else None) / MobileIP(type=4) / (
+        MobileIPTunnelData(nexthdr=next_header) / inner)
+
+
+def minimal_of(name, source, destination, inner, keep_source=False, port=None):
+    """The same in the tunnel of a binding: with UDP, what stands there goes between the two headers."""
+    packet = minimal(source, destination, inner, keep_source)
+    if name == "minimal":
+        return packet
+    header = packet.copy()
+    header.remove_payload()
+    return IP(bytes(in_udp(header, 55, packet.payload, port)))
+
+
 def tunnelled(name, inner, source, destination, identification, sequence=0, tos=None, port=None, ttl=64, flags=None):
     """An inner packet in the IPv4 tunnel of a binding."""
     kind = BINDINGS[name]["encapsulation"]
-    if kind == "minimal":
-        return minimal(source, destination, inner)
+    if is_minimal(name):
+        return minimal_of(name, source, destination, inner, port=port)
     class_ = inner.tc if inner.version == 6 else inner.tos
     if flags is None:
         flags = "DF" if inner.version == 4 and "DF" in str(inner.flags) else 0
@@ -136,11 +169,10 @@ def tunnelled(name, inner, source, destination, identification, sequence=0, tos=
     protocol = 41 if inner.version == 6 else 4
     if kind == "gre":
         return outer / gre(name, inner, sequence)
+    if name == "gre-in-udp":
+        return in_udp(outer, 47, gre(name, inner, sequence), port)
     if kind == "udp":
-        sport, dport = (434, BINDINGS[name]["udp"]["port"]) if port is None else (port, 434)
-        chksum = 0 if port is None else None
-        return outer / UDP(sport=sport, dport=dport, chksum=chksum) / MobileIP(type=4) / MobileIPTunnelData(
-            nexthdr=protocol) / inner
+        return in_udp(outer, protocol, inner, port)
     outer.proto = protocol
     return outer / inner
 
@@ -165,7 +197,7 @@ def make_encapsulation():
             case(name, what, inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1, tos=tos))
         inner = IP(src=CORRESPONDENT, dst=home(name), id=7, ttl=1, flags="DF") / UDP() / payload(1280 - 28)
         case(name, "IPv4 of the tunnel MTU", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
-        if name != "minimal":
+        if not is_minimal(name):
             inner = IP(src=CORRESPONDENT, dst=home(name), options=[IPOption_NOP()] * 4) / UDP() / payload()
             case(name, "IPv4 with options", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
             inner = IP(src=CORRESPONDENT, dst=home(name), id=3, flags="MF", frag=5) / payload(16)
@@ -180,12 +212,12 @@ def make_encapsulation():
         for tc in (0, 0xBA):
             inner = IPv6(src=CORRESPONDENT6, dst=node6(name, True), tc=tc, hlim=62) / UDP() / payload()
             tos = outer_class(name, tc)
-            if name == "minimal":
+            if is_minimal(name):
                 # One header less: what would be the header to the home address has become the outer one.
                 middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=1, tos=tos, ttl=64) / inner
-                out = minimal(ENDPOINT, care_of(name), middle, keep_source=True)
+                out = minimal_of(name, ENDPOINT, care_of(name), middle, keep_source=True)
             else:
-                middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=2, tos=tos, ttl=64) / inner
+                middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=1, tos=tos, ttl=64) / inner
                 out = tunnelled(name, middle, ENDPOINT, care_of(name), 1, tos=tos)
             case(name, f"IPv6 to the home address, class {tc:#x}", inner, out)
     return cases
@@ -223,8 +255,8 @@ def joined(fragments):
 
 def fragmented(name, inner, sequence=0):
     """What leaves of an IPv4 packet to the node that is larger than the tunnel MTU of 1,280 bytes."""
-    if name == "minimal":
-        return cut(minimal(ENDPOINT, care_of(name), inner), 1280 + 12)
+    if is_minimal(name):
+        return cut(minimal_of(name, ENDPOINT, care_of(name), inner), 1280 + growth(name))
     return [tunnelled(name, fragment, ENDPOINT, care_of(name), 1 + index, sequence=sequence + index,
                       tos=outer_class(name, fragment.tos))
             for index, fragment in enumerate(cut(inner, 1280))]
@@ -236,9 +268,9 @@ def make_fragmentation():
 
     def case(name, what, inner):
         out = fragmented(name, inner)
-        if name == "minimal":
+        if is_minimal(name):
             again = joined(out)
-            if again != bytes(minimal(ENDPOINT, care_of(name), inner)):
+            if again != bytes(minimal_of(name, ENDPOINT, care_of(name), inner)):
                 raise SystemExit(f"{name}, {what}: the fragments do not make the packet")
         elif not inner.options and not inner.frag and not inner.flags & 1:
             if joined(cut(inner, 1280)) != bytes(inner):
@@ -252,7 +284,7 @@ def make_fragmentation():
 
         # The payload of a fragment of 1,280 bytes is 1,256; of the last it may be up to 1,260.
         sizes = {1281: 2, 1500: 2, 20 + 1256 + 1260: 2, 20 + 1256 + 1261: 3, 4000: 4}
-        if name == "minimal":
+        if is_minimal(name):
             # The 12 bytes of the minimal header are payload of what is cut.
             sizes = {1281: 2, 1500: 2, 4000: 4}
         for length, count in sizes.items():
@@ -260,7 +292,7 @@ def make_fragmentation():
             if len(cases[-1]["out"]) != count:
                 raise SystemExit(f"{name}: {length} bytes make {len(cases[-1]['out'])} fragments")
         case(name, "EF and ECT(1)", packet(1300, tos=0xB9))
-        if name == "minimal":
+        if is_minimal(name):
             continue
         case(name, "a first fragment", packet(2000 // 8 * 8 + 4, flags="MF"))
         case(name, "a middle fragment", packet(20 + 1888, flags="MF", frag=236))
@@ -313,7 +345,7 @@ def make_decapsulation():
              node_packet6(name, True))
         case(name, "IPv6 from the home address, not in the IPv4 tunnel",
              IP(src=home(name), dst=ENDPOINT, proto=41) / node_packet6(name, True), node_packet6(name, True))
-        if name == "minimal":
+        if is_minimal(name):
             continue
         case(name, "IPv4 with options", from_node(name, node_packet(name, options=[IPOption_NOP()] * 4)),
              node_packet(name, options=[IPOption_NOP()] * 4))
@@ -368,8 +400,8 @@ def make_link_local():
         for what, packet in {"a solicit to ff02::1:2": solicit, "an echo request to the home device": request}.items():
             cases.append({"name": f"{name}: {what}", "side": "access", "out": bytes(packet).hex(),
                           "in": bytes(from_node(name, from_home(name, packet))).hex()})
-        middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=1 if name == "minimal" else 2, ttl=64) / advertise
-        out = (minimal(ENDPOINT, care_of(name), middle, keep_source=True) if name == "minimal"
+        middle = IP(src=ENDPOINT, dst=home(name), proto=41, id=1, ttl=64) / advertise
+        out = (minimal_of(name, ENDPOINT, care_of(name), middle, keep_source=True) if is_minimal(name)
                else tunnelled(name, middle, ENDPOINT, care_of(name), 1))
         cases.append({"name": f"{name}: an advertise", "side": "home", "in": bytes(advertise).hex(), "out": bytes(out).hex()})
     return cases
@@ -382,7 +414,7 @@ def make_solicitation():
 
     def answer(is_router):
         message = IPv6(src=end, dst="fe80::9", hlim=255) / ICMPv6ND_NA(R=is_router, S=1, O=0, tgt=end)
-        middle = IP(src=ENDPOINT, dst=home("direct"), proto=41, id=1, ttl=64, flags="DF") / message
+        middle = IP(src=ENDPOINT, dst=home("direct"), proto=41, id=0, ttl=64, flags="DF") / message
         return bytes(tunnelled("direct", middle, ENDPOINT, care_of("direct"), 0)).hex()
 
     return {"in": bytes(from_node("direct", from_home("direct", probe))).hex(), "router": answer(1), "host": answer(0)}
@@ -451,9 +483,23 @@ def make_drops():
         case("udp-length", "access", f"length {length}", wrong)
     bare = IP(src=care_of("udp"), dst=ENDPOINT) / UDP(sport=40000, dport=434, chksum=0)
     case("mobile-tunnel-data-truncated", "access", "3 bytes", bare / Raw(b"\4\4\0"))
-    for header in (47, 55, 0, 6):
+    for header in (50, 17, 0, 6):
         case("mobile-tunnel-data-next-header", "access", f"next header {header}",
              bare / Raw(bytes([4, header, 0, 0])) / node_packet("udp"))
+    for other, header, carried in (("gre-in-udp", 47, gre("gre", node_packet("udp"), 0)), ("udp", 4, node_packet("gre-in-udp"))):
+        sender = "udp" if header == 47 else "gre-in-udp"
+        case("tunnel-mismatch", "access", f"next header {header} from a node with another",
+             in_udp(IP(src=care_of(sender), dst=ENDPOINT), header, carried, 40000))
+    case("gre-key", "access", "another key in UDP", in_udp(
+        IP(src=care_of("gre-in-udp"), dst=ENDPOINT), 47, gre("gre-in-udp", node_packet("gre-in-udp"), 0, key=2), 40000))
+    case("gre-version", "access", "version 1 in UDP", in_udp(
+        IP(src=care_of("gre-in-udp"), dst=ENDPOINT), 47, GRE(version=1) / payload(20), 40000))
+    case("minimal-checksum", "access", "one off in UDP", in_udp(
+        IP(src=care_of("minimal-in-udp"), dst=ENDPOINT), 55, Raw(bytes([17, 0x80, 1, 2]) + bytes(20)), 40000))
+    case("udp-port-mismatch", "access", "another port with GRE", from_node(
+        "gre-in-udp", node_packet("gre-in-udp"), port=40001))
+    case("udp-port-mismatch", "access", "another port with minimal encapsulation", from_node(
+        "minimal-in-udp", node_packet("minimal-in-udp"), port=40001))
     case("udp-port-mismatch", "access", "another port", from_node("udp", node_packet("udp"), port=40001))
     case("punt-unattended", "access", "a registration request", bare / Raw(bytes([1]) + bytes(23)))
     case("punt-unattended", "access", "an unknown message", bare / Raw(b"\xff"))
@@ -595,9 +641,16 @@ def make_path_errors():
             bytes(inner)[:28])
     to_ipv4("minimal: an MTU of 1200", path_error(in_tunnel("minimal", inner), type=3, code=4, nexthopmtu=1200), inner,
             code=4, nexthopmtu=1200 - 12)
-    inner6 = IPv6(src=CORRESPONDENT6, dst=node6("minimal", True)) / UDP() / payload(30)
-    to_ipv6("minimal: IPv6 by the home address, time exceeded",
-            path_error(in_tunnel("minimal", inner6, True), type=11), inner6)
+    udp_inner = IP(src=CORRESPONDENT, dst=home("minimal-in-udp"), id=7, tos=4, ttl=33) / UDP() / payload(30)
+    to_ipv4("minimal in UDP: IPv4, host unreachable",
+            path_error(in_tunnel("minimal-in-udp", udp_inner), type=3, code=1), udp_inner)
+    to_ipv4("minimal in UDP: the IPv4 header and 8 bytes, an MTU of 1200",
+            path_error(in_tunnel("minimal-in-udp", udp_inner), 20 + 24 + 8, type=3, code=4, nexthopmtu=1200),
+            bytes(udp_inner)[:28], code=4, nexthopmtu=1200 - 24)
+    for name in ("minimal", "minimal-in-udp"):
+        inner6 = IPv6(src=CORRESPONDENT6, dst=node6(name, True)) / UDP() / payload(30)
+        to_ipv6(f"{name}: IPv6 by the home address, time exceeded",
+                path_error(in_tunnel(name, inner6, True), type=11), inner6)
     inner6 = IPv6(src=CORRESPONDENT6, dst=node6("direct")) / UDP() / payload(1232)
     for code in (0, 2, 6, 9, 10, 13):
         to_ipv6(f"code {code}", path_error(in_tunnel("direct", inner6), 20 + 60, type=3, code=code), bytes(inner6)[:60])
@@ -658,6 +711,10 @@ def make_untold():
         "a part of the minimal forwarding header": path_error(in_tunnel("minimal", minimal_inner), 20 + 11, **unreachable),
         "7 bytes behind the minimal forwarding header": path_error(
             in_tunnel("minimal", minimal_inner), 20 + 12 + 7, **unreachable),
+        "7 bytes behind the minimal forwarding header in UDP": path_error(in_tunnel(
+            "minimal-in-udp", IP(src=CORRESPONDENT, dst=home("minimal-in-udp")) / UDP() / payload(30)), 20 + 24 + 7, **unreachable),
+        "a part of a GRE header in UDP": path_error(in_tunnel(
+            "gre-in-udp", IP(src=CORRESPONDENT, dst=home("gre-in-udp")) / UDP() / payload(30)), 20 + 12 + 14, **unreachable),
         "no tunnel": path_error(IP(src=ENDPOINT, dst=care_of("direct")) / ICMP() / payload(40), **unreachable),
         "UDP that is no tunnel": path_error(
             IP(src=ENDPOINT, dst=care_of("udp")) / UDP(sport=434, dport=40000) / Raw(b"\1" + bytes(60)), **unreachable),

@@ -1,0 +1,31 @@
+// Identifications of IPv4 packets that are made here (RFC 6864, 4.3: not the same twice to one destination while fragments
+// of the first may live). Each destination counts by itself, so that what others get does not use its numbers up. There
+// is no room for a counter each: addresses share counters by a hash, which leaves gaps and repeats nothing.
+
+import Wire
+
+/// The next identification to each destination.
+struct Identifications {
+    private static var bits: UInt64 { 15 }
+
+    private let counters: UnsafeMutablePointer<UInt16>
+    private let factor: UInt64
+
+    /// - Parameter last: behind which all begin, so that what is made is the same each time; nil: each anywhere, and by a
+    ///   hash of its own, so that nobody can tell them.
+    init(behind last: UInt16?) {
+        let count = 1 << Int(Self.bits)
+        counters = .allocate(capacity: count)
+        for index in 0..<count { (counters + index).initialize(to: last ?? .random(in: .min ... .max)) }
+        factor = last == nil ? .random(in: .min ... .max) | 1 : 0x9E37_79B9_7F4A_7C15
+    }
+
+    func deallocate() { counters.deallocate() }
+
+    @inline(__always)
+    func next(to destination: IPv4Address) -> UInt16 {
+        let counter = counters + Int(truncatingIfNeeded: (UInt64(destination.rawValue) &* factor) &>> (64 &- Self.bits))
+        counter.pointee &+= 1
+        return counter.pointee
+    }
+}
