@@ -43,7 +43,8 @@ struct BindingRecord: BitwiseCopyable {
     let greFlags: UInt8
     /// Of GRE, in bytes; 0 where there is none.
     let greLength: UInt8
-    let padding: (UInt16, UInt64, UInt64) = (0, 0, 0)
+    private let padding: UInt16 = 0
+    private let spare: (UInt64, UInt64) = (0, 0)
 
     init(
         _ binding: Binding, endpoint: IPv4Address, tunnelMTU: UInt16, timeToLive: UInt8, traffic: UInt32,
@@ -78,6 +79,9 @@ struct BindingRecord: BitwiseCopyable {
 
     /// Whether GRE has a checksum.
     var hasChecksum: Bool { greFlags & UInt8(GRE.Flag.checksum >> 8) != 0 }
+
+    /// Whether GRE has a sequence number.
+    var hasSequence: Bool { greFlags & UInt8(GRE.Flag.sequence >> 8) != 0 }
 
     /// All headers that are written before a packet, in bytes; with minimal encapsulation, by what IPv4 grows.
     func headerLength(isIPv4: Bool, usesHomeAddress: Bool) -> Int {

@@ -34,6 +34,18 @@ enum TunnelForm: UInt8, BitwiseCopyable {
         }
     }
 
+    /// What it was made of.
+    var encapsulation: (Encapsulation, UDPEncapsulation) {
+        switch self {
+        case .direct: (.ipInIP, .ipInIP)
+        case .gre: (.gre, .ipInIP)
+        case .minimal: (.minimal, .ipInIP)
+        case .udp: (.udp, .ipInIP)
+        case .greInUDP: (.udp, .gre)
+        case .minimalInUDP: (.udp, .minimal)
+        }
+    }
+
     @inline(__always)
     var isUDP: Bool { rawValue & 4 != 0 }
 

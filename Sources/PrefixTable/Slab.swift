@@ -1,19 +1,16 @@
-// Elements that readers reach by number while one writer adds and takes away. The address range for all of them is
-// reserved at once, and the kernel gives memory only for what is touched, so that nothing ever moves. A number that is
-// retired is used again when every reader has passed a quiescent point.
-
-import Glibc
+// Elements that readers reach by number while one writer adds and takes away. A number that is retired is used again when
+// every reader has passed a quiescent point.
 
 /// Memory for up to `capacity` elements of plain bytes; one writer.
 public final class Slab<Element: ~Copyable> {
     /// Element 0.
     public let base: UnsafeMutablePointer<Element>
     /// How many numbers there are; they are below this.
-    public let capacity: Int
+    public var capacity: Int { memory.capacity }
     /// Numbers in use, those retired but not yet reusable included.
     public private(set) var inUse = 0
 
-    private let mappedBytes: Int
+    private let memory: ReservedMemory<Element>
     private var untouched = 0
     private var free: [UInt32] = []
     private var limbo: Limbo<UInt32>
@@ -22,18 +19,10 @@ public final class Slab<Element: ~Copyable> {
     /// - Throws: `SlabError` where the address range can't be reserved.
     public init(capacity: Int, quiescentStates: QuiescentStates) throws(SlabError) {
         precondition(capacity > 0 && capacity <= Int(UInt32.max), "numbers have 32 bits")
-        let bytes = capacity * MemoryLayout<Element>.stride
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
-            throw SlabError(bytes: bytes)
-        }
-        base = memory.bindMemory(to: Element.self, capacity: capacity)
-        self.capacity = capacity
+        memory = try ReservedMemory(capacity: capacity)
+        base = memory.base
         limbo = Limbo(quiescentStates)
-        mappedBytes = bytes
     }
-
-    deinit { munmap(base, mappedBytes) }
 
     /// A number whose element nobody reads; its bytes are zero or those of an earlier use. Nil where all are in use, or
     /// retired too lately.

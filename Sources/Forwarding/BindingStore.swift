@@ -1,0 +1,141 @@
+// All bindings as their writer keeps them: by number, which a binding keeps however often it is put, and by id. A number is
+// that of the slot in which the binding's traffic is counted, so whoever has a record has the binding too.
+
+import PrefixTable
+
+/// Bindings by number and by id; for one thread.
+final class BindingStore {
+    /// How many there are.
+    private(set) var count = 0
+    /// Their lifetimes.
+    private var lifetimes: LifetimeWheel
+    private let bindings: UnsafeMutablePointer<StoredBinding>
+    private let memory: ReservedMemory<StoredBinding>
+    /// Numbers, each in the place of its id's hash or behind; a power of two, half of them free at least.
+    private var places: [UInt32]
+    /// Numbers in the order of their ids, where somebody has asked since the last change.
+    private var sorted: [UInt32]?
+
+    /// Nothing in it.
+    /// - Parameter capacity: numbers are below it.
+    /// - Throws: `SlabError` where there is no address space.
+    init(capacity: Int) throws(SlabError) {
+        memory = try ReservedMemory(capacity: capacity)
+        bindings = memory.base
+        lifetimes = LifetimeWheel(linking: bindings)
+        places = Array(repeating: LifetimeWheel.none, count: 64)
+    }
+
+    deinit {
+        for number in places where number != LifetimeWheel.none { (bindings + Int(number)).deinitialize(count: 1) }
+    }
+
+    subscript(number: UInt32) -> StoredBinding { bindings[Int(number)] }
+
+    /// Nothing is due before this.
+    var earliestExpiry: UInt64 { lifetimes.earliest }
+
+    /// The number of the binding with that id.
+    func number(of id: String) -> UInt32? {
+        var place = firstPlace(of: id)
+        while places[place] != LifetimeWheel.none {
+            if bindings[Int(places[place])].id == id { return places[place] }
+            place = next(place)
+        }
+        return nil
+    }
+
+    /// Adds a binding whose id is not there.
+    func insert(_ binding: StoredBinding, number: UInt32, now: UInt64) {
+        if (count + 1) * 2 > places.count { grow() }
+        (bindings + Int(number)).initialize(to: binding)
+        place(number)
+        count += 1
+        sorted = nil
+        if binding.hasLifetime { lifetimes.insert(number, now: now) }
+    }
+
+    /// Puts a binding in the place of one with its id.
+    func replace(_ number: UInt32, by binding: StoredBinding, now: UInt64) {
+        if bindings[Int(number)].hasLifetime { lifetimes.remove(number) }
+        bindings[Int(number)] = binding
+        if binding.hasLifetime { lifetimes.insert(number, now: now) }
+    }
+
+    /// Gives a binding another lifetime.
+    func renew(_ number: UInt32, expiry: UInt64, now: UInt64) {
+        if bindings[Int(number)].hasLifetime { lifetimes.remove(number) }
+        bindings[Int(number)].expiry = expiry
+        if expiry != .max { lifetimes.insert(number, now: now) }
+    }
+
+    /// Takes a binding out.
+    func remove(_ number: UInt32) {
+        if bindings[Int(number)].hasLifetime { lifetimes.remove(number) }
+        takeOut(number)
+    }
+
+    /// The numbers of bindings whose lifetime has passed, `limit` at the most; they are to be removed, and have no lifetime
+    /// any more.
+    func takeExpired(now: UInt64, limit: Int) -> [UInt32] {
+        let due = lifetimes.takeDue(now: now, limit: limit)
+        for number in due { bindings[Int(number)].expiry = .max }
+        return due
+    }
+
+    /// All numbers.
+    var numbers: some Sequence<UInt32> { places.lazy.filter { $0 != LifetimeWheel.none } }
+
+    /// Numbers in the order of their ids, behind the id `after`.
+    func numbers(after: String, limit: Int) -> ArraySlice<UInt32> {
+        let numbers =
+            sorted
+            ?? self.numbers.sorted {
+                bindings[Int($0)].id.utf8.lexicographicallyPrecedes(bindings[Int($1)].id.utf8)
+            }
+        sorted = numbers
+        let first = numbers.partitioningIndex { after.utf8.lexicographicallyPrecedes(bindings[Int($0)].id.utf8) }
+        return numbers[first...].prefix(limit)
+    }
+
+    // MARK: Ids
+
+    private func firstPlace(of id: String) -> Int {
+        var hasher = Hasher()
+        hasher.combine(id)
+        return hasher.finalize() & (places.count - 1)
+    }
+
+    private func next(_ place: Int) -> Int { (place + 1) & (places.count - 1) }
+
+    private func place(_ number: UInt32) {
+        var place = firstPlace(of: bindings[Int(number)].id)
+        while places[place] != LifetimeWheel.none { place = next(place) }
+        places[place] = number
+    }
+
+    private func takeOut(_ number: UInt32) {
+        var free = firstPlace(of: bindings[Int(number)].id)
+        while places[free] != number { free = next(free) }
+        places[free] = LifetimeWheel.none
+        // What stands behind and could stand here moves, so that who looks for it does not end here.
+        var place = next(free)
+        while places[place] != LifetimeWheel.none {
+            let first = firstPlace(of: bindings[Int(places[place])].id)
+            if (place - first) & (places.count - 1) >= (place - free) & (places.count - 1) {
+                places.swapAt(place, free)
+                free = place
+            }
+            place = next(place)
+        }
+        (bindings + Int(number)).deinitialize(count: 1)
+        count -= 1
+        sorted = nil
+    }
+
+    private func grow() {
+        let numbers = Array(self.numbers)
+        places = Array(repeating: LifetimeWheel.none, count: places.count * 2)
+        for number in numbers { place(number) }
+    }
+}

@@ -1,0 +1,93 @@
+// What the writer keeps of a binding beside its record: what the record, made for packets, does not tell. The binding as a
+// value is put together from both when somebody asks for it.
+
+import Bindings
+import PrefixTable
+import Wire
+
+/// A binding in a store. 72 bytes; ids of up to 15 bytes and one prefix have their place in them.
+struct StoredBinding {
+    /// What the binding said, where its record holds what it came to.
+    struct Choices: OptionSet {
+        let rawValue: UInt8
+        static let homeAddress = Choices(rawValue: 1)
+        static let endpoint = Choices(rawValue: 2)
+        static let tunnelMTU = Choices(rawValue: 4)
+        static let greOptions = Choices(rawValue: 8)
+        static let prefix = Choices(rawValue: 16)
+        static let prefixByHomeAddress = Choices(rawValue: 32)
+    }
+
+    let id: String
+    private let prefixAddress: IPv6Address
+    /// All prefixes but the first.
+    private let furtherPrefixes: [BoundPrefix]
+    /// In nanoseconds, on the clock of `BindingTable.put`; the largest value for ever.
+    var expiry: UInt64
+    var revision: UInt64
+    /// The number of its record.
+    let record: UInt32
+    /// Its neighbours in the list of its lifetime.
+    var next = LifetimeWheel.none
+    var previous = LifetimeWheel.none
+    private let prefixLength: UInt8
+    private let choices: Choices
+
+    init(_ binding: Binding, expiry: UInt64, revision: UInt64, record: UInt32) {
+        id = binding.id
+        prefixAddress = binding.prefixes.first?.prefix.address ?? .unspecified
+        prefixLength = binding.prefixes.first?.prefix.length ?? 0
+        furtherPrefixes = Array(binding.prefixes.dropFirst())
+        self.expiry = expiry
+        self.revision = revision
+        self.record = record
+        var choices: Choices = []
+        if binding.homeAddress != nil { choices.insert(.homeAddress) }
+        if binding.endpoint != nil { choices.insert(.endpoint) }
+        if binding.tunnelMTU != nil { choices.insert(.tunnelMTU) }
+        if binding.gre != nil { choices.insert(.greOptions) }
+        if let first = binding.prefixes.first {
+            choices.insert(.prefix)
+            if first.tunnel == .homeAddress { choices.insert(.prefixByHomeAddress) }
+        }
+        self.choices = choices
+    }
+
+    var hasLifetime: Bool { expiry != .max }
+    var hasOwnEndpoint: Bool { choices.contains(.endpoint) }
+    var hasOwnTunnelMTU: Bool { choices.contains(.tunnelMTU) }
+    var hasHomeAddress: Bool { choices.contains(.homeAddress) }
+    var prefixCount: Int { furtherPrefixes.count + (choices.contains(.prefix) ? 1 : 0) }
+
+    private var firstPrefix: BoundPrefix? {
+        guard choices.contains(.prefix) else { return nil }
+        return BoundPrefix(
+            IPv6Prefix(containing: prefixAddress, length: prefixLength),
+            tunnel: choices.contains(.prefixByHomeAddress) ? .homeAddress : .careOf)
+    }
+
+    /// Its prefixes, one after the other.
+    func forEachPrefix(_ body: (BoundPrefix) -> Void) {
+        if let firstPrefix { body(firstPrefix) }
+        for bound in furtherPrefixes { body(bound) }
+    }
+
+    /// The binding without its lifetime.
+    func binding(_ record: BindingRecord) -> Binding {
+        var binding = Binding(id: id, careOfAddress: record.careOfAddress)
+        if let firstPrefix { binding.prefixes = [firstPrefix] + furtherPrefixes }
+        if hasHomeAddress { binding.homeAddress = record.homeAddress }
+        if hasOwnEndpoint { binding.endpoint = record.endpoint }
+        if hasOwnTunnelMTU { binding.tunnelMTU = record.tunnelMTU }
+        (binding.encapsulation, binding.udpEncapsulation) = record.form.encapsulation
+        if choices.contains(.greOptions) {
+            binding.gre = GREOptions(
+                key: record.hasKey ? record.key : nil, sequence: record.hasSequence, checksum: record.hasChecksum)
+        }
+        if record.form.isUDP { binding.udpPort = record.port }
+        binding.dscp = record.copiedIn == 0 ? .pipe : .uniform
+        binding.ecn = record.copiedOut & 3 == 0 ? .compatibility : .normal
+        binding.mtuDiscovery = record.pathMTU != PrefixTable.noValue
+        return binding
+    }
+}
