@@ -77,7 +77,7 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "CBenchmark",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "ControlProtocol", "CBenchmark",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Bench"),
@@ -149,7 +149,8 @@ let package = Package(
             name: "Repository", dependencies: ["mooringd", "mooring", "TestSupport"], path: "Tests/Repository"),
         // Runs the programs, so they are built before.
         .testTarget(
-            name: "EndToEnd", dependencies: ["mooringd", "mooring", "ControlProtocol", "TestSupport"],
+            name: "EndToEnd",
+            dependencies: ["mooringd", "mooring", "ControlProtocol", "Bindings", "Wire", "TestSupport"],
             path: "Tests/EndToEnd", exclude: ["control_plane.py", "protocol41.py", "transfer.py"]),
     ],
     swiftLanguageModes: [.v6]

@@ -126,6 +126,10 @@ public struct Binding: Hashable, Sendable {
 public enum BindingLimits {
     /// Of an id, in bytes.
     public static let idLength = 128
+    /// Who have bindings at a time.
+    public static let owners = 256
+    /// Of an owner's name, in bytes.
+    public static let ownerLength = 64
     /// Of one binding.
     public static let prefixesPerBinding = 1024
     /// A static tunnel MTU, in bytes (RFC 4213, 3.2.1): what IPv6 needs at least, to Ethernet less the outer header.

@@ -104,13 +104,7 @@ extension ControlBinding {
         careOfAddress = binding.careOfAddress.rawValue
         if let homeAddress = binding.homeAddress { self.homeAddress = homeAddress.rawValue }
         if let endpoint = binding.endpoint { self.endpoint = endpoint.rawValue }
-        encapsulation =
-            switch binding.encapsulation {
-            case .ipInIP: .ipInIp
-            case .gre: .gre
-            case .minimal: .minimal
-            case .udp: .udp
-            }
+        encapsulation = ControlEncapsulation(binding.encapsulation)
         if let options = binding.gre {
             gre = ControlGREOptions()
             if let key = options.key { gre.key = key }
@@ -130,6 +124,18 @@ extension ControlBinding {
         if let tunnelMTU = binding.tunnelMTU { tunnelMtu = UInt32(tunnelMTU) }
         mtuDiscovery = binding.mtuDiscovery
         if let lifetime = binding.lifetime { self.lifetime = lifetime }
+    }
+}
+
+extension ControlEncapsulation {
+    init(_ encapsulation: Encapsulation) {
+        self =
+            switch encapsulation {
+            case .ipInIP: .ipInIp
+            case .gre: .gre
+            case .minimal: .minimal
+            case .udp: .udp
+            }
     }
 }
 

@@ -32,9 +32,10 @@ public final class ControlClient: Sendable {
     /// - Parameters:
     ///   - path: of the daemon's socket.
     ///   - name: tells the daemon's log who this is, such as "mooring 0.1.0".
+    ///   - owner: whose the bindings are that are put here (`ControlOrigin.isOwner`).
     ///   - timeout: for the daemon's answer.
     public static func connect(
-        to path: String, as name: String, timeout: TimeAmount = .seconds(5),
+        to path: String, as name: String, owner: String = "", timeout: TimeAmount = .seconds(5),
         on group: any EventLoopGroup = .singletonMultiThreadedEventLoopGroup
     ) async throws(ControlClientError) -> ControlClient {
         let eventLoop = group.next()
@@ -68,6 +69,7 @@ public final class ControlClient: Sendable {
             var hello = ControlHello()
             hello.version = ControlVersion.current
             hello.client = name
+            hello.owner = owner
             guard case .hello(let reply) = try await connection.request(.hello(hello)) else {
                 throw .unexpected("something else than HelloReply to Hello")
             }
@@ -93,6 +95,11 @@ public final class ControlClient: Sendable {
         _ body: ControlRequest.OneOf_Body
     ) async throws(ControlClientError) -> ControlReply.OneOf_Body {
         try await connection.request(body)
+    }
+
+    /// Sends a batch; its reply comes in its time, as others do.
+    func send(_ batch: ControlBatch) -> EventLoopFuture<ControlReply.OneOf_Body> {
+        channel.eventLoop.flatSubmit { [connection] in connection.value.send(batch) }
     }
 
     /// Asks for events.

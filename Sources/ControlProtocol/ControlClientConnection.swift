@@ -36,23 +36,36 @@ final class ControlClientConnection: ChannelDuplexHandler {
     }
 
     private func send(_ body: ControlRequest.OneOf_Body, id: UInt64) -> EventLoopFuture<ControlReply.OneOf_Body> {
+        var request = ControlRequest()
+        request.id = id
+        request.body = body
+        var buffer = ByteBuffer()
+        do {
+            try buffer.writeFrame(request)
+        } catch {
+            return eventLoop.makeFailedFuture(error)
+        }
+        return send([buffer], id: id)
+    }
+
+    /// Sends a batch that is encoded already.
+    func send(_ batch: ControlBatch) -> EventLoopFuture<ControlReply.OneOf_Body> {
+        let id = nextID()
+        var start = ByteBuffer()
+        start.writeRequestStart(id: id, putBindingsLength: batch.message.readableBytes)
+        return send([start, batch.message], id: id)
+    }
+
+    /// Sends a frame in pieces.
+    private func send(_ frame: [ByteBuffer], id: UInt64) -> EventLoopFuture<ControlReply.OneOf_Body> {
         let promise = eventLoop.makePromise(of: ControlReply.OneOf_Body.self)
         guard let context, failure == nil else {
             promise.fail(failure ?? .closed("it was closed here"))
             return promise.futureResult
         }
-        var request = ControlRequest()
-        request.id = id
-        request.body = body
-        var buffer = context.channel.allocator.buffer(capacity: 0)
-        do {
-            try buffer.writeFrame(request)
-        } catch {
-            promise.fail(error)
-            return promise.futureResult
-        }
-        waiting[request.id] = promise
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        waiting[id] = promise
+        for piece in frame { context.write(wrapOutboundOut(piece), promise: nil) }
+        context.flush()
         return promise.futureResult
     }
 

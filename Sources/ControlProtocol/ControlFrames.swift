@@ -59,10 +59,38 @@ extension ByteBuffer {
         if readerIndex > 1 << 16 { discardReadBytes() }
     }
 
+    /// Appends what comes before a `PutBindings` that is encoded already: the frame's length, the request's id, the tag and
+    /// length of the field.
+    mutating func writeRequestStart(id: UInt64, putBindingsLength length: Int) {
+        var header = ByteBuffer()
+        header.writeInteger(UInt8(ControlRequestField.id << 3))
+        header.writeNumber(id)
+        header.writeInteger(UInt8(ControlRequestField.putBindings << 3 | 2))
+        header.writeNumber(UInt64(length))
+        writeInteger(UInt32(header.readableBytes + length))
+        writeBuffer(&header)
+    }
+
+    /// Appends a number as Protocol Buffers' varint.
+    mutating func writeNumber(_ number: UInt64) {
+        var rest = number
+        while rest >= 0x80 {
+            writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        writeInteger(UInt8(rest))
+    }
+
     /// Appends a message as a frame.
     mutating func writeFrame(_ message: some Message) throws {
         let bytes: [UInt8] = try message.serializedBytes()
         writeInteger(UInt32(bytes.count))
         writeBytes(bytes)
     }
+}
+
+/// Numbers of fields of `Request`.
+enum ControlRequestField {
+    static let id = 1
+    static let putBindings = 3
 }

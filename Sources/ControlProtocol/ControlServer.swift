@@ -12,8 +12,12 @@ public protocol ControlHandler: AnyObject {
     /// Answers a request: with what belongs to it (`BindingsChanged` to `PutBindings`, and so on) or with an error.
     ///
     /// Called on the server's event loop, one request after the other. `Hello` and `Watch` are the server's own and
-    /// never come here. While this runs nothing else does on the socket: it must not wait for anything.
-    func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body
+    /// never come here. While this runs nothing else does on the socket: it must not wait for anything, and what takes
+    /// long goes on in an `unfinished` answer.
+    func handle(_ request: ControlRequest.OneOf_Body, from client: ControlOrigin) -> ControlAnswer
+
+    /// Is told, on the same loop, that a client's connection has ended.
+    func hasGone(_ client: ControlOrigin)
 
     /// Is told, on the same loop, when the first connection begins to watch for punted packets (true) and when the last
     /// one ends to (false).

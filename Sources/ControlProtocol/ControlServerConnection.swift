@@ -1,7 +1,7 @@
 // One client of the server. Bytes are read from the socket only while there is neither a whole frame to serve nor too
 // much that waits for the client to take it, so a client that sends much, or reads nothing, fills its own socket and
-// nothing else. Requests are served one after the other, a few in a turn, and the next turn waits behind whatever else
-// the event loop has to do.
+// nothing else. Requests are served one after the other, for a millisecond or until the one request that passes it is
+// done; the next turn waits until the event loop has looked at all other sockets.
 //
 //   greeting ── Hello ──► serving ── error that ends it, or the daemon stops ──► ending ──► closed
 //
@@ -18,13 +18,17 @@ final class ControlServerConnection: ChannelInboundHandler {
 
     private enum Phase { case greeting, serving, ending }
 
-    /// Requests that are served before others have their turn.
-    private static let requestsPerTurn = 16
+    /// How long requests are served before others have their turn.
+    private static let turnTime = TimeAmount.milliseconds(1)
+    /// How long the next turn waits, so that the event loop looks at its sockets: it does not while a task is due.
+    private static let pause = TimeAmount.microseconds(10)
 
     private let service: ControlService
     private var frames: ControlFrameReader
     private var phase = Phase.greeting
-    private var peer: ControlPeer?
+    private var client: ControlOrigin?
+    /// A request that is not done, and its id.
+    private var unfinished: (request: () -> ControlAnswer, id: UInt64)?
     private var context: ChannelHandlerContext?
     /// Bounds the time until Hello, then the time that ending takes.
     private var timeout: Scheduled<Void>?
@@ -54,7 +58,7 @@ final class ControlServerConnection: ChannelInboundHandler {
                 try ControlPeer(ofSocket: socket)
             }
             guard let peer else { preconditionFailure("a channel of a Unix socket has a descriptor") }
-            self.peer = peer
+            client = ControlOrigin(peer)
             guard service.access.allows(peer) else {
                 service.logger.notice("Refused \(peer) on the control socket")
                 throw ControlError(
@@ -102,6 +106,7 @@ final class ControlServerConnection: ChannelInboundHandler {
         phase = .ending
         self.context = nil
         service.remove(self)
+        if let client { service.handler.hasGone(client) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -112,20 +117,16 @@ final class ControlServerConnection: ChannelInboundHandler {
 
     /// Serves requests while there are whole ones, and room for replies.
     private func turn() {
-        guard let context, !isInTurn else { return }
+        guard let context, !isInTurn, unfinished == nil else { return }
         isInTurn = true
         defer { isInTurn = false }
-        var served = 0
-        while phase != .ending {
+        let end = NIODeadline.now() + Self.turnTime
+        while phase != .ending, unfinished == nil {
             guard context.channel.isWritable else {
                 context.flush()
                 // What was flushed may all have been taken at once; then nobody will say that there is room.
                 if context.channel.isWritable { scheduleTurn(context) }
                 return
-            }
-            guard served < Self.requestsPerTurn else {
-                scheduleTurn(context)
-                break
             }
             do throws(ControlFrameReader.Failure) {
                 guard var frame = try frames.next() else {
@@ -133,9 +134,12 @@ final class ControlServerConnection: ChannelInboundHandler {
                     return hasInputEnded ? endOfInput(context) : context.read()
                 }
                 serve(&frame)
-                served += 1
+                if NIODeadline.now() >= end {
+                    scheduleTurn(context)
+                    break
+                }
             } catch {
-                end(ControlError(.badFrame, "\(error)"))
+                self.end(ControlError(.badFrame, "\(error)"))
             }
         }
         context.flush()
@@ -144,8 +148,28 @@ final class ControlServerConnection: ChannelInboundHandler {
     private func scheduleTurn(_ context: ChannelHandlerContext) {
         guard !isTurnScheduled else { return }
         isTurnScheduled = true
-        context.eventLoop.assumeIsolated().execute { [self] in
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in
             isTurnScheduled = false
+            turn()
+        }
+    }
+
+    private func take(_ answer: ControlAnswer, id: UInt64) {
+        switch answer {
+        case .reply(let body):
+            unfinished = nil
+            write(body, id: id)
+        case .unfinished(let request): unfinished = (request, id)
+        }
+    }
+
+    /// Goes on with the request that is not done, until it is.
+    private func goOn(_ eventLoop: any EventLoop) {
+        guard unfinished != nil else { return }
+        eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in
+            guard let (request, id) = unfinished else { return }
+            take(request(), id: id)
+            goOn(eventLoop)
             turn()
         }
     }
@@ -164,8 +188,9 @@ final class ControlServerConnection: ChannelInboundHandler {
         case (_, .hello): write(.error(ControlError(.badRequest, "Hello was said already here")), id: request.id)
         case (_, .watch(let events)): watch(events, id: request.id)
         case (_, let body?):
-            guard let peer else { preconditionFailure("who is served is known") }
-            write(service.handler.handle(body, from: peer), id: request.id)
+            guard let client, let context else { preconditionFailure("who is served is known") }
+            take(service.handler.handle(body, from: client), id: request.id)
+            goOn(context.eventLoop)
         case (_, nil):
             let known = "a Request with none of the bodies that \(service.configuration.name) knows"
             write(.error(ControlError(.badRequest, "\(known); is the client newer?")), id: request.id)
@@ -177,9 +202,17 @@ final class ControlServerConnection: ChannelInboundHandler {
             return end(
                 ControlError(.version, "version 0 is none; the latest here is \(ControlVersion.current)"), id: id)
         }
+        guard ControlOrigin.isOwner(hello.owner) else {
+            return end(
+                ControlError(
+                    .badRequest,
+                    "\(StrictJSON.quoted(hello.owner)) is no owner: at most 64 letters, digits, dots, underscores and "
+                        + "hyphens, the first a letter or digit"), id: id)
+        }
         timeout?.cancel()
         phase = .serving
-        if let peer { service.logger.debug("\(peer) calls itself \(StrictJSON.quoted(hello.client))") }
+        client?.owner = hello.owner
+        if let client { service.logger.debug("\(client.peer) calls itself \(StrictJSON.quoted(hello.client))") }
         var reply = ControlHelloReply()
         reply.version = min(hello.version, ControlVersion.current)
         reply.server = service.configuration.name
@@ -216,7 +249,7 @@ final class ControlServerConnection: ChannelInboundHandler {
     /// Says why, and closes.
     func end(_ error: ControlError, id: UInt64 = 0) {
         guard let context, phase != .ending else { return }
-        if let peer { service.logger.info("Closing the control connection of \(peer): \(error)") }
+        if let client { service.logger.info("Closing the control connection of \(client.peer): \(error)") }
         phase = .ending
         watch = nil
         service.publisher.remove(self)

@@ -338,6 +338,22 @@ public nonisolated struct ControlRequest: Sendable {
     set {body = .listGroups(newValue)}
   }
 
+  public var beginResynchronization: ControlBeginResynchronization {
+    get {
+      if case .beginResynchronization(let v)? = body {return v}
+      return ControlBeginResynchronization()
+    }
+    set {body = .beginResynchronization(newValue)}
+  }
+
+  public var endResynchronization: ControlEndResynchronization {
+    get {
+      if case .endResynchronization(let v)? = body {return v}
+      return ControlEndResynchronization()
+    }
+    set {body = .endResynchronization(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -352,6 +368,8 @@ public nonisolated struct ControlRequest: Sendable {
     case joinGroup(ControlJoinGroup)
     case leaveGroup(ControlLeaveGroup)
     case listGroups(ControlListGroups)
+    case beginResynchronization(ControlBeginResynchronization)
+    case endResynchronization(ControlEndResynchronization)
 
   }
 
@@ -463,6 +481,22 @@ public nonisolated struct ControlReply: @unchecked Sendable {
     set {_uniqueStorage()._body = .groupPage(newValue)}
   }
 
+  public var resynchronizationBegun: ControlResynchronizationBegun {
+    get {
+      if case .resynchronizationBegun(let v)? = _storage._body {return v}
+      return ControlResynchronizationBegun()
+    }
+    set {_uniqueStorage()._body = .resynchronizationBegun(newValue)}
+  }
+
+  public var resynchronized: ControlResynchronized {
+    get {
+      if case .resynchronized(let v)? = _storage._body {return v}
+      return ControlResynchronized()
+    }
+    set {_uniqueStorage()._body = .resynchronized(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -477,6 +511,8 @@ public nonisolated struct ControlReply: @unchecked Sendable {
     case injected(ControlInjected)
     case groupChanged(ControlGroupChanged)
     case groupPage(ControlGroupPage)
+    case resynchronizationBegun(ControlResynchronizationBegun)
+    case resynchronized(ControlResynchronized)
 
   }
 
@@ -495,6 +531,10 @@ public nonisolated struct ControlHello: Sendable {
 
   /// Names the client in the log, such as "mooring 0.1.0".
   public var client: String = String()
+
+  /// Whose the bindings are that this connection puts: at most 64 letters, digits, dots, underscores and hyphens, the
+  /// first a letter or digit. Empty: the owner that all have in common who name none.
+  public var owner: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -717,6 +757,66 @@ public nonisolated struct ControlBindingsChanged: Sendable {
 
   public var left: UInt32 = 0
 
+  /// In a resynchronisation: those that were there as they were put.
+  public var kept: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// From here to EndResynchronization this connection names all bindings of its owner, by PutBindings. Where another
+/// connection does so for the same owner: CODE_BUSY. A connection that ends before has named some, and nothing goes.
+public nonisolated struct ControlBeginResynchronization: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct ControlResynchronizationBegun: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What was the owner's at the beginning and has not been put since, by anybody, goes. Where a PutBindings was refused
+/// since the beginning nothing goes: CODE_INCOMPLETE.
+public nonisolated struct ControlEndResynchronization: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Nothing goes, as if the connection had ended.
+  public var abandon: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What this connection's requests have done since the beginning.
+public nonisolated struct ControlResynchronized: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var kept: UInt64 = 0
+
+  public var replaced: UInt64 = 0
+
+  public var added: UInt64 = 0
+
+  /// Those that were not named again among them.
+  public var removed: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -802,6 +902,12 @@ public nonisolated struct ControlBindingState: @unchecked Sendable {
   public var revision: UInt64 {
     get {_storage._revision}
     set {_uniqueStorage()._revision = newValue}
+  }
+
+  /// Who put it last (Hello.owner); "--bindings" where mooringd has it from that file.
+  public var owner: String {
+    get {_storage._owner}
+    set {_uniqueStorage()._owner = newValue}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1560,6 +1666,12 @@ public nonisolated struct ControlError: Sendable {
 
     /// A packet is malformed, or can't go where it is to go.
     case badPacket // = 11
+
+    /// Another connection resynchronises the bindings of the same owner; nothing was changed.
+    case busy // = 20
+
+    /// A PutBindings of the resynchronisation that is to end was refused; what was not named again stays.
+    case incomplete // = 21
     case UNRECOGNIZED(Int)
 
     public init() {
@@ -1580,6 +1692,8 @@ public nonisolated struct ControlError: Sendable {
       case 9: self = .notBound
       case 10: self = .badGroup
       case 11: self = .badPacket
+      case 20: self = .busy
+      case 21: self = .incomplete
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -1598,6 +1712,8 @@ public nonisolated struct ControlError: Sendable {
       case .notBound: return 9
       case .badGroup: return 10
       case .badPacket: return 11
+      case .busy: return 20
+      case .incomplete: return 21
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -1616,6 +1732,8 @@ public nonisolated struct ControlError: Sendable {
       .notBound,
       .badGroup,
       .badPacket,
+      .busy,
+      .incomplete,
     ]
 
   }
@@ -1649,7 +1767,7 @@ nonisolated extension ControlSide: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Request"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}hello\0\u{3}put_bindings\0\u{3}remove_bindings\0\u{3}list_bindings\0\u{3}get_status\0\u{3}get_counters\0\u{1}watch\0\u{1}inject\0\u{3}join_group\0\u{3}leave_group\0\u{3}list_groups\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}hello\0\u{3}put_bindings\0\u{3}remove_bindings\0\u{3}list_bindings\0\u{3}get_status\0\u{3}get_counters\0\u{1}watch\0\u{1}inject\0\u{3}join_group\0\u{3}leave_group\0\u{3}list_groups\0\u{4}\u{8}begin_resynchronization\0\u{3}end_resynchronization\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1801,6 +1919,32 @@ nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.body = .listGroups(v)
         }
       }()
+      case 20: try {
+        var v: ControlBeginResynchronization?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .beginResynchronization(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .beginResynchronization(v)
+        }
+      }()
+      case 21: try {
+        var v: ControlEndResynchronization?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .endResynchronization(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .endResynchronization(v)
+        }
+      }()
       default: break
       }
     }
@@ -1859,6 +2003,14 @@ nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
       guard case .listGroups(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
+    case .beginResynchronization?: try {
+      guard case .beginResynchronization(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+    }()
+    case .endResynchronization?: try {
+      guard case .endResynchronization(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1874,7 +2026,7 @@ nonisolated extension ControlRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Reply"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}error\0\u{1}hello\0\u{3}bindings_changed\0\u{3}binding_page\0\u{1}status\0\u{1}counters\0\u{1}watching\0\u{1}event\0\u{1}injected\0\u{3}group_changed\0\u{3}group_page\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}error\0\u{1}hello\0\u{3}bindings_changed\0\u{3}binding_page\0\u{1}status\0\u{1}counters\0\u{1}watching\0\u{1}event\0\u{1}injected\0\u{3}group_changed\0\u{3}group_page\0\u{4}\u{8}resynchronization_begun\0\u{1}resynchronized\0")
 
   fileprivate class _StorageClass {
     var _id: UInt64 = 0
@@ -2053,6 +2205,32 @@ nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
             _storage._body = .groupPage(v)
           }
         }()
+        case 20: try {
+          var v: ControlResynchronizationBegun?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .resynchronizationBegun(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .resynchronizationBegun(v)
+          }
+        }()
+        case 21: try {
+          var v: ControlResynchronized?
+          var hadOneofValue = false
+          if let current = _storage._body {
+            hadOneofValue = true
+            if case .resynchronized(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._body = .resynchronized(v)
+          }
+        }()
         default: break
         }
       }
@@ -2113,6 +2291,14 @@ nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
         guard case .groupPage(let v)? = _storage._body else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       }()
+      case .resynchronizationBegun?: try {
+        guard case .resynchronizationBegun(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+      }()
+      case .resynchronized?: try {
+        guard case .resynchronized(let v)? = _storage._body else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+      }()
       case nil: break
       }
     }
@@ -2137,7 +2323,7 @@ nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension ControlHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Hello"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}client\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}client\0\u{1}owner\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2147,6 +2333,7 @@ nonisolated extension ControlHello: SwiftProtobuf.Message, SwiftProtobuf._Messag
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.client) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.owner) }()
       default: break
       }
     }
@@ -2159,12 +2346,16 @@ nonisolated extension ControlHello: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.client.isEmpty {
       try visitor.visitSingularStringField(value: self.client, fieldNumber: 2)
     }
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlHello, rhs: ControlHello) -> Bool {
     if lhs.version != rhs.version {return false}
     if lhs.client != rhs.client {return false}
+    if lhs.owner != rhs.owner {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2475,7 +2666,7 @@ nonisolated extension ControlRemoveBindings: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BindingsChanged"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}added\0\u{1}replaced\0\u{1}removed\0\u{3}not_found\0\u{1}joined\0\u{1}left\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}added\0\u{1}replaced\0\u{1}removed\0\u{3}not_found\0\u{1}joined\0\u{1}left\0\u{1}kept\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2489,6 +2680,7 @@ nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtob
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.notFound) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.joined) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.left) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.kept) }()
       default: break
       }
     }
@@ -2513,6 +2705,9 @@ nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtob
     if self.left != 0 {
       try visitor.visitSingularUInt32Field(value: self.left, fieldNumber: 6)
     }
+    if self.kept != 0 {
+      try visitor.visitSingularUInt32Field(value: self.kept, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2523,6 +2718,120 @@ nonisolated extension ControlBindingsChanged: SwiftProtobuf.Message, SwiftProtob
     if lhs.notFound != rhs.notFound {return false}
     if lhs.joined != rhs.joined {return false}
     if lhs.left != rhs.left {return false}
+    if lhs.kept != rhs.kept {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlBeginResynchronization: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".BeginResynchronization"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlBeginResynchronization, rhs: ControlBeginResynchronization) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlResynchronizationBegun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ResynchronizationBegun"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlResynchronizationBegun, rhs: ControlResynchronizationBegun) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlEndResynchronization: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".EndResynchronization"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}abandon\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.abandon) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.abandon != false {
+      try visitor.visitSingularBoolField(value: self.abandon, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlEndResynchronization, rhs: ControlEndResynchronization) -> Bool {
+    if lhs.abandon != rhs.abandon {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlResynchronized: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Resynchronized"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kept\0\u{1}replaced\0\u{1}added\0\u{1}removed\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.kept) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.replaced) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.added) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.removed) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kept != 0 {
+      try visitor.visitSingularUInt64Field(value: self.kept, fieldNumber: 1)
+    }
+    if self.replaced != 0 {
+      try visitor.visitSingularUInt64Field(value: self.replaced, fieldNumber: 2)
+    }
+    if self.added != 0 {
+      try visitor.visitSingularUInt64Field(value: self.added, fieldNumber: 3)
+    }
+    if self.removed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.removed, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlResynchronized, rhs: ControlResynchronized) -> Bool {
+    if lhs.kept != rhs.kept {return false}
+    if lhs.replaced != rhs.replaced {return false}
+    if lhs.added != rhs.added {return false}
+    if lhs.removed != rhs.removed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2609,13 +2918,14 @@ nonisolated extension ControlBindingPage: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension ControlBindingState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BindingState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}binding\0\u{3}to_node\0\u{3}from_node\0\u{1}revision\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}binding\0\u{3}to_node\0\u{3}from_node\0\u{1}revision\0\u{2}\u{5}owner\0")
 
   fileprivate class _StorageClass {
     var _binding: ControlBinding? = nil
     var _toNode: ControlTraffic? = nil
     var _fromNode: ControlTraffic? = nil
     var _revision: UInt64 = 0
+    var _owner: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2630,6 +2940,7 @@ nonisolated extension ControlBindingState: SwiftProtobuf.Message, SwiftProtobuf.
       _toNode = source._toNode
       _fromNode = source._fromNode
       _revision = source._revision
+      _owner = source._owner
     }
   }
 
@@ -2652,6 +2963,7 @@ nonisolated extension ControlBindingState: SwiftProtobuf.Message, SwiftProtobuf.
         case 2: try { try decoder.decodeSingularMessageField(value: &_storage._toNode) }()
         case 3: try { try decoder.decodeSingularMessageField(value: &_storage._fromNode) }()
         case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._revision) }()
+        case 9: try { try decoder.decodeSingularStringField(value: &_storage._owner) }()
         default: break
         }
       }
@@ -2676,6 +2988,9 @@ nonisolated extension ControlBindingState: SwiftProtobuf.Message, SwiftProtobuf.
       if _storage._revision != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._revision, fieldNumber: 4)
       }
+      if !_storage._owner.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._owner, fieldNumber: 9)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2689,6 +3004,7 @@ nonisolated extension ControlBindingState: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._toNode != rhs_storage._toNode {return false}
         if _storage._fromNode != rhs_storage._fromNode {return false}
         if _storage._revision != rhs_storage._revision {return false}
+        if _storage._owner != rhs_storage._owner {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -3824,5 +4140,5 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
 }
 
 nonisolated extension ControlError.Code: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CODE_UNSPECIFIED\0\u{1}CODE_BAD_FRAME\0\u{1}CODE_BAD_REQUEST\0\u{1}CODE_VERSION\0\u{1}CODE_NOT_ALLOWED\0\u{1}CODE_BAD_BINDING\0\u{1}CODE_LIMIT\0\u{1}CODE_STOPPING\0\u{1}CODE_CONFLICT\0\u{1}CODE_NOT_BOUND\0\u{1}CODE_BAD_GROUP\0\u{1}CODE_BAD_PACKET\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CODE_UNSPECIFIED\0\u{1}CODE_BAD_FRAME\0\u{1}CODE_BAD_REQUEST\0\u{1}CODE_VERSION\0\u{1}CODE_NOT_ALLOWED\0\u{1}CODE_BAD_BINDING\0\u{1}CODE_LIMIT\0\u{1}CODE_STOPPING\0\u{1}CODE_CONFLICT\0\u{1}CODE_NOT_BOUND\0\u{1}CODE_BAD_GROUP\0\u{1}CODE_BAD_PACKET\0\u{2}\u{9}CODE_BUSY\0\u{1}CODE_INCOMPLETE\0")
 }

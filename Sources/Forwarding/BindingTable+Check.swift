@@ -7,7 +7,11 @@ import Wire
 extension BindingTable {
     /// Checks all rules of a change.
     /// - Parameter leaving: ids of bindings that go in the same change.
-    func check(_ bindings: [Binding], leaving: Set<String>) throws(BindingTableError) {
+    /// - Returns: what bindings that wait to be named again hand over.
+    func check(
+        _ bindings: [Binding], leaving: Set<String>, in resynchronization: Resynchronization? = nil
+    ) throws(BindingTableError) -> Handovers {
+        var handovers = Handovers()
         var batch: [String: Int] = [:]
         var owned: [OwnedPrefix] = []
         for (index, binding) in bindings.enumerated() {
@@ -31,6 +35,10 @@ extension BindingTable {
                 else {
                     return true
                 }
+                if waits(holder, resynchronization) {
+                    handovers[holder, default: Handover()].prefixes.insert(held)
+                    return true
+                }
                 found = (holder, held)
                 return false
             }
@@ -38,7 +46,9 @@ extension BindingTable {
                 throw .conflict(bindings[prefix.owner].id, prefix.prefix, holder: found.holder, held: found.held)
             }
         }
-        try checkHomeAddresses(bindings, batch: batch, leaving: leaving)
+        for holder in try checkHomeAddresses(bindings, batch: batch, leaving: leaving, resynchronization) {
+            handovers[holder, default: Handover()].homeAddress = true
+        }
         let going = (bindings.map(\.id) + leaving).compactMap { entries[$0] }
         guard entries.count - going.count + bindings.count <= configuration.bindingLimit else {
             throw .tooManyBindings(limit: configuration.bindingLimit)
@@ -47,6 +57,7 @@ extension BindingTable {
         guard prefixes.count - goingPrefixes + owned.count <= configuration.prefixLimit else {
             throw .tooManyPrefixes(limit: configuration.prefixLimit)
         }
+        return handovers
     }
 
     /// What concerns a binding and the daemon's own endpoint.
@@ -77,9 +88,11 @@ extension BindingTable {
     }
 
     /// A home address belongs to one node (RFC 5944, 3.8.1).
+    /// - Returns: those that hand theirs over.
     private func checkHomeAddresses(
-        _ bindings: [Binding], batch: [String: Int], leaving: Set<String>
-    ) throws(BindingTableError) {
+        _ bindings: [Binding], batch: [String: Int], leaving: Set<String>, _ resynchronization: Resynchronization?
+    ) throws(BindingTableError) -> [String] {
+        var handingOver: [String] = []
         var holders: [IPv4Address: String] = [:]
         for binding in bindings {
             guard let address = binding.homeAddress else { continue }
@@ -87,9 +100,10 @@ extension BindingTable {
             if holder == nil, let held = self.holder(of: IPv6Address(mapping: address)), batch[held] == nil,
                 !leaving.contains(held)
             {
-                holder = held
+                if waits(held, resynchronization) { handingOver.append(held) } else { holder = held }
             }
             if let holder { throw .homeAddressConflict(binding.id, address, holder: holder) }
         }
+        return handingOver
     }
 }

@@ -13,6 +13,8 @@ extension BindingTable {
         public var traffic: BindingTraffic
         /// Never 0, and another one after each time that the binding was put.
         public var revision: UInt64
+        /// Who put it last.
+        public var owner: String
     }
 
     /// What a change did.
@@ -23,6 +25,10 @@ extension BindingTable {
         public var replaced: [String] = []
         /// Bindings that went.
         public var removed: [Binding] = []
+        /// How many were there as they were put, in a resynchronisation.
+        public var kept = 0
+        /// Bindings that others have taken something over from, as they are now; in a resynchronisation.
+        public var handedOver: [Binding] = []
         /// Memberships in groups that have begun.
         public var joined = 0
         /// Memberships that were ended; those that went with their binding are not among them.

@@ -5,32 +5,12 @@
 // change replaced is used again when every worker has passed a quiescent point.
 
 import Bindings
-import Glibc
 import PrefixTable
 import Synchronization
 import Wire
 
 /// The bindings of a forwarder; for one writing thread.
 public final class BindingTable {
-    /// What a table is made for.
-    public struct Configuration: Sendable {
-        /// Bindings it holds at the most.
-        public var bindingLimit = 65_536
-        /// Prefixes it holds at the most, over all bindings.
-        public var prefixLimit = 262_144
-        /// Members of multicast groups at the most, over all groups.
-        public var memberLimit = 65_536
-        /// The outer source of bindings that name none; nil makes such a binding an error.
-        public var endpoint: IPv4Address?
-        /// The tunnel MTU of bindings that name none, in bytes (RFC 4213, 3.2.1).
-        public var tunnelMTU = BindingLimits.tunnelMTU.lowerBound
-        /// Of the outer header.
-        public var outerTimeToLive: UInt8 = 64
-
-        /// The defaults, without an endpoint.
-        public init() {}
-    }
-
     /// A binding and what the table keeps with it.
     struct Entry {
         var binding: Binding
@@ -45,6 +25,10 @@ public final class BindingTable {
         /// On the clock of `put`; nil for ever.
         var expiry: UInt64?
         var revision: UInt64
+        /// Whose it is, as `owners` counts them.
+        var owner: UInt8
+        /// The table's last revision when it was last named.
+        var named: UInt64
     }
 
     /// As of now; the endpoint and tunnel MTU count for bindings that are put from then on.
@@ -69,14 +53,17 @@ public final class BindingTable {
     private var pathUses: [IPv4Address: (slot: UInt32, count: Int)] = [:]
     /// `namedEndpoints`, for the readers.
     private let endpointTable: AddressTable
-    private(set) var entries: [String: Entry] = [:]
+    var entries: [String: Entry] = [:]
     /// The ids of records in use, for those who have only the record.
     private(set) var idsByRecord: [UInt32: String] = [:]
     private var sortedIDs: [String]?
-    private var lastRevision: UInt64 = 0
+    var lastRevision: UInt64 = 0
+    var owners = BindingOwners()
+    /// Ids by the slots of `traffic`, which a binding keeps while it is there.
+    private(set) var idsBySlot: [String?] = []
     private var lastGeneration: UInt32 = 0
     /// No lifetime passes before this.
-    private var earliestExpiry = UInt64.max
+    var earliestExpiry = UInt64.max
 
     /// The endpoints that bindings name themselves, and how many do.
     public private(set) var namedEndpoints: [IPv4Address: Int] = [:]
@@ -124,7 +111,8 @@ public final class BindingTable {
             UInt32(clamping: ($0 - min(now, $0)).dividedRoundingUp(by: 1_000_000_000))
         }
         return State(
-            binding: binding, traffic: BindingTraffic(traffic.base[Int(entry.traffic)]), revision: entry.revision)
+            binding: binding, traffic: BindingTraffic(traffic.base[Int(entry.traffic)]), revision: entry.revision,
+            owner: owners[entry.owner])
     }
 
     /// Ids in their order, behind `after`, `limit` of them at the most.
@@ -163,7 +151,10 @@ public final class BindingTable {
         for entry in concerned { try checkEndpoint(entry.binding, defaultEndpoint: endpoint) }
         configuration.endpoint = endpoint
         configuration.tunnelMTU = tunnelMTU
-        for entry in concerned { apply(entry.binding, expiry: entry.expiry, revision: entry.revision) }
+        for entry in concerned {
+            apply(
+                entry.binding, expiry: entry.expiry, revision: entry.revision, owner: entry.owner, named: entry.named)
+        }
         finishChange()
     }
 
@@ -173,20 +164,28 @@ public final class BindingTable {
     ///   - expected: the revisions that bindings must have by their ids; 0 where an id must not be bound.
     ///   - ending: memberships that end; those that are not there are passed over.
     ///   - beginning: memberships that begin then; the bindings may be among those that are put.
+    ///   - owner: whose they are from then on.
+    ///   - resynchronization: one of that owner, which this is part of (BindingTable+Resynchronization.swift).
     ///   - now: in nanoseconds, on a clock that does not run backwards; lifetimes count from it.
     /// - Throws: `BindingTableError` naming the binding, and in a conflict who holds the prefix (RFC 5454, 3.3).
     public func put(
         _ bindings: [Binding], superseding superseded: Set<String> = [], expecting expected: [String: UInt64] = [:],
-        ending: [Group] = [], beginning: [Group] = [], now: UInt64
+        ending: [Group] = [], beginning: [Group] = [], by owner: String = "",
+        in resynchronization: Resynchronization? = nil, now: UInt64
     ) throws(BindingTableError) -> Changes {
         for (id, revision) in expected where entries[id]?.revision ?? 0 != revision {
             throw .changed(id, isBound: entries[id] != nil)
         }
-        let leaving = superseded.subtracting(bindings.map(\.id))
-        try check(bindings, leaving: leaving)
+        let leaving = superseded.isEmpty ? [] : superseded.subtracting(bindings.map(\.id))
+        let ownerNumber = try owners.number(of: owner)
+        let (changing, kept) =
+            resynchronization == nil ? (bindings, []) : try nameAgain(bindings)
+        let handovers = try check(changing, leaving: leaving, in: resynchronization)
         try checkMemberships(beginning: beginning, ending: ending, putting: bindings, removing: leaving)
         var changes = Changes()
-        for binding in bindings {
+        changes.kept = kept.count
+        renew(kept, owner: ownerNumber, now: now)
+        for binding in changing {
             if entries[binding.id] == nil {
                 changes.added.append(binding.id)
                 sortedIDs = nil
@@ -195,8 +194,10 @@ public final class BindingTable {
             }
             lastRevision += 1
             apply(
-                binding, expiry: binding.lifetime.map { now + UInt64($0) * 1_000_000_000 }, revision: lastRevision)
+                binding, expiry: binding.expiry(from: now), revision: lastRevision,
+                owner: ownerNumber, named: lastRevision)
         }
+        changes.handedOver = handOver(handovers)
         finishChange()
         for group in ending { changes.left += leave(group.address, group.members) }
         changes.removed = remove(Array(leaving))
@@ -216,6 +217,8 @@ public final class BindingTable {
             records.retire(entry.record)
             idsByRecord[entry.record] = nil
             traffic.retire(entry.traffic)
+            idsBySlot[Int(entry.traffic)] = nil
+            owners.release(entry.owner)
             if let sequence = entry.sequence { sequences.retire(sequence) }
             if entry.pathMTU != nil { releasePath(to: entry.binding.careOfAddress) }
             sortedIDs = nil
@@ -238,9 +241,14 @@ public final class BindingTable {
     /// Bindings that a change has replaced, with their records, to which prefixes may lead until the change is done.
     private var replaced: [(binding: Binding, record: UInt32)] = []
 
-    func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64) {
+    func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64) {
         let old = entries[binding.id]
         let traffic = old?.traffic ?? take(from: self.traffic) { $0.initialize(to: TrafficCell()) }
+        if old == nil {
+            while idsBySlot.count <= Int(traffic) { idsBySlot.append(nil) }
+            idsBySlot[Int(traffic)] = binding.id
+        }
+        owners.retain(owner)
         guard let endpoint = binding.endpoint ?? configuration.endpoint else {
             preconditionFailure("a binding was checked to have an endpoint")
         }
@@ -264,6 +272,7 @@ public final class BindingTable {
         settle(binding, own)
         groups.setReference(of: binding.id, to: multicastReference(of: binding, record) ?? .none)
         if let old {
+            owners.release(old.owner)
             countEndpoint(old.binding, by: -1)
             if old.binding.careOfAddress != binding.careOfAddress { unsettle(old.binding, old.record) }
             idsByRecord[old.record] = nil
@@ -275,7 +284,7 @@ public final class BindingTable {
         earliestExpiry = min(earliestExpiry, expiry ?? .max)
         entries[binding.id] = Entry(
             binding: binding, record: record, traffic: traffic, sequence: sequence, pathMTU: pathMTU,
-            endpoint: endpoint, expiry: expiry, revision: revision)
+            endpoint: endpoint, expiry: expiry, revision: revision, owner: owner, named: named)
     }
 
     /// The slot of a GRE tunnel's sequence numbers: those of the tunnel that was there before, where it is the same.
@@ -373,20 +382,6 @@ public final class BindingTable {
 extension BoundPrefix {
     fileprivate func reference(_ record: UInt32) -> BindingReference {
         BindingReference(record, usesHomeAddress: tunnel == .homeAddress)
-    }
-}
-
-/// A new element of a slab, for those who asked for room before.
-func take<Element: ~Copyable>(
-    from slab: Slab<Element>, _ initialize: (UnsafeMutablePointer<Element>) -> Void
-) -> UInt32 {
-    while true {
-        if let number = slab.take() {
-            initialize(slab.base + Int(number))
-            return number
-        }
-        // Only retired numbers are left, and readers pass within one batch.
-        sched_yield()
     }
 }
 

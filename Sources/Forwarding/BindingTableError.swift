@@ -17,6 +17,8 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
     case tooManyBindings(limit: Int)
     /// There would be more prefixes than the table holds.
     case tooManyPrefixes(limit: Int)
+    /// There would be more owners of bindings than the table tells apart.
+    case tooManyOwners(limit: Int)
     /// There would be more members of multicast groups than the table holds.
     case tooManyMembers(limit: Int)
     /// An address is none of a multicast group that can be tunnelled.
@@ -38,6 +40,8 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
             "binding \(id) \(isBound ? "was put" : "was removed") by somebody else meanwhile: read it again"
         case .tooManyBindings(let limit): "there may be no more than \(limit) bindings: raise --max-bindings"
         case .tooManyPrefixes(let limit): "there may be no more than \(limit) prefixes: raise --max-prefixes"
+        case .tooManyOwners(let limit):
+            "there are bindings of \(limit) owners, which is the limit: have clients share an owner"
         case .tooManyMembers(let limit):
             "groups may have no more than \(limit) members together: raise --max-members"
         case .notAGroup(let address):
@@ -54,7 +58,7 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
         case .malformed(let id, _), .conflict(let id, _, _, _), .homeAddressConflict(let id, _, _),
             .changed(let id, _), .notBound(let id), .carriesNoMulticast(let id):
             id
-        case .tooManyBindings, .tooManyPrefixes, .tooManyMembers, .notAGroup: nil
+        case .tooManyBindings, .tooManyPrefixes, .tooManyOwners, .tooManyMembers, .notAGroup: nil
         }
     }
 }

@@ -21,14 +21,17 @@ struct ChangeReport: Encodable {
     let added: UInt32
     let replaced: UInt32
     let removed: UInt32
+    /// Those that were there as they were put; nil where that was not asked.
+    let kept: UInt32?
     /// Of memberships in groups; nil where none was to change.
     let joined: UInt32?
     let left: UInt32?
 
-    init(_ changed: ControlBindingsChanged, hasGroups: Bool = false) {
+    init(_ changed: ControlBindingsChanged, hasGroups: Bool = false, hasKept: Bool = false) {
         added = changed.added
         replaced = changed.replaced
         removed = changed.removed
+        kept = hasKept ? changed.kept : nil
         joined = hasGroups ? changed.joined : nil
         left = hasGroups ? changed.left : nil
     }
@@ -36,7 +39,7 @@ struct ChangeReport: Encodable {
 
 /// A binding and its traffic as JSON: the binding as in a file, and what the daemon knows beside it.
 struct BindingReport: Encodable {
-    private enum CodingKeys: String, CodingKey { case toNode, fromNode, revision }
+    private enum CodingKeys: String, CodingKey { case toNode, fromNode, revision, owner }
 
     private struct Traffic: Encodable {
         let packets: UInt64
@@ -57,6 +60,7 @@ struct BindingReport: Encodable {
         try object.encode(Traffic(packets: state.toNode.packets, bytes: state.toNode.bytes), forKey: .toNode)
         try object.encode(Traffic(packets: state.fromNode.packets, bytes: state.fromNode.bytes), forKey: .fromNode)
         try object.encode(state.revision, forKey: .revision)
+        if !state.owner.isEmpty { try object.encode(state.owner, forKey: .owner) }
     }
 }
 

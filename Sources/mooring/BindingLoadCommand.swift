@@ -8,11 +8,14 @@ struct BindingLoadCommand: AsyncParsableCommand {
         discussion: """
             All of them or none, as long as they fit one request (4 MiB; some 50000 bindings); more are put in
             batches, each of which is all or nothing. Other bindings and memberships stay, unless --replace is given.
+            Then a binding that is there as the file has it is not touched but for its lifetime, and in the end those
+            of the same owner go that the file does not name. Where anything was refused, nothing goes.
             The file's endpoint and tunnelMTU count for those of its bindings that have none.
 
             EXAMPLES:
               mooring binding load bindings.json
               mooring binding load bindings.json --replace
+              mooring binding load subscribers.json --replace --owner subscribers
               generate | mooring binding load -
             """)
 
@@ -21,8 +24,12 @@ struct BindingLoadCommand: AsyncParsableCommand {
     @Argument(help: "A binding file (JSON); - is standard input.", completion: .file(extensions: ["json"]))
     var file: String
 
-    @Flag(help: "Remove the bindings and end the memberships that are not in the file.")
+    @Flag(
+        help: ArgumentHelp(
+            "Remove the owner's bindings that are not in the file, and end memberships of the file's that it has not."))
     var replace = false
+
+    @OptionGroup var ownership: OwnerOptions
 
     func run() async throws {
         let contents: BindingFile
@@ -31,64 +38,69 @@ struct BindingLoadCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(.unusable, "\(error)")
         }
-        let bindings = contents.resolvedBindings
         let joining = contents.groups.map { ControlGroup($0.group, members: $0.members) }
-        let client = try await common.connect()
-        let old = replace ? try await Leftovers(of: client, comparedTo: contents) : Leftovers()
-        let changed = try await load(bindings, joining: joining, removing: old, client)
+        let client = try await common.connect(owner: ownership.owner)
+        let leaving = replace ? try await leftovers(of: client, comparedTo: contents) : []
+        let changed = try await load(contents, leaving: leaving, joining: joining, client)
         await client.close()
-        let hasGroups = !joining.isEmpty || !old.memberships.isEmpty
+        let hasGroups = !joining.isEmpty || !leaving.isEmpty
         if common.json {
-            Output.standard.json(ChangeReport(changed, hasGroups: hasGroups))
+            Output.standard.json(ChangeReport(changed, hasGroups: hasGroups, hasKept: replace))
         } else {
             Output.standard.line(
-                "\(countText(bindings.count, "binding")): \(changed.added) added, \(changed.replaced) replaced; "
-                    + "\(changed.removed) removed"
+                "\(countText(contents.bindings.count, "binding")): \(changed.added) added, \(changed.replaced) replaced"
+                    + (replace ? ", \(changed.kept) kept" : "") + "; \(changed.removed) removed"
                     + (hasGroups ? "; groups: \(changed.joined) joined, \(changed.left) left" : ""))
         }
     }
 
-    /// What is there and not in a file.
-    private struct Leftovers {
-        var ids: [String] = []
+    /// Memberships of the file's bindings that it does not name; others go with their bindings.
+    private func leftovers(
+        of client: ControlClient, comparedTo file: BindingFile
+    ) async throws -> [ControlGroup] {
+        let kept = Set(file.bindings.map(\.id))
+        let members = Dictionary(uniqueKeysWithValues: file.groups.map { ($0.group.networkOrder, Set($0.members)) })
         var memberships: [ControlGroup] = []
-
-        init() {}
-
-        init(of client: ControlClient, comparedTo file: BindingFile) async throws {
-            let kept = Set(file.bindings.map(\.id))
-            for try await state in client.bindings() where !kept.contains(state.binding.id) {
-                ids.append(state.binding.id)
-            }
-            let members = Dictionary(uniqueKeysWithValues: file.groups.map { ($0.group.networkOrder, Set($0.members)) })
-            for try await var group in client.groups() {
-                // Other memberships go with their bindings.
-                group.members = group.members.filter { kept.contains($0) && members[group.group]?.contains($0) != true }
-                if !group.members.isEmpty { memberships.append(group) }
-            }
+        for try await var group in client.groups() {
+            group.members = group.members.filter { kept.contains($0) && members[group.group]?.contains($0) != true }
+            if !group.members.isEmpty { memberships.append(group) }
         }
+        return memberships
     }
 
     private func load(
-        _ bindings: [Binding], joining: [ControlGroup], removing old: Leftovers, _ client: ControlClient
+        _ file: BindingFile, leaving: [ControlGroup], joining: [ControlGroup], _ client: ControlClient
     ) async throws -> ControlBindingsChanged {
+        let bindings = file.resolvedBindings
+        let display = ProgressLine(shows: !common.json)
+        defer { display.clear() }
         var last: ControlClient.LoadProgress?
         do throws(ControlClientError) {
             return try await client.load(
-                bindings, removing: old.ids, leaving: old.memberships, joining: joining
+                bindings, leaving: leaving, joining: joining, replacing: replace
             ) { progress in
                 last = progress
-                if progress.batches > 1, !common.json {
-                    let put = progress.changed.added + progress.changed.replaced
-                    Output.error.line(
-                        "batch \(progress.batchesDone) of \(progress.batches): \(put) of \(bindings.count) bindings")
-                }
+                display.show("\(progress.bindingsDone) of \(progress.bindings) bindings")
             }
         } catch {
-            guard let last else { throw error }
-            throw CommandFailure(
-                ExitStatus(error),
-                "batch \(last.batchesDone + 1) of \(last.batches) failed, those before it are in effect: \(error)")
+            display.clear()
+            throw CommandFailure(ExitStatus(error), explain(error, bindings, last))
         }
+    }
+
+    /// Names the first binding that was refused by its place in the file, and says what is in effect.
+    private func explain(
+        _ error: ControlClientError, _ bindings: [Binding], _ last: ControlClient.LoadProgress?
+    ) -> String {
+        var text = "\(error)"
+        if case .refused(let refusal) = error, !refusal.binding.isEmpty,
+            let index = bindings.firstIndex(where: { $0.id == refusal.binding })
+        {
+            text = "binding \(refusal.binding), bindings[\(index)] of \(file): \(text)"
+        }
+        guard let last, last.bindingsDone > 0 else { return text }
+        let done = last.changed.added + last.changed.replaced + last.changed.kept
+        return text + "; \(done) of \(last.bindings) bindings are in effect"
+            + (replace ? ", and nothing was removed" : "")
     }
 }

@@ -25,6 +25,8 @@ struct BindingPutCommand: AsyncParsableCommand {
     @Flag(help: "Change only what is named, of a binding that is there.")
     var update = false
 
+    @OptionGroup var ownership: OwnerOptions
+
     @OptionGroup(title: "THE BINDING") var options: BindingOptions
 
     func validate() throws {
@@ -54,12 +56,12 @@ struct BindingPutCommand: AsyncParsableCommand {
             // Checked before the daemon is asked: what is wrong here is wrong without one, too.
             var binding = Binding(id: id, careOfAddress: options.careOf ?? .unspecified)
             try applyOptions(to: &binding)
-            let client = try await common.connect()
+            let client = try await common.connect(owner: ownership.owner)
             let changed = try await client.put([binding])
             await client.close()
             return changed
         }
-        let client = try await common.connect()
+        let client = try await common.connect(owner: ownership.owner)
         guard try await client.update(id, applyOptions) != nil else {
             throw CommandFailure(.no, "\(id) is not bound; without --update it is put anew")
         }

@@ -43,6 +43,7 @@ struct BindingShowCommand: AsyncParsableCommand {
         output.line("  dscp: \(binding.dscp.rawValue)")
         output.line("  ecn: \(binding.ecn.rawValue)")
         output.line("  lifetime: \(binding.lifetime.map { durationText(seconds: UInt64($0)) + " left" } ?? "for ever")")
+        if !state.owner.isEmpty { output.line("  owner: \(state.owner)") }
         output.line("  to node: \(state.toNode.text)")
         output.line("  from node: \(state.fromNode.text)")
     }

@@ -104,7 +104,7 @@ enum ExitStatus: Int32 {
         case .refused(let refusal):
             switch refusal.code {
             case .badBinding, .badRequest, .badFrame, .badGroup, .badPacket: self = .unusable
-            case .limit, .conflict, .notBound: self = .no
+            case .limit, .conflict, .notBound, .busy, .incomplete: self = .no
             case .notAllowed, .version, .stopping, .unspecified, .UNRECOGNIZED: self = .unreachable
             }
         }

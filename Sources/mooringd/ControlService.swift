@@ -9,31 +9,36 @@ import PacketBuffer
 import Wire
 
 extension Daemon: ControlHandler {
-    func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+    func handle(_ request: ControlRequest.OneOf_Body, from client: ControlOrigin) -> ControlAnswer {
         switch request {
-        case .putBindings(let put): putBindings(put, from: peer)
-        case .removeBindings(let remove): removeBindings(remove.ids)
-        case .listBindings(let list): .bindingPage(page(list))
-        case .getStatus: .status(status)
-        case .getCounters: .counters(counters)
-        case .inject(let inject): self.inject(inject)
-        case .joinGroup(let join): self.join(join.group)
-        case .leaveGroup(let leave): self.leave(leave.group)
-        case .listGroups(let list): page(list)
+        case .putBindings(let put): .reply(putBindings(put, from: client))
+        case .removeBindings(let remove): .reply(removeBindings(remove.ids))
+        case .listBindings(let list): .reply(.bindingPage(page(list)))
+        case .getStatus: .reply(.status(status))
+        case .getCounters: .reply(.counters(counters))
+        case .inject(let inject): .reply(self.inject(inject))
+        case .joinGroup(let join): .reply(self.join(join.group))
+        case .leaveGroup(let leave): .reply(self.leave(leave.group))
+        case .listGroups(let list): .reply(page(list))
+        case .beginResynchronization: .reply(beginResynchronization(client))
+        case .endResynchronization(let end): endResynchronization(client, abandons: end.abandon)
         case .hello, .watch: preconditionFailure("the server answers these itself")
         }
     }
 
     func puntsAreWatched(_ areWatched: Bool) { worker.punts.isAttached = areWatched }
 
-    private func putBindings(_ request: ControlPutBindings, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+    private func putBindings(_ request: ControlPutBindings, from client: ControlOrigin) -> ControlReply.OneOf_Body {
         do {
             let bindings = try request.checkedBindings()
-            let leaving = Set(request.removeIds).subtracting(bindings.map(\.id))
+            let leaving =
+                request.removeIds.isEmpty ? [] : Set(request.removeIds).subtracting(bindings.map(\.id))
             let changes = try put(
                 bindings, superseding: leaving, expecting: request.expectedRevisions,
                 ending: BindingTable.Group.checked(request.leave, "leave"),
-                beginning: BindingTable.Group.checked(request.join, "join"))
+                beginning: BindingTable.Group.checked(request.join, "join"), by: client.owner,
+                in: resynchronizations.current(of: client))
+            resynchronizations.count(changes, from: client)
             return .bindingsChanged(
                 .with {
                     $0.added = UInt32(changes.added.count)
@@ -42,11 +47,13 @@ extension Daemon: ControlHandler {
                     $0.notFound = UInt32(leaving.count - changes.removed.count)
                     $0.joined = UInt32(changes.joined)
                     $0.left = UInt32(changes.left)
+                    $0.kept = UInt32(changes.kept)
                 })
         } catch {
             let refusal = (error as? ControlError) ?? (error as? BindingTableError).map(ControlError.init)
             guard let refusal else { preconditionFailure("putting bindings throws only these") }
-            logger.notice("bindings refused", metadata: ["by": "\(peer)", "reason": "\(refusal)"])
+            logger.notice("bindings refused", metadata: ["by": "\(client.peer)", "reason": "\(refusal)"])
+            resynchronizations.note(refusal, from: client)
             return .error(refusal)
         }
     }
@@ -118,7 +125,7 @@ extension ControlError {
             case .notAGroup: .badGroup
             case .notBound: .notBound
             case .changed: .conflict
-            case .tooManyBindings, .tooManyPrefixes, .tooManyMembers: .limit
+            case .tooManyBindings, .tooManyPrefixes, .tooManyOwners, .tooManyMembers: .limit
             }
         self.init(code, "\(error)", binding: error.bindingID ?? "")
     }
@@ -133,6 +140,7 @@ extension ControlBindingState {
             $0.fromNode.packets = state.traffic.packetsFromNode
             $0.fromNode.bytes = state.traffic.bytesFromNode
             $0.revision = state.revision
+            $0.owner = state.owner
         }
     }
 }

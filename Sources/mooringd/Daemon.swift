@@ -26,6 +26,10 @@ final class Daemon {
 
     private let hostSetup: HostSetup
     var logger: Logger
+    /// Clients that name all bindings of their owners.
+    var resynchronizations = Resynchronizations()
+    /// Whose the bindings of the file are; no client can have that name.
+    static let fileOwner = "--bindings"
     /// Ids that the binding file put, and memberships, which go when it no longer names them.
     private var fileBindings: Set<String> = []
     private var fileMembers: [IPv6Address: Set<String>] = [:]
@@ -57,27 +61,41 @@ final class Daemon {
     /// - Parameters: as of `BindingTable.put`.
     func put(
         _ bindings: [Binding], superseding superseded: Set<String> = [], expecting expected: [String: UInt64] = [:],
-        ending: [BindingTable.Group] = [], beginning: [BindingTable.Group] = []
+        ending: [BindingTable.Group] = [], beginning: [BindingTable.Group] = [], by owner: String,
+        in resynchronization: BindingTable.Resynchronization? = nil
     ) throws(BindingTableError) -> BindingTable.Changes {
         let changes = try table.put(
-            bindings, superseding: superseded, expecting: expected, ending: ending, beginning: beginning,
-            now: bootTimeNanoseconds())
+            bindings, superseding: superseded, expecting: expected, ending: ending, beginning: beginning, by: owner,
+            in: resynchronization, now: bootTimeNanoseconds())
         routeEndpoints()
+        guard announces else { return changes }
         for binding in changes.removed { announce(.removed, binding) }
-        let added = Set(changes.added)
+        for binding in changes.handedOver { announce(.replaced, binding) }
+        // Those that were only named again are neither.
+        let (added, replaced) = (Set(changes.added), Set(changes.replaced))
         for binding in bindings {
-            announce(added.contains(binding.id) ? .added : .replaced, binding)
+            if added.contains(binding.id) { announce(.added, binding) }
+            if replaced.contains(binding.id) { announce(.replaced, binding) }
         }
         return changes
     }
+
+    /// Whether anybody is told of changes; where not, nothing is made for them.
+    private var announces: Bool { publisher?.isWatched == true || logger.logLevel <= .debug }
 
     /// Removes bindings, and tells those who watch.
     /// - Returns: how many there were.
     func remove(_ ids: [String]) -> Int {
         let removed = table.remove(ids)
-        routeEndpoints()
-        for binding in removed { announce(.removed, binding) }
+        haveGone(removed)
         return removed.count
+    }
+
+    /// Tells those who watch what was removed.
+    func haveGone(_ removed: [Binding]) {
+        routeEndpoints()
+        guard announces else { return }
+        for binding in removed { announce(.removed, binding) }
     }
 
     /// Puts what the binding file names, and removes what it named before and does not now, memberships in groups too.
@@ -95,12 +113,15 @@ final class Daemon {
 
     private func replaceFile(by file: BindingFile) throws(BindingTableError) -> BindingTable.Changes {
         let members = Dictionary(uniqueKeysWithValues: file.groups.map { ($0.group, Set($0.members)) })
+        // What somebody has put since is no longer the file's.
         let changes = try put(
-            file.resolvedBindings, superseding: fileBindings,
+            file.resolvedBindings,
+            superseding: fileBindings.filter { table.owner(of: $0) == Self.fileOwner },
             ending: fileMembers.map { group, ids in
                 BindingTable.Group(address: group, members: Array(ids.subtracting(members[group] ?? [])))
             },
-            beginning: file.groups.map { BindingTable.Group(address: $0.group, members: $0.members) })
+            beginning: file.groups.map { BindingTable.Group(address: $0.group, members: $0.members) },
+            by: Self.fileOwner)
         fileBindings = Set(file.bindings.map(\.id))
         fileMembers = members
         return changes

@@ -147,6 +147,8 @@ import Testing
             ("bindings in a page", "\(ControlBindingPage.bindingLimit)"),
             ("bindings in a page by default", "\(ControlBindingPage.usualLimit)"),
             ("prefixes in a page", "\(ControlBindingPage.prefixLimit)"),
+            ("owners that have bindings", "\(BindingLimits.owners)"),
+            ("name of an owner", "\(BindingLimits.ownerLength) bytes"),
             ("id of a binding", "\(BindingLimits.idLength) bytes"),
             ("prefixes of a binding", "\(BindingLimits.prefixesPerBinding)"),
             ("tunnel MTU, least", "\(BindingLimits.tunnelMTU.lowerBound) bytes"),

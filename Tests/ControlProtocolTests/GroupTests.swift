@@ -108,7 +108,8 @@ import Wire
                 members: (0..<40).map { "mobile-node-\($0)" })
         }
         let limit = 2000
-        let batches = ControlPutBindings.batches([], removing: ["mn"], leaving: groups, joining: groups, limit: limit)
+        let batches = try ControlBatches([], removing: ["mn"], leaving: groups, joining: groups, limit: limit)
+            .decoded()
         #expect(batches.count > 20)
         for batch in batches {
             let request = ControlRequest.with {

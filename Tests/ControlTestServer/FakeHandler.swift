@@ -11,7 +11,7 @@ package final class FakeHandler: ControlHandler {
     /// The length of the version in `Status`, for long replies.
     package var statusPadding = 0
     package var counters = ControlCounters()
-    private var bindings: [String: ControlBindingState] = [:]
+    package private(set) var bindings: [String: ControlBindingState] = [:]
     private var revision: UInt64 = 0
     private var groups: [IPv6Address: Set<String>] = [:]
     /// Whether somebody watches for punted packets, and how often that has changed.
@@ -34,8 +34,43 @@ package final class FakeHandler: ControlHandler {
     /// Gives a binding an encapsulation that this version does not know, as a newer daemon might.
     package func makeUnknown(_ id: String) { bindings[id]?.binding.encapsulation = .UNRECOGNIZED(99) }
 
-    package func handle(_ request: ControlRequest.OneOf_Body, from peer: ControlPeer) -> ControlReply.OneOf_Body {
+    package func handle(_ request: ControlRequest.OneOf_Body, from client: ControlOrigin) -> ControlAnswer {
         requests += 1
+        switch request {
+        case .beginResynchronization:
+            named = []
+            return .reply(.resynchronizationBegun(ControlResynchronizationBegun()))
+        case .endResynchronization(let end): return endResynchronization(end)
+        default: return .reply(answer(request))
+        }
+    }
+
+    /// Calls of an unfinished answer before it is done.
+    package var turnsToEnd = 0
+    /// Clients that have gone.
+    package private(set) var gone = 0
+    package private(set) var owners: Set<String> = []
+    /// Ids that were put since a resynchronisation began.
+    private var named: Set<String>?
+
+    package func hasGone(_ client: ControlOrigin) {
+        gone += 1
+        owners.insert(client.owner)
+    }
+
+    private func endResynchronization(_ end: ControlEndResynchronization) -> ControlAnswer {
+        guard let named else { return .reply(.error(ControlError(.badRequest, "not begun"))) }
+        if turnsToEnd > 0 {
+            turnsToEnd -= 1
+            return .unfinished { [unowned self] in endResynchronization(end) }
+        }
+        self.named = nil
+        var changed = ControlBindingsChanged()
+        if !end.abandon { remove(bindings.keys.filter { !named.contains($0) }, &changed) }
+        return .reply(.resynchronized(.with { $0.removed = UInt64(changed.removed) }))
+    }
+
+    private func answer(_ request: ControlRequest.OneOf_Body) -> ControlReply.OneOf_Body {
         switch request {
         case .putBindings(let put):
             do {
@@ -58,7 +93,8 @@ package final class FakeHandler: ControlHandler {
         case .joinGroup(let join): return change(join.group) { self.join($0, join.group.members) }
         case .leaveGroup(let leave): return change(leave.group) { self.leave($0, leave.group.members) }
         case .listGroups(let list): return page(list)
-        case .hello, .watch: preconditionFailure("the server answers these itself")
+        case .hello, .watch, .beginResynchronization, .endResynchronization:
+            preconditionFailure("these are answered elsewhere")
         }
     }
 
@@ -124,6 +160,7 @@ package final class FakeHandler: ControlHandler {
         if let (_, second) = OwnedPrefix.firstOverlap(of: owned) {
             throw ControlError(.badBinding, "\(second.prefix) overlaps another node's")
         }
+        named?.formUnion(checked.map(\.id))
         var changed = ControlBindingsChanged()
         for group in put.leave { changed.left += leave(try group.checkedAddress(at: "leave"), group.members).left }
         remove(put.removeIds.filter { id in !checked.contains { $0.id == id } }, &changed)

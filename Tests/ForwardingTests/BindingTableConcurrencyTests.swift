@@ -127,6 +127,39 @@ struct BindingTableConcurrencyTests {
         #expect(table.count == 1)
     }
 
+    @Test(
+        "a resynchronisation interrupts nobody: what is named as it is, what changes hands in it, what is beside it",
+        arguments: ["kept", "new", "other owner's"])
+    func resynchronize(_ case: String) throws {
+        let table = try BindingTable.make()
+        func others(_ step: Int) -> [Binding] {
+            (0..<8).map { Self.binding("\(step % 3)-\($0)", node: $0 + 1, ["2001:db8:\($0 + 2)::/48"]) }
+        }
+        let node = Self.binding("a", node: 1, ["2001:db8:1::/48"])
+        _ = try table.put([node], by: `case` == "other owner's" ? "y" : "x", now: 0)
+        let batches = Batches()
+        let workers = try (0..<2).map { _ in
+            try forwarding(table, packet, counting: batches, isRight: Self.isWhole)
+        }
+        batches.wait(for: 4)
+        for step in 1...RandomTest.count(2_000) {
+            var resynchronization = table.beginResynchronization(of: "x")
+            // All of the others have other names each time, and so take over what the last ones hold.
+            _ = try table.put(others(step), by: "x", in: resynchronization, now: 0)
+            switch `case` {
+            case "kept": #expect(try table.put([node], by: "x", in: resynchronization, now: 0).kept == 1)
+            case "new":
+                let holder = Self.binding("a\(step % 2)", node: step % 100 + 1, ["2001:db8:1::/48"])
+                _ = try table.put([holder], by: "x", in: resynchronization, now: 0)
+            default: break
+            }
+            while table.sweep(&resynchronization, slots: 4, limit: 4) != nil {}
+            #expect(table.count == 9)
+        }
+        batches.wait(for: 4)
+        #expect(workers.flatMap { $0.stop() } == [])
+    }
+
     @Test("defaults that change while packets flow leave no packet without a header")
     func defaults() throws {
         let table = try BindingTable.make()

@@ -39,7 +39,11 @@ struct LayeringTests {
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
         Module(
-            "Bench", ["Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "CBenchmark", "ArgumentParser"]),
+            "Bench",
+            [
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "ControlProtocol", "CBenchmark",
+                "ArgumentParser",
+            ]),
         Module("yardstick", ["CLiburing"]),
     ]
 

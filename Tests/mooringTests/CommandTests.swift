@@ -142,7 +142,7 @@ import Testing
             // That of c goes with its binding, and is not counted.
             #expect(
                 try await server.tool(["binding", "load", "-", "--replace"], input: second).output
-                    == "2 bindings: 0 added, 2 replaced; 1 removed; groups: 0 joined, 3 left\n")
+                    == "2 bindings: 0 added, 2 replaced, 0 kept; 1 removed; groups: 0 joined, 3 left\n")
             #expect(try await groups() == JSON(#"[{"group":"ff3e::1","members":["a"]}]"#))
         }
     }
@@ -297,7 +297,7 @@ import Testing
             let few = "{\"bindings\":[\(bindings[1...2].joined(separator: ","))]}"
             #expect(
                 try await server.tool(["binding", "load", "-", "--replace"], input: few).output
-                    == "2 bindings: 0 added, 2 replaced; 9998 removed\n")
+                    == "2 bindings: 0 added, 2 replaced, 0 kept; 9998 removed\n")
         }
     }
 

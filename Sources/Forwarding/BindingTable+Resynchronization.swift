@@ -1,0 +1,140 @@
+// An owner of bindings that has been away, or does not trust its memory of them, names all that it wants there to be;
+// what it has not named at the end goes. This is mark and sweep: each binding bears the revision at which it was last
+// named, so a beginning is one number, and at the end those with a lower one go, in slices. Whoever names a binding
+// meanwhile saves it, and other owners' are not touched.
+//
+// A binding that is put as it is there already is only marked, and its lifetime renewed: no record changes, so no
+// packet, counter or sequence number can tell. One that waits to be named holds nothing against those that are put: a
+// prefix or home address of it that another is given goes over, and the rest of it stays until it is named or goes.
+
+import Bindings
+import Wire
+
+extension BindingTable {
+    /// An owner's bindings being named anew.
+    public struct Resynchronization: Sendable {
+        /// Whose.
+        public let owner: String
+        /// What was named before this waits to be named again.
+        let start: UInt64
+        /// The slots before this one have been swept.
+        fileprivate var slot = 0
+    }
+
+    /// What a binding gives to others that are put.
+    struct Handover {
+        var prefixes: Set<IPv6Prefix> = []
+        var homeAddress = false
+    }
+
+    /// By id.
+    typealias Handovers = [String: Handover]
+
+    /// From now on bindings of that owner wait to be named again. Takes no time.
+    public func beginResynchronization(of owner: String) -> Resynchronization {
+        lastRevision += 1
+        return Resynchronization(owner: owner, start: lastRevision)
+    }
+
+    /// Who put a binding last; nil where there is none.
+    public func owner(of id: String) -> String? { entries[id].map { owners[$0.owner] } }
+
+    /// Removes some of the bindings that still wait to be named.
+    /// - Parameters:
+    ///   - slots: places of the table that are looked at, at the most.
+    ///   - limit: bindings that are removed, at the most.
+    /// - Returns: what was removed; nil when all places have been looked at.
+    public func sweep(_ resynchronization: inout Resynchronization, slots: Int, limit: Int) -> [Binding]? {
+        let first = resynchronization.slot
+        guard first < idsBySlot.count, owners.existingNumber(of: resynchronization.owner) != nil else { return nil }
+        var ids: [String] = []
+        var slot = first
+        while slot < idsBySlot.count, slot - first < slots, ids.count < limit {
+            if let id = idsBySlot[slot], waits(id, resynchronization) { ids.append(id) }
+            slot += 1
+        }
+        resynchronization.slot = slot
+        return remove(ids)
+    }
+
+    /// Whether a binding waits to be named.
+    func waits(_ id: String, _ resynchronization: Resynchronization?) -> Bool {
+        guard let resynchronization, let entry = entries[id] else { return false }
+        return entry.named < resynchronization.start && owners[entry.owner] == resynchronization.owner
+    }
+
+    /// A binding that was there as it was put: where in `entries`, and its lifetime from now on.
+    typealias Kept = (index: Dictionary<String, Entry>.Index, lifetime: UInt32?)
+
+    /// Marks the bindings of a batch that are there as they are put. Should the batch be refused, that does no harm: then
+    /// nothing is swept.
+    /// - Returns: the others, and those that were marked.
+    func nameAgain(_ bindings: [Binding]) throws(BindingTableError) -> (changing: [Binding], kept: [Kept]) {
+        var changing: [Binding] = []
+        var kept: [Kept] = []
+        lastRevision += 1
+        for binding in bindings {
+            guard let index = entries.index(forKey: binding.id) else {
+                changing.append(binding)
+                continue
+            }
+            guard entries.values[index].named != lastRevision else {
+                throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
+            }
+            guard binding.lifetime != 0, entries.values[index].binding.equalsButForLifetime(binding) else {
+                changing.append(binding)
+                continue
+            }
+            entries.values[index].named = lastRevision
+            kept.append((index, binding.lifetime))
+        }
+        for binding in changing where !kept.isEmpty && entries[binding.id]?.named == lastRevision {
+            throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
+        }
+        return (changing, kept)
+    }
+
+    /// Lets the lifetimes of bindings that were marked begin anew.
+    func renew(_ kept: [Kept], owner: UInt8, now: UInt64) {
+        for (index, lifetime) in kept {
+            if entries.values[index].owner != owner {
+                owners.retain(owner)
+                owners.release(entries.values[index].owner)
+                entries.values[index].owner = owner
+            }
+            let expiry = lifetime.map { now + UInt64($0) * 1_000_000_000 }
+            entries.values[index].expiry = expiry
+            entries.values[index].binding.lifetime = lifetime
+            earliestExpiry = min(earliestExpiry, expiry ?? .max)
+        }
+    }
+
+    /// Takes from bindings what others have been given.
+    /// - Returns: what is left of them.
+    func handOver(_ handovers: Handovers) -> [Binding] {
+        handovers.compactMap { id, handover in
+            guard let entry = entries[id] else { return nil }
+            var binding = entry.binding
+            binding.prefixes.removeAll { handover.prefixes.contains($0.prefix) }
+            if handover.homeAddress {
+                binding.homeAddress = nil
+                binding.prefixes.removeAll { $0.tunnel == .homeAddress }
+            }
+            lastRevision += 1
+            apply(
+                binding, expiry: entry.expiry, revision: lastRevision, owner: entry.owner, named: entry.named)
+            return binding
+        }
+    }
+}
+
+extension Binding {
+    /// When its lifetime ends that begins at `now`, both in nanoseconds; nil where it has none.
+    func expiry(from now: UInt64) -> UInt64? { lifetime.map { now + UInt64($0) * 1_000_000_000 } }
+
+    fileprivate func equalsButForLifetime(_ other: Binding) -> Bool {
+        var other = other
+        other.lifetime = lifetime
+        return self == other
+    }
+}
