@@ -8,14 +8,15 @@ import Glibc
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Bench",
-        abstract: "Measures Mooring: the forwarder alone, and through real TUN devices.",
+        abstract: "Measures Mooring: the forwarder alone, through real TUN devices, and its control plane.",
         discussion: """
             Examples:
               swift run Bench                               all of it
               swift run Bench pipeline --size 64 --json     one JSON object a line
               swift run Bench tun                           needs root, or unshare -rn
+              swift run Bench control --bindings 100000     the same
             """,
-        subcommands: [All.self, Lpm.self, Pipeline.self, Tun.self, Flood.self],
+        subcommands: [All.self, Lpm.self, Pipeline.self, Tun.self, Control.self, Flood.self, Probe.self],
         defaultSubcommand: All.self)
 
     static func main() {
@@ -38,5 +39,6 @@ struct All: ParsableCommand {
         try Lpm.parse(output.json ? ["--json"] : []).run()
         try Pipeline.parse(output.json ? ["--json"] : []).run()
         try Tun.parse(output.json ? ["--json"] : []).run()
+        try Control.parse(output.json ? ["--json"] : []).run()
     }
 }

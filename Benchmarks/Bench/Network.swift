@@ -1,4 +1,4 @@
-// The network that `Bench tun` measures in, made of namespaces of its own and taken away again, also when interrupted:
+// The network that `Bench tun` and `Bench control` measure in, made of namespaces of its own and taken away again, also when interrupted:
 //
 //   correspondent ─── home agent ─── node
 //     2001:db8:c::2    mooringd       mooringd, 203.0.113.9
@@ -77,6 +77,9 @@ final class Network: @unchecked Sendable {
     }
 
     private func namespace(_ role: String) -> String { "mooring-bench-\(getpid())-\(role)" }
+
+    /// The file that a namespace can be entered by.
+    func namespacePath(_ role: String) -> String { "/run/netns/\(namespace(role))" }
 
     // MARK: Processes
 

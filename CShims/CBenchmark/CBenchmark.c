@@ -1,8 +1,18 @@
 #define _GNU_SOURCE
 #include "CBenchmark.h"
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 // glibc's own implementations, under the names that it keeps for programs that wrap them.
 extern void *__libc_malloc(size_t);
@@ -49,4 +59,71 @@ int mooring_send_many(int socket, const void *payload, uint32_t length, uint32_t
         messages[i].msg_hdr.msg_iovlen = 1;
     }
     return sendmmsg(socket, messages, count, 0);
+}
+
+static int own_namespace = -1;
+
+static int enter(const char *network_namespace) {
+    own_namespace = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    int other = open(network_namespace, O_RDONLY | O_CLOEXEC);
+    int result = own_namespace < 0 || other < 0 ? -1 : setns(other, CLONE_NEWNET);
+    if (other >= 0) close(other);
+    return result;
+}
+
+static void leave(void) {
+    if (own_namespace >= 0 && setns(own_namespace, CLONE_NEWNET) != 0) abort();
+    if (own_namespace >= 0) close(own_namespace);
+    own_namespace = -1;
+}
+
+int mooring_udp6_in(const char *network_namespace) {
+    int result = enter(network_namespace);
+    if (result == 0) result = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int error = errno;
+    leave();
+    errno = error;
+    return result;
+}
+
+int mooring_capture_in(const char *network_namespace, const char *interface_name) {
+    int result = enter(network_namespace);
+    if (result == 0) result = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
+    if (result >= 0) {
+        struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+        address.sll_ifindex = (int)if_nametoindex(interface_name);
+        int yes = 1, space = 64 << 20;
+        setsockopt(result, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof space);
+        if (address.sll_ifindex == 0 || bind(result, (struct sockaddr *)&address, sizeof address) != 0
+            || setsockopt(result, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) != 0) {
+            int error = errno;
+            close(result);
+            errno = error;
+            result = -1;
+        }
+    }
+    int error = errno;
+    leave();
+    errno = error;
+    return result;
+}
+
+long mooring_receive_timed(int socket, void *packet, unsigned long capacity, int64_t *time) {
+    union {
+        char bytes[256];
+        struct cmsghdr aligned;
+    } control;
+    struct iovec piece = {.iov_base = packet, .iov_len = capacity};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t length = recvmsg(socket, &message, MSG_DONTWAIT);
+    if (length < 0) return -1;
+    *time = 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
+        struct timespec stamp;
+        memcpy(&stamp, CMSG_DATA(header), sizeof stamp);
+        *time = (int64_t)stamp.tv_sec * 1000000000 + stamp.tv_nsec;
+    }
+    return length;
 }

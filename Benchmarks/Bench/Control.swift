@@ -1,0 +1,97 @@
+// `Bench control`: how fast bindings are put and named anew through the daemon's socket, what that costs packets that
+// pass meanwhile, and what a binding takes in memory. The daemon is the real one, in namespaces of its own.
+
+import ArgumentParser
+import Bindings
+import ControlProtocol
+import Foundation
+import Wire
+
+struct Control: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Bindings a second through the daemon's socket, and what packets notice of it.",
+        discussion: """
+            Puts bindings, puts them all anew with another care-of address, and resynchronises them where one in a
+            hundred has changed, one is gone and one is new, while a stream of packets passes. Needs iproute2, and root
+            or `unshare -rnm sh -c 'mount -t tmpfs tmpfs /run; …'`.
+
+            Examples:
+              swift run Bench control
+              swift run Bench control --bindings 100000 --rounds 5 --json
+            """)
+
+    @Option(help: "Bindings, each with a home address and a prefix.") var bindings = 1_000_000
+    @Option(help: "Rounds, each with a new daemon; medians are printed, of stalls the longest.") var rounds = 3
+    @Option(help: "Thousands of packets a second that pass, 0 to 300.") var load = 40
+    @Option(help: "Bindings of a batch.") var batch = 1000
+    @Option(help: "Batches that are under way at a time.") var window = ControlClient.usualWindow
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard (100...4_000_000).contains(bindings), (1...100).contains(rounds), (1...300).contains(load),
+            (1...10_000).contains(batch), (1...1000).contains(window)
+        else {
+            throw ValidationError(
+                "--bindings is 100 to 4000000, --rounds 1 to 100, --load 1 to 300, --batch 1 to 10000, --window 1 to 1000"
+            )
+        }
+    }
+
+    func run() throws {
+        try OptimisedBuild.build(["mooringd"])
+        let network = try Network()
+        defer { network.remove() }
+        var figures: [ControlFigures] = []
+        for round in 1...rounds {
+            FileHandle.standardError.write(Data("round \(round) of \(rounds)\n".utf8))
+            figures.append(try ControlTrial(network, self).run())
+        }
+        report(figures)
+    }
+
+    private func report(_ figures: [ControlFigures]) {
+        func median(_ path: KeyPath<ControlFigures, Double>) -> Double {
+            figures.map { $0[keyPath: path] }.sorted()[figures.count / 2]
+        }
+        func highest(_ path: KeyPath<ControlFigures, Double>) -> Double { figures.map { $0[keyPath: path] }.max() ?? 0 }
+        let lost = figures.reduce(0) { $0 + $1.lost }
+        if output.json {
+            print(
+                String(
+                    format: #"{"bench":"control","bindings":%d,"updates_per_s":%.0f,"adds_per_s":%.0f,"resync_s":%.3f,"#
+                        + #""longest_stall_us":%.0f,"stall_p999_us":%.0f,"baseline_stall_us":%.0f,"#
+                        + #""baseline_p999_us":%.0f,"lost_packets":%d,"bytes_per_binding":%.0f,"load_kpps":%d,"#
+                        + #""batch":%d,"window":%d,"rounds":%d}"#,
+                    bindings, median(\.updatesPerSecond), median(\.addsPerSecond), median(\.resyncSeconds),
+                    highest(\.longestStall), median(\.stallThousandth), highest(\.baselineStall),
+                    median(\.baselineThousandth), lost, median(\.bytesPerBinding), load, batch, window, rounds))
+            return
+        }
+        print(
+            """
+            \(bindings) bindings, batches of \(batch), \(window) under way, \(load) thousand packets a second
+            added            \(String(format: "%9.0f", median(\.addsPerSecond))) a second
+            put anew         \(String(format: "%9.0f", median(\.updatesPerSecond))) a second
+            resynchronised   \(String(format: "%9.3f", median(\.resyncSeconds))) s
+            longest stall    \(String(format: "%9.0f", highest(\.longestStall))) us \
+            (one in a thousand \(String(format: "%.0f", median(\.stallThousandth))) us)
+            without changes  \(String(format: "%9.0f", highest(\.baselineStall))) us \
+            (one in a thousand \(String(format: "%.0f", median(\.baselineThousandth))) us)
+            packets lost     \(String(format: "%9d", lost))
+            memory           \(String(format: "%9.0f", median(\.bytesPerBinding))) bytes a binding
+            """)
+    }
+}
+
+/// What one trial showed. Stalls are what a packet took beyond the median of quiet time, in microseconds.
+struct ControlFigures {
+    var addsPerSecond = 0.0
+    var updatesPerSecond = 0.0
+    var resyncSeconds = 0.0
+    var longestStall = 0.0
+    var stallThousandth = 0.0
+    var baselineStall = 0.0
+    var baselineThousandth = 0.0
+    var bytesPerBinding = 0.0
+    var lost = 0
+}

@@ -1,0 +1,204 @@
+// One trial of `Bench control`: a daemon, a stream of packets through it, and all bindings three times.
+
+import Bindings
+import ControlProtocol
+import Foundation
+import Synchronization
+import Wire
+
+struct ControlTrial {
+    private let network: Network
+    private let settings: Control
+
+    init(_ network: Network, _ settings: Control) {
+        self.network = network
+        self.settings = settings
+    }
+
+    func run() throws -> ControlFigures {
+        let daemon = try startDaemon()
+        defer { network.end(daemon) }
+        let client = try waiting {
+            let client = try await ControlClient.connect(to: socket, as: "Bench", owner: "bench")
+            let other = try await ControlClient.connect(to: socket, as: "Bench", owner: "probe")
+            _ = try await other.put([
+                Binding(
+                    id: "probe", careOfAddress: IPv4Address(Network.sinkAddress)!,
+                    prefixes: [BoundPrefix(IPv6Prefix(Network.sinkPrefix)!)])
+            ])
+            await other.close()
+            return client
+        }
+        let probe = try startProbe()
+        defer { probe.end() }
+        var figures = ControlFigures()
+        // Its first packets learn the way.
+        sleep(1)
+        _ = try probe.stretch()
+        sleep(3)
+        let quiet = try probe.stretch()
+        let memoryBefore = try residentBytes(of: daemon)
+        figures.addsPerSecond = Double(settings.bindings) / (try measure { try await put(client, careOf: 0x0A00_0000) })
+        let memoryAfter = try residentBytes(of: daemon)
+        let updateSeconds = try measure { try await put(client, careOf: 0x0B00_0000) }
+        figures.updatesPerSecond = Double(settings.bindings) / updateSeconds
+        figures.resyncSeconds = try measure { try await resynchronize(client) }
+        let busy = try probe.stretch()
+        try waiting { await client.close() }
+
+        guard quiet.seen > 0, busy.seen > 0 else {
+            throw BenchError("no packet passed: \(network.log("agent", "mooringd"))")
+        }
+        func stall(_ latency: Int) -> Double { Double(latency - quiet.median) / 1000 }
+        figures.longestStall = stall(busy.highest)
+        figures.stallThousandth = stall(busy.thousandth)
+        figures.baselineStall = stall(quiet.highest)
+        figures.baselineThousandth = stall(quiet.thousandth)
+        // What was under way when the stretch ended is not lost.
+        figures.lost = max(0, busy.sent - busy.seen - 64)
+        figures.bytesPerBinding = Double(memoryAfter - memoryBefore) / Double(settings.bindings)
+        return figures
+    }
+
+    // MARK: Bindings
+
+    private func binding(_ number: Int, careOf: UInt32) -> Binding {
+        var binding = Binding(
+            id: "mn\(number)", careOfAddress: IPv4Address(rawValue: careOf + UInt32(number) + 1),
+            prefixes: [
+                BoundPrefix(
+                    IPv6Prefix(address: IPv6Address(high: 0x2001_0DB8_8000_0000 + UInt64(number), low: 0), length: 64)!)
+            ])
+        binding.homeAddress = IPv4Address(rawValue: 0x6440_0000 + UInt32(number))
+        return binding
+    }
+
+    private func batches(
+        _ numbers: Range<Int>, careOf: @escaping (Int) -> UInt32
+    ) -> some Sequence<[Binding]> {
+        stride(from: numbers.lowerBound, to: numbers.upperBound, by: settings.batch).lazy.map { start in
+            (start..<min(start + settings.batch, numbers.upperBound)).map { binding($0, careOf: careOf($0)) }
+        }
+    }
+
+    private func put(_ client: ControlClient, careOf: UInt32) async throws {
+        var count: UInt32 = 0
+        try await client.put(
+            pipelining: batches(0..<settings.bindings, careOf: { _ in careOf }), window: settings.window
+        ) { count += $0.added + $0.replaced }
+        guard count == settings.bindings else { throw BenchError("\(count) bindings were put") }
+    }
+
+    /// One in a hundred is gone, one new, one changed; the others are as they were.
+    private func resynchronize(_ client: ControlClient) async throws {
+        let part = settings.bindings / 100
+        try await client.beginResynchronization()
+        try await client.put(
+            pipelining: batches(
+                part..<settings.bindings + part, careOf: { $0 % 100 == 7 ? 0x0C00_0000 : 0x0B00_0000 }),
+            window: settings.window
+        ) { _ in }
+        let counts = try await client.endResynchronization()
+        guard counts.removed == part, counts.kept > settings.bindings / 2 else {
+            throw BenchError("not resynchronised as it should be: \(counts)")
+        }
+    }
+
+    // MARK: Programs
+
+    private var socket: String { network.directory.appendingPathComponent("control.sock").path }
+
+    private func startDaemon() throws -> Process {
+        // Room for twice as many prefixes: those that go count until they have gone.
+        let limit = settings.bindings + settings.bindings / 50 + 100
+        let process = try network.start(
+            in: "agent",
+            [
+                OptimisedBuild.directory.appendingPathComponent("mooringd").path, "--socket", socket,
+                "--endpoint", Network.endpoint, "--home-address", "2001:db8:ffff::1/64", "--home-route",
+                "2001:db8:1::/48", "--max-bindings", "\(limit)", "--max-prefixes", "\(limit)",
+            ])
+        let deadline = ContinuousClock.now + .seconds(20)
+        while !network.log("agent", "mooringd").contains(" ready") {
+            guard process.isRunning, .now < deadline else {
+                throw BenchError("mooringd is not ready: \(network.log("agent", "mooringd"))")
+            }
+            usleep(50_000)
+        }
+        return process
+    }
+
+    /// What a process has in memory (proc_pid_statm(5)).
+    private func residentBytes(of process: Process) throws -> Int {
+        let statm = try String(contentsOfFile: "/proc/\(process.processIdentifier)/statm", encoding: .utf8)
+        let fields = statm.split(separator: " ")
+        guard fields.count > 1, let pages = Int(fields[1]) else { throw BenchError("/proc tells no memory") }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    private func startProbe() throws -> RunningProbe {
+        let program = OptimisedBuild.directory.appendingPathComponent("Bench")
+        return try RunningProbe(
+            program,
+            [
+                "probe", network.namespacePath("correspondent"), network.namespacePath("node"),
+                Network.sinkDestination, "\(max(1, settings.load / 5))",
+            ])
+    }
+
+    // MARK: Time
+
+    private func measure(_ body: () async throws -> Void) throws -> Double {
+        let begin = ContinuousClock.now
+        try waiting(body)
+        return begin.duration(to: .now) / .seconds(1)
+    }
+
+    /// Runs what waits by suspending, and waits for it. Nothing else runs on the calling thread meanwhile.
+    private func waiting<Value>(_ body: () async throws -> Value) throws -> Value {
+        try withoutActuallyEscaping(body) { body in
+            nonisolated(unsafe) let body = body
+            nonisolated(unsafe) var result: Result<Value, any Error>?
+            let done = DispatchSemaphore(value: 0)
+            Task.detached {
+                do { result = .success(try await body()) } catch { result = .failure(error) }
+                done.signal()
+            }
+            done.wait()
+            guard let result else { preconditionFailure("the task has set it") }
+            return try result.get()
+        }
+    }
+}
+
+/// `Bench probe` at work.
+private final class RunningProbe {
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+
+    init(_ program: URL, _ arguments: [String]) throws {
+        process.executableURL = program
+        process.arguments = arguments
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+    }
+
+    /// Ends a stretch of time, and begins the next.
+    func stretch() throws -> Probe.Stretch {
+        input.fileHandleForWriting.write(Data("\n".utf8))
+        var line = Data()
+        while line.last != UInt8(ascii: "\n") {
+            let more = output.fileHandleForReading.availableData
+            guard !more.isEmpty else { throw BenchError("the probe has ended") }
+            line += more
+        }
+        return try JSONDecoder().decode(Probe.Stretch.self, from: line)
+    }
+
+    func end() {
+        try? input.fileHandleForWriting.close()
+        process.waitUntilExit()
+    }
+}
