@@ -148,26 +148,24 @@ struct ControlTrial {
 
     // MARK: Time
 
-    private func measure(_ body: () async throws -> Void) throws -> Double {
+    private func measure(_ body: @escaping () async throws -> Void) throws -> Double {
         let begin = ContinuousClock.now
         try waiting(body)
         return begin.duration(to: .now) / .seconds(1)
     }
 
     /// Runs what waits by suspending, and waits for it. Nothing else runs on the calling thread meanwhile.
-    private func waiting<Value>(_ body: () async throws -> Value) throws -> Value {
-        try withoutActuallyEscaping(body) { body in
-            nonisolated(unsafe) let body = body
-            nonisolated(unsafe) var result: Result<Value, any Error>?
-            let done = DispatchSemaphore(value: 0)
-            Task.detached {
-                do { result = .success(try await body()) } catch { result = .failure(error) }
-                done.signal()
-            }
-            done.wait()
-            guard let result else { preconditionFailure("the task has set it") }
-            return try result.get()
+    private func waiting<Value>(_ body: @escaping () async throws -> Value) throws -> Value {
+        nonisolated(unsafe) let body = body
+        nonisolated(unsafe) var result: Result<Value, any Error>?
+        let done = DispatchSemaphore(value: 0)
+        Task.detached {
+            do { result = .success(try await body()) } catch { result = .failure(error) }
+            done.signal()
         }
+        done.wait()
+        guard let result else { preconditionFailure("the task has set it") }
+        return try result.get()
     }
 }
 

@@ -97,7 +97,7 @@ struct Probe: ParsableCommand {
                 stretch.highest = last
             }
             print(String(decoding: try JSONEncoder().encode(stretch), as: UTF8.self))
-            fflush(stdout)
+            fflush(nil)
             stretch = Stretch()
             latencies.removeAll(keepingCapacity: true)
             next = Self.now(CLOCK_MONOTONIC) + Int64(Self.interval)

@@ -182,59 +182,63 @@ extension Binding {
                 "\(place ?? "binding \(StrictJSON.quoted(id))").id",
                 "an id has 1 to \(BindingLimits.idLength) printable ASCII characters and no space")
         }
-        let place = place ?? "binding \(id)"
+        // Texts are made only where something is wrong: a million bindings are checked in a load.
+        func error(_ part: String, _ problem: String) -> BindingError {
+            BindingError("\(place ?? "binding \(id)")\(part)", problem)
+        }
         guard careOfAddress.isUnicastSource else {
-            throw BindingError("\(place).careOfAddress", "\(careOfAddress) is no unicast address")
+            throw error(".careOfAddress", "\(careOfAddress) is no unicast address")
         }
         if let endpoint, !endpoint.isUnicastSource {
-            throw BindingError("\(place).endpoint", "\(endpoint) is no unicast address")
+            throw error(".endpoint", "\(endpoint) is no unicast address")
         }
         if careOfAddress == endpoint {
-            throw BindingError("\(place).careOfAddress", "\(careOfAddress) is the tunnel's own endpoint")
+            throw error(".careOfAddress", "\(careOfAddress) is the tunnel's own endpoint")
         }
         if let homeAddress, !homeAddress.isUnicastSource {
-            throw BindingError("\(place).homeAddress", "\(homeAddress) is no unicast address")
+            throw error(".homeAddress", "\(homeAddress) is no unicast address")
         }
         if gre != nil, !carriesGRE {
-            throw BindingError("\(place).gre", "stands only beside encapsulation \"gre\", or that within \"udp\"")
+            throw error(".gre", "stands only beside encapsulation \"gre\", or that within \"udp\"")
         }
         if (udpPort != nil) != (encapsulation == .udp) {
-            throw BindingError("\(place).udp", "a port stands beside encapsulation \"udp\", and only there")
+            throw error(".udp", "a port stands beside encapsulation \"udp\", and only there")
         }
         if udpEncapsulation != .ipInIP, encapsulation != .udp {
-            throw BindingError("\(place).udp.encapsulation", "stands only beside encapsulation \"udp\"")
+            throw error(".udp.encapsulation", "stands only beside encapsulation \"udp\"")
         }
-        if udpPort == 0 { throw BindingError("\(place).udp.port", "a port is 1 to 65535") }
+        if udpPort == 0 { throw error(".udp.port", "a port is 1 to 65535") }
         if lifetime == 0 {
-            throw BindingError("\(place).lifetime", "is 0; leave it out for ever, or remove the binding")
+            throw error(".lifetime", "is 0; leave it out for ever, or remove the binding")
         }
         if let tunnelMTU, !BindingLimits.tunnelMTU.contains(tunnelMTU) {
-            throw BindingError("\(place).tunnelMTU", "\(tunnelMTU) is not within 1280 and 1480")
+            throw error(".tunnelMTU", "\(tunnelMTU) is not within 1280 and 1480")
         }
         guard prefixes.count <= BindingLimits.prefixesPerBinding else {
-            throw BindingError("\(place).prefixes", "more than \(BindingLimits.prefixesPerBinding) prefixes")
+            throw error(".prefixes", "more than \(BindingLimits.prefixesPerBinding) prefixes")
         }
-        var seen: Set<IPv6Prefix> = []
+        if let index = Self.firstRepeated(prefixes) {
+            throw error(".prefixes[\(index)]", "\(prefixes[index].prefix) stands twice in this binding")
+        }
         for (index, bound) in prefixes.enumerated() {
-            let place = "\(place).prefixes[\(index)]"
-            guard seen.insert(bound.prefix).inserted else {
-                throw BindingError(place, "\(bound.prefix) stands twice in this binding")
+            func error(_ problem: String) -> BindingError {
+                BindingError("\(place ?? "binding \(id)").prefixes[\(index)]", problem)
             }
             if bound.tunnel == .homeAddress, homeAddress == nil {
-                throw BindingError(place, "tunnel \"home-address\" needs a homeAddress")
+                throw error("tunnel \"home-address\" needs a homeAddress")
             }
             if bound.tunnel == .careOf, isMinimal {
-                throw BindingError(place, "minimal encapsulation never carries IPv6: use tunnel \"home-address\"")
+                throw error("minimal encapsulation never carries IPv6: use tunnel \"home-address\"")
             }
             // A default route's half may hold such addresses; packets from and to them are dropped all the same.
             let address = bound.prefix.address
             if address.isLinkLocal {
                 // RFC 5454, 2.2 and 3.7.1: such an address is registered by itself, and reached by the home address.
                 guard bound.prefix.length == 128 else {
-                    throw BindingError(place, "\(bound.prefix) is link-local: name the one address, with length 128")
+                    throw error("\(bound.prefix) is link-local: name the one address, with length 128")
                 }
                 guard bound.tunnel == .homeAddress else {
-                    throw BindingError(place, "\(bound.prefix) is link-local, which needs tunnel \"home-address\"")
+                    throw error("\(bound.prefix) is link-local, which needs tunnel \"home-address\"")
                 }
                 continue
             }
@@ -242,8 +246,20 @@ extension Binding {
                 address.isMulticast
                     || (bound.prefix.length >= 96 && address.isForbiddenTunnelSource)
             {
-                throw BindingError(place, "\(bound.prefix) is no prefix of global unicast addresses")
+                throw error("\(bound.prefix) is no prefix of global unicast addresses")
             }
         }
+    }
+
+    /// The place of the first prefix that stands before it too.
+    private static func firstRepeated(_ prefixes: [BoundPrefix]) -> Int? {
+        // Few are compared with each other sooner than they are hashed.
+        if prefixes.count <= 8 {
+            return prefixes.indices.first { index in
+                prefixes[..<index].contains { $0.prefix == prefixes[index].prefix }
+            }
+        }
+        var seen: Set<IPv6Prefix> = []
+        return prefixes.firstIndex { !seen.insert($0.prefix).inserted }
     }
 }

@@ -17,10 +17,19 @@ public struct OwnedPrefix: Hashable, Sendable {
         self.owner = owner
     }
 
+    /// In the order of prefixes and owners. Who has many often keeps them so.
+    private static func inOrder(_ prefixes: [OwnedPrefix]) -> [OwnedPrefix] {
+        func isBefore(_ first: OwnedPrefix, _ second: OwnedPrefix) -> Bool {
+            first.prefix == second.prefix ? first.owner < second.owner : first.prefix < second.prefix
+        }
+        let isSorted = zip(prefixes, prefixes.dropFirst()).allSatisfy { !isBefore($1, $0) }
+        return isSorted ? prefixes : prefixes.sorted(by: isBefore)
+    }
+
     /// Two prefixes of different owners that overlap, the shorter first; nil where there are none. Takes O(n log n).
     public static func firstOverlap(of prefixes: [OwnedPrefix]) -> (OwnedPrefix, OwnedPrefix)? {
         var holders: [OwnedPrefix] = []
-        for next in prefixes.sorted(by: { ($0.prefix, $0.owner) < ($1.prefix, $1.owner) }) {
+        for next in inOrder(prefixes) {
             while let last = holders.last, !last.prefix.overlaps(next.prefix) { holders.removeLast() }
             // All that are left hold `next`; they have one owner, or the pass would have ended before.
             if let last = holders.last, last.owner != next.owner { return (last, next) }

@@ -44,6 +44,16 @@ struct ControlEventQueue {
         return true
     }
 
+    /// Counts an event as lost that `append` would not add, so that it need not be made.
+    /// - Returns: false where it would.
+    mutating func loses(at time: UInt64) -> Bool {
+        let isFull = lost > 0 ? taken > limit / 2 - 1 : taken >= limit
+        guard isFull else { return false }
+        lost += 1
+        timeOfLastLost = time
+        return true
+    }
+
     /// The next to be sent; behind the last one, how many were lost since.
     mutating func popFirst() -> ControlEvent? {
         guard let event = events.popFirst() else { return takeLost() }

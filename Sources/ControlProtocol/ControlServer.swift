@@ -2,6 +2,7 @@
 // one event loop. That loop's thread is the single writer of the forwarder's tables: the handler answers at once and
 // needs no locks. How a connection is served is ControlServerConnection; the socket's file is ControlSocket.
 
+import Bindings
 import Glibc
 import Logging
 import NIOCore
@@ -16,12 +17,24 @@ public protocol ControlHandler: AnyObject {
     /// long goes on in an `unfinished` answer.
     func handle(_ request: ControlRequest.OneOf_Body, from client: ControlOrigin) -> ControlAnswer
 
+    /// Answers a request that puts bindings, each of which is valid by itself, removes others, and does nothing else.
+    /// - Returns: nil to be given it by `handle` instead, as every handler may.
+    func put(
+        _ bindings: [Binding], removing ids: [String], from client: ControlOrigin
+    ) -> ControlReply.OneOf_Body?
+
     /// Is told, on the same loop, that a client's connection has ended.
     func hasGone(_ client: ControlOrigin)
 
     /// Is told, on the same loop, when the first connection begins to watch for punted packets (true) and when the last
     /// one ends to (false).
     func puntsAreWatched(_ areWatched: Bool)
+}
+
+extension ControlHandler {
+    public func put(
+        _ bindings: [Binding], removing ids: [String], from client: ControlOrigin
+    ) -> ControlReply.OneOf_Body? { nil }
 }
 
 /// Serves the control protocol on a Unix socket.
@@ -161,14 +174,34 @@ public final class ControlPublisher {
     @discardableResult
     public func publish(_ body: ControlEvent.OneOf_Body) -> Bool {
         guard isWatched else { return false }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
         var event = ControlEvent()
-        event.time = UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+        event.time = Self.time()
         event.body = body
         var isTaken = false
         for watcher in watchers.values where watcher.notify(event) { isTaken = true }
         return isTaken
+    }
+
+    /// Whether anybody watches for changes of bindings.
+    public var bindingsAreWatched: Bool { watchers.values.contains { $0.watchesBindings } }
+
+    /// Sends a change of a binding to all who watch for them and have room. Where none has, the event is not made.
+    public func publishChange(_ change: () -> ControlBindingEvent) {
+        guard isWatched else { return }
+        let time = Self.time()
+        let takers = watchers.values.filter { $0.watchesBindings && !$0.losesEvent(at: time) }
+        guard !takers.isEmpty else { return }
+        var event = ControlEvent()
+        event.time = time
+        event.body = .binding(change())
+        for taker in takers { _ = taker.notify(event) }
+    }
+
+    /// Milliseconds since 1970.
+    private static func time() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
     }
 
     func add(_ watcher: ControlServerConnection, forPunts: Bool) {

@@ -175,6 +175,11 @@ final class ControlServerConnection: ChannelInboundHandler {
     }
 
     private func serve(_ frame: inout ByteBuffer) {
+        if phase == .serving, let client, let batch = PlainBatch(frame),
+            let reply = service.handler.put(batch.bindings, removing: batch.removeIDs, from: client)
+        {
+            return write(reply, id: batch.id)
+        }
         let bytes = frame.readBytes(length: frame.readableBytes) ?? []
         let request: ControlRequest
         do {
@@ -284,6 +289,13 @@ final class ControlServerConnection: ChannelInboundHandler {
             service.publisher.remove(self)
         }
     }
+
+    /// Whether events of bindings are watched for here.
+    var watchesBindings: Bool { watch?.events.bindings == true }
+
+    /// Counts an event of a binding as lost where there is no room for it.
+    /// - Returns: false where there is.
+    func losesEvent(at time: UInt64) -> Bool { events.loses(at: time) }
 
     /// Takes an event for sending, if it is watched for and there is room.
     /// - Returns: whether it did.

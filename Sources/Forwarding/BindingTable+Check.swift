@@ -13,14 +13,16 @@ extension BindingTable {
     ) throws(BindingTableError) -> Handovers {
         var handovers = Handovers()
         var batch: [String: Int] = [:]
+        batch.reserveCapacity(bindings.count)
         var owned: [OwnedPrefix] = []
+        owned.reserveCapacity(bindings.count)
         for (index, binding) in bindings.enumerated() {
             do { try binding.validate() } catch { throw .malformed(binding.id, error) }
             if batch.updateValue(index, forKey: binding.id) != nil {
                 throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
             }
             try checkEndpoint(binding, defaultEndpoint: configuration.endpoint)
-            owned += binding.prefixes.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
+            for bound in binding.prefixes { owned.append(OwnedPrefix(prefix: bound.prefix, owner: index)) }
         }
         if let (first, second) = OwnedPrefix.firstOverlap(of: owned) {
             throw .conflict(

@@ -28,27 +28,47 @@ extension Daemon: ControlHandler {
 
     func puntsAreWatched(_ areWatched: Bool) { worker.punts.isAttached = areWatched }
 
+    func put(
+        _ bindings: [Binding], removing ids: [String], from client: ControlOrigin
+    ) -> ControlReply.OneOf_Body? {
+        answer(client) { try put(bindings, removing: ids, from: client) }
+    }
+
     private func putBindings(_ request: ControlPutBindings, from client: ControlOrigin) -> ControlReply.OneOf_Body {
-        do {
-            let bindings = try request.checkedBindings()
-            let leaving =
-                request.removeIds.isEmpty ? [] : Set(request.removeIds).subtracting(bindings.map(\.id))
-            let changes = try put(
-                bindings, superseding: leaving, expecting: request.expectedRevisions,
+        answer(client) {
+            try put(
+                request.checkedBindings(), removing: request.removeIds, expecting: request.expectedRevisions,
                 ending: BindingTable.Group.checked(request.leave, "leave"),
-                beginning: BindingTable.Group.checked(request.join, "join"), by: client.owner,
-                in: resynchronizations.current(of: client))
-            resynchronizations.count(changes, from: client)
-            return .bindingsChanged(
-                .with {
-                    $0.added = UInt32(changes.added.count)
-                    $0.replaced = UInt32(changes.replaced.count)
-                    $0.removed = UInt32(changes.removed.count)
-                    $0.notFound = UInt32(leaving.count - changes.removed.count)
-                    $0.joined = UInt32(changes.joined)
-                    $0.left = UInt32(changes.left)
-                    $0.kept = UInt32(changes.kept)
-                })
+                beginning: BindingTable.Group.checked(request.join, "join"), from: client)
+        }
+    }
+
+    private func put(
+        _ bindings: [Binding], removing ids: [String], expecting expected: [String: UInt64] = [:],
+        ending: [BindingTable.Group] = [], beginning: [BindingTable.Group] = [], from client: ControlOrigin
+    ) throws(BindingTableError) -> ControlBindingsChanged {
+        let leaving = ids.isEmpty ? [] : Set(ids).subtracting(bindings.map(\.id))
+        let changes = try put(
+            bindings, superseding: leaving, expecting: expected, ending: ending, beginning: beginning,
+            by: client.owner, in: resynchronizations.current(of: client))
+        resynchronizations.count(changes, from: client)
+        return .with {
+            $0.added = UInt32(changes.added.count)
+            $0.replaced = UInt32(changes.replaced.count)
+            $0.removed = UInt32(changes.removed.count)
+            $0.notFound = UInt32(leaving.count - changes.removed.count)
+            $0.joined = UInt32(changes.joined)
+            $0.left = UInt32(changes.left)
+            $0.kept = UInt32(changes.kept)
+        }
+    }
+
+    /// Puts bindings, and answers with what has changed or why nothing has.
+    private func answer(
+        _ client: ControlOrigin, _ put: () throws -> ControlBindingsChanged
+    ) -> ControlReply.OneOf_Body {
+        do {
+            return .bindingsChanged(try put())
         } catch {
             let refusal = (error as? ControlError) ?? (error as? BindingTableError).map(ControlError.init)
             guard let refusal else { preconditionFailure("putting bindings throws only these") }

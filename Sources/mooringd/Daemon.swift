@@ -81,7 +81,7 @@ final class Daemon {
     }
 
     /// Whether anybody is told of changes; where not, nothing is made for them.
-    private var announces: Bool { publisher?.isWatched == true || logger.logLevel <= .debug }
+    private var announces: Bool { publisher?.bindingsAreWatched == true || logger.logLevel <= .debug }
 
     /// Removes bindings, and tells those who watch.
     /// - Returns: how many there were.
@@ -130,13 +130,12 @@ final class Daemon {
     private func announce(_ change: ControlBindingEvent.Change, _ binding: Binding) {
         logger.debug(
             "binding \(change.verb)", metadata: ["id": "\(binding.id)", "careOfAddress": "\(binding.careOfAddress)"])
-        guard let publisher, publisher.isWatched else { return }
-        publisher.publish(
-            .binding(
-                .with {
-                    $0.change = change
-                    $0.binding = ControlBinding(binding)
-                }))
+        publisher?.publishChange {
+            .with {
+                $0.change = change
+                $0.binding = ControlBinding(binding)
+            }
+        }
     }
 
     /// Leads packets to the endpoints that bindings name to the access device, and only those.

@@ -196,7 +196,7 @@ package final class FakeHandler: ControlHandler {
         var event = ControlBindingEvent()
         event.change = change
         event.binding = binding
-        publisher.publish(.binding(event))
+        publisher.publishChange { event }
     }
 
     private var status: ControlStatus {

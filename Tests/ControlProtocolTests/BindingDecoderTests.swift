@@ -1,0 +1,95 @@
+// What is read straight from the bytes is what swift-protobuf and the checks make of them, or is left to them.
+
+import Bindings
+import NIOCore
+import TestSupport
+import Testing
+import Wire
+
+@testable import ControlProtocol
+
+@Suite("Batches of plain bindings") struct BindingDecoderTests {
+    /// What the other way makes of a request; nil where it refuses it, or it is more than bindings and ids to remove.
+    private static func slowly(_ bytes: [UInt8]) -> (UInt64, [Binding], [String])? {
+        guard let request = try? ControlRequest(serializedBytes: bytes), case .putBindings(let put) = request.body,
+            put.leave.isEmpty, put.join.isEmpty, put.expectedRevisions.isEmpty
+        else { return nil }
+        var bindings: [Binding] = []
+        for message in put.bindings {
+            guard let binding = try? Binding(message) else { return nil }
+            bindings.append(binding)
+        }
+        return (request.id, bindings, put.removeIds)
+    }
+
+    private static func request(_ bindings: [Binding], removing ids: [String], id: UInt64) throws -> [UInt8] {
+        try ControlRequest.with {
+            $0.id = id
+            $0.putBindings.bindings = bindings.map(ControlBinding.init)
+            $0.putBindings.removeIds = ids
+        }.serializedBytes()
+    }
+
+    @Test("Valid bindings of every kind are read, as they were sent")
+    func reads() throws {
+        let seed = RandomTest.seed(for: "plain batches")
+        var random = SeededGenerator(seed: seed)
+        var read = 0
+        for _ in 0..<RandomTest.count(3000) {
+            let bindings = (0..<3).map { _ in Binding.random(&random) }.filter { (try? $0.validate()) != nil }
+            read += bindings.count
+            let id = UInt64.random(in: 0 ... .max >> 1, using: &random)
+            let bytes = try Self.request(bindings, removing: ["mn1", "x"], id: id)
+            let batch = try #require(PlainBatch(ByteBuffer(bytes: bytes)), "seed \(seed): \(bindings)")
+            #expect(batch.id == id)
+            #expect(batch.bindings == bindings)
+            #expect(batch.removeIDs == ["mn1", "x"])
+        }
+        #expect(read > 20)
+    }
+
+    @Test("Whatever bytes come, what is read is what the other way makes of them")
+    func agrees() throws {
+        let seed = RandomTest.seed(for: "plain batches, mutated")
+        var random = SeededGenerator(seed: seed)
+        var plain = 0
+        for _ in 0..<RandomTest.count(30_000) {
+            var binding = Binding.random(&random)
+            binding.id = "mn\(Int.random(in: 0..<9, using: &random))"
+            if Bool.random(using: &random) {
+                // Made valid more often than chance does.
+                binding = Binding(id: binding.id, careOfAddress: IPv4Address("203.0.113.9")!)
+                binding.homeAddress = IPv4Address("198.51.100.7")
+                binding.prefixes = [BoundPrefix(IPv6Prefix("2001:db8:1::/48")!, tunnel: .homeAddress)]
+                binding.lifetime = .random(in: 1...99999, using: &random)
+            }
+            var bytes = try Self.request([binding], removing: ["gone"], id: 7)
+            for _ in 0..<Int.random(in: 0...2, using: &random) {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: bytes[place] = .random(in: 0...255, using: &random)
+                case 1: bytes.insert(.random(in: 0...255, using: &random), at: place)
+                default: bytes.remove(at: place)
+                }
+            }
+            guard let batch = PlainBatch(ByteBuffer(bytes: bytes)) else { continue }
+            plain += 1
+            let slow = Self.slowly(bytes)
+            #expect(slow?.0 == batch.id, "seed \(seed): \(bytes)")
+            #expect(slow?.1 == batch.bindings, "seed \(seed): \(bytes)")
+            #expect(slow?.2 == batch.removeIDs, "seed \(seed): \(bytes)")
+        }
+        #expect(plain > 1000)
+    }
+
+    @Test(
+        "What needs a word is left to those who have one",
+        arguments: [
+            "0801 1a08 0a06 0a00 1d097100cb", "0801 1a09 0a07 0a0141 1d097100", "0801 2a00", "0801", "",
+            // A field twice that is joined, a body twice, a field that is not known, a length beyond the end.
+            "1a10 0a0e 0a0141 1d097100cb 2802 3200 3200", "1a00 1a00", "1a03 720141", "1a05 0a7f 0a0141",
+            // Numbers past what they may be.
+            "1a0c 0a0a 0a0141 1d097100cb 2805", "1a0b 0a09 0a0141 1d097100cb 4803",
+        ])
+    func leaves(_ bytes: String) { #expect(PlainBatch(ByteBuffer(bytes: Hex(bytes).bytes)) == nil) }
+}
