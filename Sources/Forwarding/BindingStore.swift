@@ -1,12 +1,15 @@
 // All bindings as their writer keeps them: by number, which a binding keeps however often it is put, and by id. A number is
 // that of the slot in which the binding's traffic is counted, so whoever has a record has the binding too.
 
+import Glibc
 import PrefixTable
 
 /// Bindings by number and by id; for one thread.
 final class BindingStore {
     /// How many there are.
     private(set) var count = 0
+    /// All numbers that were ever given are below it.
+    private(set) var end: UInt32 = 0
     /// Their lifetimes.
     private var lifetimes: LifetimeWheel
     private let bindings: UnsafeMutablePointer<StoredBinding>
@@ -49,6 +52,7 @@ final class BindingStore {
     func insert(_ binding: StoredBinding, number: UInt32, now: UInt64) {
         if (count + 1) * 2 > places.count { grow() }
         (bindings + Int(number)).initialize(to: binding)
+        end = max(end, number + 1)
         place(number)
         count += 1
         sorted = nil
@@ -67,6 +71,17 @@ final class BindingStore {
         if bindings[Int(number)].hasLifetime { lifetimes.remove(number) }
         bindings[Int(number)].expiry = expiry
         if expiry != .max { lifetimes.insert(number, now: now) }
+    }
+
+    /// Notes that a binding was named.
+    func name(_ number: UInt32, at revision: UInt64, owner: UInt8? = nil) {
+        bindings[Int(number)].named = revision
+        if let owner { bindings[Int(number)].owner = owner }
+    }
+
+    /// Whether there is a binding of that number, which is below `end`.
+    func isThere(_ number: UInt32) -> Bool {
+        UnsafeRawPointer(bindings + Int(number)).load(fromByteOffset: StoredBinding.choicesOffset, as: UInt8.self) != 0
     }
 
     /// Takes a binding out.
@@ -129,6 +144,7 @@ final class BindingStore {
             place = next(place)
         }
         (bindings + Int(number)).deinitialize(count: 1)
+        memset(bindings + Int(number), 0, MemoryLayout<StoredBinding>.stride)
         count -= 1
         sorted = nil
     }

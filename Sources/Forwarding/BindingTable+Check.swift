@@ -12,15 +12,17 @@ extension BindingTable {
         _ bindings: [Binding], leaving: Set<String>, in resynchronization: Resynchronization? = nil
     ) throws(BindingTableError) -> Handovers {
         var handovers = Handovers()
-        var batch: [String: Int] = [:]
-        batch.reserveCapacity(bindings.count)
+        // Bindings that are replaced or removed: what they hold now is in nobody's way.
+        var going = Set(leaving.compactMap(store.number(of:)))
+        var ids = Set<String>(minimumCapacity: bindings.count)
         var owned: [OwnedPrefix] = []
         owned.reserveCapacity(bindings.count)
         for (index, binding) in bindings.enumerated() {
             do { try binding.validate() } catch { throw .malformed(binding.id, error) }
-            if batch.updateValue(index, forKey: binding.id) != nil {
+            guard ids.insert(binding.id).inserted else {
                 throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
             }
+            if let number = store.number(of: binding.id) { going.insert(number) }
             try checkEndpoint(binding, defaultEndpoint: configuration.endpoint)
             for bound in binding.prefixes { owned.append(OwnedPrefix(prefix: bound.prefix, owner: index)) }
         }
@@ -31,31 +33,26 @@ extension BindingTable {
         for prefix in owned {
             var found: (holder: String, held: IPv6Prefix)?
             prefixes.forEachOverlap(with: prefix.prefix) { held, value in
-                // What a binding of this batch holds now is replaced by what was checked above.
-                guard let holder = id(of: BindingReference(rawValue: value)), batch[holder] == nil,
-                    !leaving.contains(holder)
-                else {
-                    return true
-                }
+                let holder = number(of: BindingReference(rawValue: value))
+                if going.contains(holder) { return true }
                 if waits(holder, resynchronization) {
-                    handovers[holder, default: Handover()].prefixes.insert(held)
+                    handovers[store[holder].id, default: Handover()].prefixes.insert(held)
                     return true
                 }
-                found = (holder, held)
+                found = (store[holder].id, held)
                 return false
             }
             if let found {
                 throw .conflict(bindings[prefix.owner].id, prefix.prefix, holder: found.holder, held: found.held)
             }
         }
-        for holder in try checkHomeAddresses(bindings, batch: batch, leaving: leaving, resynchronization) {
+        for holder in try checkHomeAddresses(bindings, going: going, resynchronization) {
             handovers[holder, default: Handover()].homeAddress = true
         }
-        let going = (bindings.map(\.id) + leaving).compactMap { entries[$0] }
-        guard entries.count - going.count + bindings.count <= configuration.bindingLimit else {
+        guard store.count - going.count + bindings.count <= configuration.bindingLimit else {
             throw .tooManyBindings(limit: configuration.bindingLimit)
         }
-        let goingPrefixes = going.reduce(0) { $0 + $1.binding.prefixes.count }
+        let goingPrefixes = going.reduce(0) { $0 + store[$1].prefixCount }
         guard prefixes.count - goingPrefixes + owned.count <= configuration.prefixLimit else {
             throw .tooManyPrefixes(limit: configuration.prefixLimit)
         }
@@ -92,17 +89,16 @@ extension BindingTable {
     /// A home address belongs to one node (RFC 5944, 3.8.1).
     /// - Returns: those that hand theirs over.
     private func checkHomeAddresses(
-        _ bindings: [Binding], batch: [String: Int], leaving: Set<String>, _ resynchronization: Resynchronization?
+        _ bindings: [Binding], going: Set<UInt32>, _ resynchronization: Resynchronization?
     ) throws(BindingTableError) -> [String] {
         var handingOver: [String] = []
         var holders: [IPv4Address: String] = [:]
         for binding in bindings {
             guard let address = binding.homeAddress else { continue }
             var holder = holders.updateValue(binding.id, forKey: address)
-            if holder == nil, let held = self.holder(of: IPv6Address(mapping: address)), batch[held] == nil,
-                !leaving.contains(held)
-            {
-                if waits(held, resynchronization) { handingOver.append(held) } else { holder = held }
+            if holder == nil, let held = numberOfHolder(of: address), !going.contains(held) {
+                let id = store[held].id
+                if waits(held, resynchronization) { handingOver.append(id) } else { holder = id }
             }
             if let holder { throw .homeAddressConflict(binding.id, address, holder: holder) }
         }

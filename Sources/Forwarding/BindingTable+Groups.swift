@@ -84,7 +84,7 @@ extension BindingTable {
         for group in beginning {
             guard Binding.isGroup(group.address) else { throw .notAGroup(group.address) }
             for id in group.members {
-                guard let binding = put[id] ?? (removing.contains(id) ? nil : entries[id]?.binding) else {
+                guard let binding = put[id] ?? (removing.contains(id) ? nil : entry(of: id)?.binding) else {
                     throw .notBound(id)
                 }
                 guard binding.carriesMulticast else { throw .carriesNoMulticast(id) }
@@ -103,7 +103,7 @@ extension BindingTable {
     func begin(_ group: Group) -> Int {
         var begun = 0
         for id in group.members where !groups.isMember(id, of: group.address) {
-            guard let entry = entries[id], let reference = multicastReference(of: entry.binding, entry.record) else {
+            guard let entry = entry(of: id), let reference = multicastReference(of: entry.stored, entry.record) else {
                 continue
             }
             groups.add(id, to: group.address, reference: reference)
@@ -119,15 +119,11 @@ extension BindingTable {
         ids.count { groups.remove($0, from: group) }
     }
 
-    /// Whether there is a binding with that id.
-    public func isBound(_ id: String) -> Bool { entries[id] != nil }
-
     /// By which record and tunnel packets to multicast groups go: as the node's other IPv6 traffic (RFC 5454, 3.3.3). Nil
     /// where it can get none.
-    func multicastReference(of binding: Binding, _ record: UInt32) -> BindingReference? {
-        guard binding.carriesMulticast else { return nil }
-        let isCareOf = binding.prefixes.contains { $0.tunnel == .careOf } || binding.homeAddress == nil
-        return BindingReference(record, usesHomeAddress: !isCareOf)
+    func multicastReference(of stored: StoredBinding, _ record: BindingRecord) -> BindingReference? {
+        guard stored.hasHomeAddress || !record.form.isMinimal else { return nil }
+        return BindingReference(stored.record, usesHomeAddress: stored.hasHomeAddress && !stored.carriesCareOf)
     }
 }
 

@@ -18,7 +18,7 @@ extension BindingTable {
         /// What was named before this waits to be named again.
         let start: UInt64
         /// The slots before this one have been swept.
-        fileprivate var slot = 0
+        fileprivate var slot: UInt32 = 0
     }
 
     /// What a binding gives to others that are put.
@@ -37,7 +37,7 @@ extension BindingTable {
     }
 
     /// Who put a binding last; nil where there is none.
-    public func owner(of id: String) -> String? { entries[id].map { owners[$0.owner] } }
+    public func owner(of id: String) -> String? { store.number(of: id).map { owners[store[$0].owner] } }
 
     /// Removes some of the bindings that still wait to be named.
     /// - Parameters:
@@ -46,11 +46,11 @@ extension BindingTable {
     /// - Returns: what was removed; nil when all places have been looked at.
     public func sweep(_ resynchronization: inout Resynchronization, slots: Int, limit: Int) -> [Binding]? {
         let first = resynchronization.slot
-        guard first < idsBySlot.count, owners.existingNumber(of: resynchronization.owner) != nil else { return nil }
+        guard first < store.end, owners.existingNumber(of: resynchronization.owner) != nil else { return nil }
         var ids: [String] = []
         var slot = first
-        while slot < idsBySlot.count, slot - first < slots, ids.count < limit {
-            if let id = idsBySlot[slot], waits(id, resynchronization) { ids.append(id) }
+        while slot < store.end, Int(slot - first) < slots, ids.count < limit {
+            if store.isThere(slot), waits(slot, resynchronization) { ids.append(store[slot].id) }
             slot += 1
         }
         resynchronization.slot = slot
@@ -58,13 +58,14 @@ extension BindingTable {
     }
 
     /// Whether a binding waits to be named.
-    func waits(_ id: String, _ resynchronization: Resynchronization?) -> Bool {
-        guard let resynchronization, let entry = entries[id] else { return false }
-        return entry.named < resynchronization.start && owners[entry.owner] == resynchronization.owner
+    func waits(_ number: UInt32, _ resynchronization: Resynchronization?) -> Bool {
+        guard let resynchronization else { return false }
+        let stored = store[number]
+        return stored.named < resynchronization.start && owners[stored.owner] == resynchronization.owner
     }
 
-    /// A binding that was there as it was put: where in `entries`, and its lifetime from now on.
-    typealias Kept = (index: Dictionary<String, Entry>.Index, lifetime: UInt32?)
+    /// A binding that was there as it was put, and its lifetime from now on.
+    typealias Kept = (number: UInt32, lifetime: UInt32?)
 
     /// Marks the bindings of a batch that are there as they are put. Should the batch be refused, that does no harm: then
     /// nothing is swept.
@@ -74,38 +75,40 @@ extension BindingTable {
         var kept: [Kept] = []
         lastRevision += 1
         for binding in bindings {
-            guard let index = entries.index(forKey: binding.id) else {
+            guard let entry = entry(of: binding.id) else {
                 changing.append(binding)
                 continue
             }
-            guard entries.values[index].named != lastRevision else {
+            guard entry.stored.named != lastRevision else {
                 throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
             }
-            guard binding.lifetime != 0, entries.values[index].binding.equalsButForLifetime(binding) else {
+            var known = entry.binding
+            known.lifetime = binding.lifetime
+            guard binding.lifetime != 0, known == binding else {
                 changing.append(binding)
                 continue
             }
-            entries.values[index].named = lastRevision
-            kept.append((index, binding.lifetime))
+            store.name(entry.number, at: lastRevision)
+            kept.append((entry.number, binding.lifetime))
         }
-        for binding in changing where !kept.isEmpty && entries[binding.id]?.named == lastRevision {
-            throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
+        for binding in changing where !kept.isEmpty {
+            guard store.number(of: binding.id).map({ store[$0].named }) != lastRevision else {
+                throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice in this batch"))
+            }
         }
         return (changing, kept)
     }
 
     /// Lets the lifetimes of bindings that were marked begin anew.
     func renew(_ kept: [Kept], owner: UInt8, now: UInt64) {
-        for (index, lifetime) in kept {
-            if entries.values[index].owner != owner {
+        for (number, lifetime) in kept {
+            let stored = store[number]
+            if stored.owner != owner {
                 owners.retain(owner)
-                owners.release(entries.values[index].owner)
-                entries.values[index].owner = owner
+                owners.release(stored.owner)
+                store.name(number, at: stored.named, owner: owner)
             }
-            let expiry = lifetime.map { now + UInt64($0) * 1_000_000_000 }
-            entries.values[index].expiry = expiry
-            entries.values[index].binding.lifetime = lifetime
-            earliestExpiry = min(earliestExpiry, expiry ?? .max)
+            store.renew(number, expiry: lifetime.map { now + UInt64($0) * 1_000_000_000 } ?? .max, now: now)
         }
     }
 
@@ -113,7 +116,7 @@ extension BindingTable {
     /// - Returns: what is left of them.
     func handOver(_ handovers: Handovers) -> [Binding] {
         handovers.compactMap { id, handover in
-            guard let entry = entries[id] else { return nil }
+            guard let entry = entry(of: id) else { return nil }
             var binding = entry.binding
             binding.prefixes.removeAll { handover.prefixes.contains($0.prefix) }
             if handover.homeAddress {
@@ -122,7 +125,8 @@ extension BindingTable {
             }
             lastRevision += 1
             apply(
-                binding, expiry: entry.expiry, revision: lastRevision, owner: entry.owner, named: entry.named)
+                binding, expiry: entry.expiry, revision: lastRevision, owner: entry.stored.owner,
+                named: entry.stored.named)
             return binding
         }
     }
@@ -132,9 +136,4 @@ extension Binding {
     /// When its lifetime ends that begins at `now`, both in nanoseconds; nil where it has none.
     func expiry(from now: UInt64) -> UInt64? { lifetime.map { now + UInt64($0) * 1_000_000_000 } }
 
-    fileprivate func equalsButForLifetime(_ other: Binding) -> Bool {
-        var other = other
-        other.lifetime = lifetime
-        return self == other
-    }
 }

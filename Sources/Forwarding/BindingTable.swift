@@ -11,26 +11,6 @@ import Wire
 
 /// The bindings of a forwarder; for one writing thread.
 public final class BindingTable {
-    /// A binding and what the table keeps with it.
-    struct Entry {
-        var binding: Binding
-        var record: UInt32
-        var traffic: UInt32
-        /// Of a GRE tunnel with sequence numbers.
-        var sequence: UInt32?
-        /// Where the MTU of the path is followed.
-        var pathMTU: UInt32?
-        /// The one in use: its own, or the default at the time.
-        var endpoint: IPv4Address
-        /// On the clock of `put`; nil for ever.
-        var expiry: UInt64?
-        var revision: UInt64
-        /// Whose it is, as `owners` counts them.
-        var owner: UInt8
-        /// The table's last revision when it was last named.
-        var named: UInt64
-    }
-
     /// As of now; the endpoint and tunnel MTU count for bindings that are put from then on.
     public private(set) var configuration: Configuration
     /// Of the threads that forward.
@@ -42,10 +22,10 @@ public final class BindingTable {
     /// Of each care-of address the binding that was put last.
     private let careOfAddresses: AddressTable
     /// The bindings at care-of addresses that have several.
-    private var sharedCareOfAddresses: [IPv4Address: Set<String>] = [:]
+    private var sharedCareOfAddresses: [IPv4Address: Set<UInt32>] = [:]
     let groups: GroupTable
-    private let records: Slab<BindingRecord>
-    private let traffic: Slab<TrafficCell>
+    let records: Slab<BindingRecord>
+    let traffic: Slab<TrafficCell>
     private let sequences: Slab<GRESequence>
     private let pathMTUs: Slab<PathMTU>
     /// By care-of address: the slots of `pathMTUs`, and how many bindings follow each.
@@ -53,17 +33,13 @@ public final class BindingTable {
     private var pathUses: [IPv4Address: (slot: UInt32, count: Int)] = [:]
     /// `namedEndpoints`, for the readers.
     private let endpointTable: AddressTable
-    var entries: [String: Entry] = [:]
-    /// The ids of records in use, for those who have only the record.
-    private(set) var idsByRecord: [UInt32: String] = [:]
-    private var sortedIDs: [String]?
+    /// All of them, as the writer keeps them.
+    let store: BindingStore
     var lastRevision: UInt64 = 0
     var owners = BindingOwners()
-    /// Ids by the slots of `traffic`, which a binding keeps while it is there.
-    private(set) var idsBySlot: [String?] = []
     private var lastGeneration: UInt32 = 0
-    /// No lifetime passes before this.
-    var earliestExpiry = UInt64.max
+    /// The last time that the table was told.
+    var now: UInt64 = 0
 
     /// The endpoints that bindings name themselves, and how many do.
     public private(set) var namedEndpoints: [IPv4Address: Int] = [:]
@@ -84,10 +60,11 @@ public final class BindingTable {
         traffic = try Slab(capacity: capacity, quiescentStates: quiescentStates)
         sequences = try Slab(capacity: capacity, quiescentStates: quiescentStates)
         pathMTUs = try Slab(capacity: capacity, quiescentStates: quiescentStates)
+        store = try BindingStore(capacity: capacity)
     }
 
     /// How many bindings there are.
-    public var count: Int { entries.count }
+    public var count: Int { store.count }
     /// How many prefixes they have.
     public var prefixCount: Int { prefixes.count }
 
@@ -105,21 +82,19 @@ public final class BindingTable {
     /// The binding with that id.
     /// - Parameter now: in nanoseconds, on the clock of `put`.
     public func state(of id: String, now: UInt64) -> State? {
-        guard let entry = entries[id] else { return nil }
+        guard let entry = entry(of: id) else { return nil }
         var binding = entry.binding
         binding.lifetime = entry.expiry.map {
             UInt32(clamping: ($0 - min(now, $0)).dividedRoundingUp(by: 1_000_000_000))
         }
         return State(
-            binding: binding, traffic: BindingTraffic(traffic.base[Int(entry.traffic)]), revision: entry.revision,
-            owner: owners[entry.owner])
+            binding: binding, traffic: BindingTraffic(traffic.base[Int(entry.number)]), revision: entry.stored.revision,
+            owner: owners[entry.stored.owner])
     }
 
     /// Ids in their order, behind `after`, `limit` of them at the most.
-    public func ids(after: String, limit: Int) -> ArraySlice<String> {
-        let ids = sortedIDs ?? entries.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        sortedIDs = ids
-        return ids[ids.partitioningIndex { after.utf8.lexicographicallyPrecedes($0.utf8) }...].prefix(limit)
+    public func ids(after: String, limit: Int) -> [String] {
+        store.numbers(after: after, limit: limit).map { store[$0].id }
     }
 
     /// The id of the binding that has the longest prefix that holds `address`, or the home address that `address` is the
@@ -129,13 +104,18 @@ public final class BindingTable {
         return id(of: BindingReference(rawValue: found))
     }
 
+    /// The number of the binding that has a home address.
+    func numberOfHolder(of homeAddress: IPv4Address) -> UInt32? {
+        homeAddresses.value(of: homeAddress).map { number(of: BindingReference(rawValue: $0)) }
+    }
+
     /// The id of a binding at that care-of address; of several the one that was put last.
     public func holder(atCareOf address: IPv4Address) -> String? {
         careOfAddresses.value(of: address).flatMap { id(of: BindingReference(rawValue: $0)) }
     }
 
     func id(of reference: BindingReference) -> String? {
-        reference == .none ? nil : idsByRecord[UInt32(truncatingIfNeeded: reference.record)]
+        reference == .none ? nil : store[number(of: reference)].id
     }
 
     // MARK: Writing
@@ -147,13 +127,15 @@ public final class BindingTable {
     public func setDefaults(endpoint: IPv4Address?, tunnelMTU: UInt16) throws(BindingTableError) {
         precondition(BindingLimits.tunnelMTU.contains(tunnelMTU), "a tunnel MTU is within 1280 and 1480")
         guard endpoint != configuration.endpoint || tunnelMTU != configuration.tunnelMTU else { return }
-        let concerned = entries.values.filter { $0.binding.endpoint == nil || $0.binding.tunnelMTU == nil }
-        for entry in concerned { try checkEndpoint(entry.binding, defaultEndpoint: endpoint) }
+        let concerned = store.numbers.filter { !self.store[$0].hasOwnEndpoint || !self.store[$0].hasOwnTunnelMTU }
+        for number in concerned { try checkEndpoint(entry(number).binding, defaultEndpoint: endpoint) }
         configuration.endpoint = endpoint
         configuration.tunnelMTU = tunnelMTU
-        for entry in concerned {
+        for number in concerned {
+            let entry = entry(number)
             apply(
-                entry.binding, expiry: entry.expiry, revision: entry.revision, owner: entry.owner, named: entry.named)
+                entry.binding, expiry: entry.expiry, revision: entry.stored.revision, owner: entry.stored.owner,
+                named: entry.stored.named)
         }
         finishChange()
     }
@@ -173,8 +155,12 @@ public final class BindingTable {
         ending: [Group] = [], beginning: [Group] = [], by owner: String = "",
         in resynchronization: Resynchronization? = nil, now: UInt64
     ) throws(BindingTableError) -> Changes {
-        for (id, revision) in expected where entries[id]?.revision ?? 0 != revision {
-            throw .changed(id, isBound: entries[id] != nil)
+        self.now = max(self.now, now)
+        for (id, revision) in expected {
+            let number = store.number(of: id)
+            guard number.map({ store[$0].revision }) ?? 0 == revision else {
+                throw .changed(id, isBound: number != nil)
+            }
         }
         let leaving = superseded.isEmpty ? [] : superseded.subtracting(bindings.map(\.id))
         let ownerNumber = try owners.number(of: owner)
@@ -186,16 +172,11 @@ public final class BindingTable {
         changes.kept = kept.count
         renew(kept, owner: ownerNumber, now: now)
         for binding in changing {
-            if entries[binding.id] == nil {
-                changes.added.append(binding.id)
-                sortedIDs = nil
-            } else {
-                changes.replaced.append(binding.id)
-            }
             lastRevision += 1
-            apply(
+            let isNew = apply(
                 binding, expiry: binding.expiry(from: now), revision: lastRevision,
                 owner: ownerNumber, named: lastRevision)
+            if isNew { changes.added.append(binding.id) } else { changes.replaced.append(binding.id) }
         }
         changes.handedOver = handOver(handovers)
         finishChange()
@@ -208,60 +189,58 @@ public final class BindingTable {
     /// Removes bindings; ids that are not bound are passed over.
     /// - Returns: what was removed.
     public func remove(_ ids: [String]) -> [Binding] {
-        ids.compactMap { id in
-            guard let entry = entries.removeValue(forKey: id) else { return nil }
-            groups.removeAll(of: id)
-            // A change that superseded this binding may have given its prefixes to others.
-            release(entry.binding, entry.record)
-            unsettle(entry.binding, entry.record)
-            records.retire(entry.record)
-            idsByRecord[entry.record] = nil
-            traffic.retire(entry.traffic)
-            idsBySlot[Int(entry.traffic)] = nil
-            owners.release(entry.owner)
-            if let sequence = entry.sequence { sequences.retire(sequence) }
-            if entry.pathMTU != nil { releasePath(to: entry.binding.careOfAddress) }
-            sortedIDs = nil
-            countEndpoint(entry.binding, by: -1)
-            return entry.binding
-        }
+        ids.compactMap { store.number(of: $0).map(remove) }
     }
 
-    /// Removes the bindings whose lifetime has passed. Costs nothing where none has.
+    private func remove(_ number: UInt32) -> Binding {
+        let (stored, record) = (store[number], records.base[Int(store[number].record)])
+        groups.removeAll(of: stored.id)
+        // A change that superseded this binding may have given its prefixes to others.
+        release(stored)
+        unsettle(number, record.careOfAddress, stored.record)
+        records.retire(stored.record)
+        owners.release(stored.owner)
+        if record.sequence != PrefixTable.noValue { sequences.retire(record.sequence) }
+        if record.pathMTU != PrefixTable.noValue { releasePath(to: record.careOfAddress) }
+        if stored.hasOwnEndpoint { countEndpoint(record.endpoint, by: -1) }
+        store.remove(number)
+        traffic.retire(number)
+        return stored.binding(record)
+    }
+
+    /// Removes bindings whose lifetime has passed. Costs nothing where none has.
+    /// - Parameter limit: how many at the most; the rest goes the next time.
     /// - Returns: what was removed.
-    public func expire(now: UInt64) -> [Binding] {
-        guard now >= earliestExpiry else { return [] }
-        let expired = remove(entries.filter { $0.value.expiry.map { $0 <= now } ?? false }.map(\.key))
-        earliestExpiry = entries.values.reduce(.max) { min($0, $1.expiry ?? .max) }
-        return expired
+    public func expire(now: UInt64, limit: Int = .max) -> [Binding] {
+        self.now = max(self.now, now)
+        return store.takeExpired(now: now, limit: limit).map(remove)
     }
 
     // MARK: A change
 
-    /// Bindings that a change has replaced, with their records, to which prefixes may lead until the change is done.
-    private var replaced: [(binding: Binding, record: UInt32)] = []
+    /// Bindings that a change has replaced, to whose records prefixes may lead until the change is done.
+    private var replaced: [StoredBinding] = []
 
-    func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64) {
-        let old = entries[binding.id]
-        let traffic = old?.traffic ?? take(from: self.traffic) { $0.initialize(to: TrafficCell()) }
-        if old == nil {
-            while idsBySlot.count <= Int(traffic) { idsBySlot.append(nil) }
-            idsBySlot[Int(traffic)] = binding.id
-        }
+    /// - Returns: whether there was none with its id.
+    @discardableResult
+    func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64) -> Bool {
+        let known = store.number(of: binding.id)
+        let number = known ?? take(from: traffic) { $0.initialize(to: TrafficCell()) }
+        let old = known.map { store[$0] }
+        let oldRecord = old.map { records.base[Int($0.record)] }
         owners.retain(owner)
         guard let endpoint = binding.endpoint ?? configuration.endpoint else {
             preconditionFailure("a binding was checked to have an endpoint")
         }
-        let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
+        let sequence = sequence(of: binding, endpoint: endpoint, replacing: oldRecord)
         let pathMTU = binding.mtuDiscovery ? retainPath(to: binding.careOfAddress) : nil
         let record = take(from: records) {
             $0.initialize(
                 to: BindingRecord(
                     binding, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
-                    timeToLive: configuration.outerTimeToLive, traffic: traffic,
+                    timeToLive: configuration.outerTimeToLive, traffic: number,
                     sequence: sequence ?? PrefixTable.noValue, pathMTU: pathMTU ?? PrefixTable.noValue))
         }
-        idsByRecord[record] = binding.id
         do {
             for bound in binding.prefixes {
                 try prefixes.insert(bound.prefix, value: bound.reference(record).rawValue)
@@ -269,31 +248,38 @@ public final class BindingTable {
         } catch { preconditionFailure("room for prefixes was checked") }
         let own = BindingReference(record, usesHomeAddress: false)
         if let address = binding.homeAddress { homeAddresses.insert(address, value: own.rawValue) }
-        settle(binding, own)
-        groups.setReference(of: binding.id, to: multicastReference(of: binding, record) ?? .none)
-        if let old {
-            owners.release(old.owner)
-            countEndpoint(old.binding, by: -1)
-            if old.binding.careOfAddress != binding.careOfAddress { unsettle(old.binding, old.record) }
-            idsByRecord[old.record] = nil
-            replaced.append((old.binding, old.record))
-            if let number = old.sequence, number != sequence { sequences.retire(number) }
-            if old.pathMTU != nil { releasePath(to: old.binding.careOfAddress) }
+        settle(number, binding.careOfAddress, own)
+        let stored = StoredBinding(
+            binding, expiry: expiry, revision: revision, owner: owner, named: named, record: record)
+        if groups.isMember(binding.id) {
+            groups.setReference(of: binding.id, to: multicastReference(of: stored, records.base[Int(record)]) ?? .none)
         }
-        countEndpoint(binding, by: 1)
-        earliestExpiry = min(earliestExpiry, expiry ?? .max)
-        entries[binding.id] = Entry(
-            binding: binding, record: record, traffic: traffic, sequence: sequence, pathMTU: pathMTU,
-            endpoint: endpoint, expiry: expiry, revision: revision, owner: owner, named: named)
+        if let endpoint = binding.endpoint { countEndpoint(endpoint, by: 1) }
+        guard let old, let oldRecord else {
+            store.insert(stored, number: number, now: now)
+            return true
+        }
+        store.replace(number, by: stored, now: now)
+        owners.release(old.owner)
+        if old.hasOwnEndpoint { countEndpoint(oldRecord.endpoint, by: -1) }
+        if oldRecord.careOfAddress != binding.careOfAddress { unsettle(number, oldRecord.careOfAddress, old.record) }
+        replaced.append(old)
+        if oldRecord.sequence != PrefixTable.noValue, oldRecord.sequence != sequence {
+            sequences.retire(oldRecord.sequence)
+        }
+        if oldRecord.pathMTU != PrefixTable.noValue { releasePath(to: oldRecord.careOfAddress) }
+        return false
     }
 
     /// The slot of a GRE tunnel's sequence numbers: those of the tunnel that was there before, where it is the same.
-    private func sequence(of binding: Binding, endpoint: IPv4Address, replacing old: Entry?) -> UInt32? {
-        guard TunnelForm(binding).isGRE, binding.gre?.sequence == true else { return nil }
-        if let old, let sequence = old.sequence, old.endpoint == endpoint, old.binding.gre == binding.gre,
-            old.binding.careOfAddress == binding.careOfAddress
+    private func sequence(of binding: Binding, endpoint: IPv4Address, replacing old: BindingRecord?) -> UInt32? {
+        let form = TunnelForm(binding)
+        guard form.isGRE, let options = binding.gre, options.sequence else { return nil }
+        if let old, old.sequence != PrefixTable.noValue, old.form == form, old.endpoint == endpoint,
+            old.careOfAddress == binding.careOfAddress, old.port == binding.udpPort ?? 0,
+            old.greFlags == GRETunnel.shape(options).flags, old.key == options.key ?? 0
         {
-            return sequence
+            return old.sequence
         }
         lastGeneration &+= 1
         return take(from: sequences) { $0.initialize(to: GRESequence(generation: lastGeneration)) }
@@ -320,26 +306,25 @@ public final class BindingTable {
     }
 
     /// Makes a binding the one that its care-of address leads to.
-    private func settle(_ binding: Binding, _ reference: BindingReference) {
-        let address = binding.careOfAddress
-        if let other = holder(atCareOf: address), other != binding.id {
-            sharedCareOfAddresses[address, default: [other]].insert(binding.id)
+    private func settle(_ number: UInt32, _ address: IPv4Address, _ reference: BindingReference) {
+        if let there = careOfAddresses.value(of: address) {
+            let other = self.number(of: BindingReference(rawValue: there))
+            if other != number { sharedCareOfAddresses[address, default: [other]].insert(number) }
         }
         careOfAddresses.insert(address, value: reference.rawValue)
     }
 
     /// A binding is no more at its care-of address, which leads to another one there, or nowhere.
-    private func unsettle(_ binding: Binding, _ record: UInt32) {
-        let address = binding.careOfAddress
-        var others = sharedCareOfAddresses.removeValue(forKey: address) ?? []
-        others.remove(binding.id)
+    private func unsettle(_ number: UInt32, _ address: IPv4Address, _ record: UInt32) {
+        var others = sharedCareOfAddresses.isEmpty ? [] : sharedCareOfAddresses.removeValue(forKey: address) ?? []
+        others.remove(number)
         if others.count > 1 { sharedCareOfAddresses[address] = others }
         guard careOfAddresses.value(of: address) == BindingReference(record, usesHomeAddress: false).rawValue else {
             return
         }
-        if let other = others.first.flatMap({ entries[$0] }) {
+        if let other = others.first {
             careOfAddresses.insert(
-                address, value: BindingReference(other.record, usesHomeAddress: false).rawValue)
+                address, value: BindingReference(store[other].record, usesHomeAddress: false).rawValue)
         } else {
             careOfAddresses.remove(address)
         }
@@ -351,8 +336,7 @@ public final class BindingTable {
         return binding.tunnelMTU ?? standard
     }
 
-    private func countEndpoint(_ binding: Binding, by change: Int) {
-        guard let endpoint = binding.endpoint else { return }
+    private func countEndpoint(_ endpoint: IPv4Address, by change: Int) {
         let count = namedEndpoints[endpoint, default: 0] + change
         namedEndpoints[endpoint] = count == 0 ? nil : count
         if count == 0 {
@@ -364,18 +348,22 @@ public final class BindingTable {
 
     /// Ends a change: takes away what still leads to a replaced record, then the records.
     func finishChange() {
-        for (binding, record) in replaced { release(binding, record) }
-        for (_, record) in replaced { records.retire(record) }
+        for stored in replaced { release(stored) }
+        for stored in replaced { records.retire(stored.record) }
         replaced.removeAll(keepingCapacity: replaced.count < 4096)
     }
 
-    /// Takes away the prefixes and the home address of a binding that still lead to its records.
-    private func release(_ binding: Binding, _ record: UInt32) {
-        for bound in binding.prefixes where prefixes.value(of: bound.prefix) == bound.reference(record).rawValue {
-            prefixes.remove(bound.prefix)
+    /// Takes away the prefixes and the home address of a binding that still lead to its record.
+    private func release(_ stored: StoredBinding) {
+        stored.forEachPrefix { bound in
+            if prefixes.value(of: bound.prefix) == bound.reference(stored.record).rawValue {
+                prefixes.remove(bound.prefix)
+            }
         }
-        let own = BindingReference(record, usesHomeAddress: false).rawValue
-        if let address = binding.homeAddress, homeAddresses.value(of: address) == own { homeAddresses.remove(address) }
+        guard stored.hasHomeAddress else { return }
+        let address = records.base[Int(stored.record)].homeAddress
+        let own = BindingReference(stored.record, usesHomeAddress: false).rawValue
+        if homeAddresses.value(of: address) == own { homeAddresses.remove(address) }
     }
 }
 

@@ -111,7 +111,7 @@ extension BindingTable {
         _ bytes: UnsafeRawBufferPointer, intoTunnelOf id: String, by queue: InjectQueue
     ) throws(InjectError) {
         let isIPv4 = try InjectQueue.check(bytes)
-        guard let entry = entries[id] else { throw .noBinding(id) }
+        guard let entry = entry(of: id) else { throw .noBinding(id) }
         let binding = entry.binding
         let form = TunnelForm(binding)
         // IPv6 by way of the home address, where there is one.
@@ -128,7 +128,7 @@ extension BindingTable {
                 (.careOfAddress, IPv6Address(mapping: binding.careOfAddress))
             }
         let tunnel = TunnelOfInjected(
-            key: key, address: address, traffic: entry.traffic, isIPv4: isIPv4,
+            key: key, address: address, traffic: entry.number, isIPv4: isIPv4,
             usesHomeAddress: !isIPv4 && binding.homeAddress != nil)
         try queue.put(
             bytes, InjectQueue.Note(side: .access, tunnel: tunnel), limit: Int(tunnelMTU(of: binding)))

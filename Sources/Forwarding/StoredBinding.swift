@@ -5,7 +5,7 @@ import Bindings
 import PrefixTable
 import Wire
 
-/// A binding in a store. 72 bytes; ids of up to 15 bytes and one prefix have their place in them.
+/// A binding in a store. 80 bytes; ids of up to 15 bytes and one prefix have their place in them.
 struct StoredBinding {
     /// What the binding said, where its record holds what it came to.
     struct Choices: OptionSet {
@@ -16,6 +16,8 @@ struct StoredBinding {
         static let greOptions = Choices(rawValue: 8)
         static let prefix = Choices(rawValue: 16)
         static let prefixByHomeAddress = Choices(rawValue: 32)
+        /// Always there, so that a place without a binding can be told, whose bytes are zero.
+        static let isThere = Choices(rawValue: 64)
     }
 
     let id: String
@@ -24,24 +26,33 @@ struct StoredBinding {
     private let furtherPrefixes: [BoundPrefix]
     /// In nanoseconds, on the clock of `BindingTable.put`; the largest value for ever.
     var expiry: UInt64
-    var revision: UInt64
+    let revision: UInt64
+    /// The table's last revision when it was last named.
+    var named: UInt64
     /// The number of its record.
     let record: UInt32
     /// Its neighbours in the list of its lifetime.
     var next = LifetimeWheel.none
     var previous = LifetimeWheel.none
+    /// Whose it is, as `BindingOwners` counts them.
+    var owner: UInt8
     private let prefixLength: UInt8
     private let choices: Choices
 
-    init(_ binding: Binding, expiry: UInt64, revision: UInt64, record: UInt32) {
+    /// Where the byte stands that is zero where there is no binding.
+    static var choicesOffset: Int { MemoryLayout<StoredBinding>.offset(of: \.choices)! }
+
+    init(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64, record: UInt32) {
         id = binding.id
         prefixAddress = binding.prefixes.first?.prefix.address ?? .unspecified
         prefixLength = binding.prefixes.first?.prefix.length ?? 0
         furtherPrefixes = Array(binding.prefixes.dropFirst())
-        self.expiry = expiry
+        self.expiry = expiry ?? .max
         self.revision = revision
+        self.owner = owner
+        self.named = named
         self.record = record
-        var choices: Choices = []
+        var choices: Choices = .isThere
         if binding.homeAddress != nil { choices.insert(.homeAddress) }
         if binding.endpoint != nil { choices.insert(.endpoint) }
         if binding.tunnelMTU != nil { choices.insert(.tunnelMTU) }
@@ -55,6 +66,10 @@ struct StoredBinding {
 
     var hasLifetime: Bool { expiry != .max }
     var hasOwnEndpoint: Bool { choices.contains(.endpoint) }
+    var carriesCareOf: Bool {
+        (choices.contains(.prefix) && !choices.contains(.prefixByHomeAddress))
+            || furtherPrefixes.contains { $0.tunnel == .careOf }
+    }
     var hasOwnTunnelMTU: Bool { choices.contains(.tunnelMTU) }
     var hasHomeAddress: Bool { choices.contains(.homeAddress) }
     var prefixCount: Int { furtherPrefixes.count + (choices.contains(.prefix) ? 1 : 0) }

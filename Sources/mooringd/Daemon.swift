@@ -16,6 +16,10 @@ final class Daemon {
     static let tickInterval = TimeAmount.milliseconds(200)
     /// How often the devices are looked at, in ticks.
     static let ticksPerDeviceWatch = 10
+    /// Bindings that go at a time when their lifetimes have passed.
+    static let expiryLimit = 1024
+    /// Of so many that go together each is logged, of more their number.
+    static let expiriesLoggedByName = 16
     /// Security exceptions that are logged, a second.
     static let exceptionsPerSecond: UInt64 = 10
 
@@ -150,17 +154,30 @@ final class Daemon {
     /// What is due: lifetimes that have passed, packets that nobody had a right to send.
     func tick() {
         let now = bootTimeNanoseconds()
-        let expired = table.expire(now: now)
-        if !expired.isEmpty { routeEndpoints() }
-        for binding in expired {
-            logger.info("binding expired", metadata: ["id": "\(binding.id)"])
-            announce(.expired, binding)
-        }
+        expire(now: now)
         ticks += 1
         if ticks.isMultiple(of: Self.ticksPerDeviceWatch) { try? hostSetup.watchDevices() }
         let (exceptions, omitted) = worker.securityExceptions.drain()
         suppressedExceptions += omitted
         for exception in exceptions { report(exception, now: now) }
+    }
+
+    /// Lets bindings go whose lifetime has passed; where there are many, some at a time, so that requests are served
+    /// between.
+    private func expire(now: UInt64) {
+        let expired = table.expire(now: now, limit: Self.expiryLimit)
+        guard !expired.isEmpty else { return }
+        routeEndpoints()
+        if expired.count <= Self.expiriesLoggedByName {
+            for binding in expired { logger.info("binding expired", metadata: ["id": "\(binding.id)"]) }
+        } else {
+            logger.info("bindings expired", metadata: ["count": "\(expired.count)"])
+        }
+        for binding in expired { announce(.expired, binding) }
+        guard expired.count == Self.expiryLimit else { return }
+        // Runs on the event loop, to which all of this belongs.
+        nonisolated(unsafe) let daemon = self
+        eventLoop.execute { daemon.expire(now: now) }
     }
 
     private func report(_ exception: SecurityException, now: UInt64) {
