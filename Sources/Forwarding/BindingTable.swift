@@ -225,7 +225,7 @@ public final class BindingTable {
     @discardableResult
     func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64) -> Bool {
         let known = store.number(of: binding.id)
-        let number = known ?? take(from: traffic) { $0.initialize(to: TrafficCell()) }
+        let number = known ?? traffic.take { $0.initialize(to: TrafficCell()) }
         let old = known.map { store[$0] }
         let oldRecord = old.map { records.base[Int($0.record)] }
         owners.retain(owner)
@@ -234,7 +234,7 @@ public final class BindingTable {
         }
         let sequence = sequence(of: binding, endpoint: endpoint, replacing: oldRecord)
         let pathMTU = binding.mtuDiscovery ? retainPath(to: binding.careOfAddress) : nil
-        let record = take(from: records) {
+        let record = records.take {
             $0.initialize(
                 to: BindingRecord(
                     binding, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
@@ -282,7 +282,7 @@ public final class BindingTable {
             return old.sequence
         }
         lastGeneration &+= 1
-        return take(from: sequences) { $0.initialize(to: GRESequence(generation: lastGeneration)) }
+        return sequences.take { $0.initialize(to: GRESequence(generation: lastGeneration)) }
     }
 
     /// The slot of the MTU of the path to a care-of address, which all bindings there follow together.
@@ -291,7 +291,7 @@ public final class BindingTable {
             pathUses[careOfAddress] = (slot, count + 1)
             return slot
         }
-        let slot = take(from: pathMTUs) { $0.initialize(to: PathMTU()) }
+        let slot = pathMTUs.take { $0.initialize(to: PathMTU()) }
         pathUses[careOfAddress] = (slot, 1)
         paths.insert(careOfAddress, value: slot)
         return slot

@@ -116,9 +116,9 @@ final class GroupTable {
         guard !isMember(id, of: group) else { return }
         let slot =
             memberships[id]?.slot
-            ?? take(from: memberRecords) { $0.initialize(to: MemberRecord(record: Atomic(reference.rawValue))) }
+            ?? memberRecords.take { $0.initialize(to: MemberRecord(record: Atomic(reference.rawValue))) }
         memberships[id, default: Membership(slot: slot, groups: [])].groups.insert(group)
-        let member = take(from: members) {
+        let member = members.take {
             $0.initialize(to: GroupMember(binding: slot, next: Atomic(PrefixTable.noValue)))
         }
         if let list = lists[group] {
