@@ -1,5 +1,6 @@
-// The table of prefixes alone: how long a look-up takes, in batches and one by one, how many changes a second there can
-// be, and what a prefix takes.
+// The table of prefixes alone: how long a look-up takes, in batches and one by one, of addresses that are all as likely
+// and of some that are far more so than others; how many changes a second there can be, how long they hold a reader up,
+// and what a prefix takes.
 
 import ArgumentParser
 import Foundation
@@ -14,12 +15,18 @@ struct Lpm: ParsableCommand {
               swift run Bench lpm
               swift run Bench lpm --count 1000000 --json
               swift run Bench lpm --prefixes set.prefixes --addresses set.addresses
+              swift run Bench lpm --count 1000 --count 10000 --count 100000 --plot lpm.svg
+
+            skewed: addresses by Zipf's law, the nth as likely as 1/n. stall: the longest that a reader's batch of 64
+            look-ups took while prefixes were taken out and put, and in brackets without; scheduling is in both.
             """)
 
     @Option(help: "Prefixes of a set that is made; may be given several times.") var count = [1000, 100_000, 1_000_000]
     @Option(help: "A file with prefixes instead: 16 bytes of address, 1 of length each.") var prefixes: String?
     @Option(help: "A file with addresses to look up: 16 bytes each.") var addresses: String?
     @Option(help: "How often all addresses are looked up; the best time counts.") var rounds = 5
+    @Option(help: ArgumentHelp("Draw the figures over the number of prefixes.", valueName: "file.svg")) var plot:
+        String?
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -34,16 +41,37 @@ struct Lpm: ParsableCommand {
 
     func run() throws {
         if !output.json {
-            print("  prefixes   lookup ns   single ns   updates/s   bytes/prefix   build s        hits")
+            print(
+                "  prefixes   lookup ns   skewed ns   single ns   updates/s       stall us   bytes/prefix   build s        hits"
+            )
         }
+        var figures: [Figures] = []
         if let prefixes, let addresses {
-            try report(PrefixSet(prefixes: prefixes, addresses: addresses))
+            figures.append(try measure(PrefixSet(prefixes: prefixes, addresses: addresses)))
+            figures.forEach(report)
         } else {
-            for count in count { try report(PrefixSet(count: count, addresses: 1 << 22)) }
+            for count in count {
+                figures.append(try measure(PrefixSet(count: count, addresses: 1 << 22)))
+                report(figures[figures.count - 1])
+            }
         }
+        if let plot { try Self.plot(figures).write(to: plot) }
     }
 
-    private func report(_ set: PrefixSet) throws {
+    /// What was measured of one set.
+    private struct Figures {
+        var prefixes: Int
+        var lookup: Double
+        var skewedLookup: Double
+        var singleLookup: Double
+        var updates: Double
+        var stall: LookupStall
+        var bytes: Double
+        var build: Double
+        var hits: Int
+    }
+
+    private func measure(_ set: PrefixSet) throws -> Figures {
         let states = QuiescentStates()
         guard let quiescent = states.register() else { preconditionFailure("there is room for a reader") }
         let table = try PrefixTable(capacity: set.prefixes.count, quiescentStates: states)
@@ -56,15 +84,19 @@ struct Lpm: ParsableCommand {
         let reader = table.reader
         quiescent.goOnline()
         var results = [UInt32](repeating: 0, count: set.addresses.count)
-        let batched = best {
-            set.addresses.withUnsafeBytes { addresses in
-                results.withUnsafeMutableBytes { results in
-                    reader.lookup(
-                        count: set.addresses.count, addresses: addresses.baseAddress!, stride: 16,
-                        results: results.baseAddress!, resultStride: 4)
+        func batched(_ addresses: [IPv6Address]) -> Double {
+            best {
+                addresses.withUnsafeBytes { addresses in
+                    results.withUnsafeMutableBytes { results in
+                        reader.lookup(
+                            count: results.count / 4, addresses: addresses.baseAddress!, stride: 16,
+                            results: results.baseAddress!, resultStride: 4)
+                    }
                 }
             }
         }
+        let skewed = batched(set.skewedAddresses)
+        let uniform = batched(set.addresses)
         let hits = results.count { $0 != PrefixTable.noValue }
         var singleHits = 0
         let single = best {
@@ -74,19 +106,60 @@ struct Lpm: ParsableCommand {
         guard singleHits == hits else { throw BenchError("single and batched look-ups differ") }
         quiescent.goOffline()
         let updates = updatesPerSecond(table, set)
-        let count = set.addresses.count
-        let (batchedTime, singleTime) = (batched / Double(count) * 1e9, single / Double(count) * 1e9)
+        let perLookup = 1e9 / Double(set.addresses.count)
+        return Figures(
+            prefixes: table.count, lookup: uniform * perLookup, skewedLookup: skewed * perLookup,
+            singleLookup: single * perLookup, updates: updates,
+            stall: LookupStall(table, quiescent, set.addresses) {
+                let end = DispatchTime.now() + .milliseconds(500)
+                repeat { _ = updatesPerSecond(table, set) } while DispatchTime.now() < end
+            },
+            bytes: bytes, build: build, hits: hits)
+    }
+
+    private func report(_ figures: Figures) {
         if output.json {
             print(
-                "{\"bench\":\"lpm\",\"prefixes\":\(table.count),\"lookup_ns\":\(batchedTime.rounded(2)),"
-                    + "\"single_lookup_ns\":\(singleTime.rounded(2)),\"updates_per_s\":\(Int(updates)),"
-                    + "\"bytes_per_prefix\":\(bytes.rounded(1)),\"build_s\":\(build.rounded(3)),\"hits\":\(hits)}")
+                "{\"bench\":\"lpm\",\"prefixes\":\(figures.prefixes),\"lookup_ns\":\(figures.lookup.rounded(2)),"
+                    + "\"skewed_lookup_ns\":\(figures.skewedLookup.rounded(2)),"
+                    + "\"single_lookup_ns\":\(figures.singleLookup.rounded(2)),"
+                    + "\"updates_per_s\":\(Int(figures.updates)),"
+                    + "\"stall_us\":\(figures.stall.underUpdates.rounded(1)),"
+                    + "\"stall_idle_us\":\(figures.stall.idle.rounded(1)),"
+                    + "\"bytes_per_prefix\":\(figures.bytes.rounded(1)),\"build_s\":\(figures.build.rounded(3)),"
+                    + "\"hits\":\(figures.hits)}")
         } else {
+            let stall = String(format: "%.0f (%.0f)", figures.stall.underUpdates, figures.stall.idle)
             print(
                 String(
-                    format: "%10d %11.2f %11.2f %11.0f %14.1f %9.3f %11d", table.count, batchedTime, singleTime,
-                    updates, bytes, build, hits))
+                    format: "%10d %11.2f %11.2f %11.2f %11.0f ", figures.prefixes, figures.lookup,
+                    figures.skewedLookup, figures.singleLookup, figures.updates)
+                    + String(repeating: " ", count: max(14 - stall.count, 0)) + stall
+                    + String(format: " %14.1f %9.3f %11d", figures.bytes, figures.build, figures.hits))
         }
+    }
+
+    private static func plot(_ figures: [Figures]) -> Plot {
+        func series(_ name: String, _ value: (Figures) -> Double) -> Plot.Series {
+            Plot.Series(name: name, points: figures.map { (Double($0.prefixes), value($0)) })
+        }
+        return Plot(
+            title: "Longest-prefix match", number: "prefixes",
+            charts: [
+                Plot.Chart(
+                    title: "A look-up", unit: "ns",
+                    series: [
+                        series("one by one", \.singleLookup), series("in batches", \.lookup),
+                        series("in batches, skewed", \.skewedLookup),
+                    ]),
+                Plot.Chart(title: "Changes", unit: "a second", series: [series("puts and removals", \.updates)]),
+                Plot.Chart(title: "Memory", unit: "bytes a prefix", series: [series("table and rules", \.bytes)]),
+                Plot.Chart(
+                    title: "Longest batch of 64 look-ups", unit: "us",
+                    series: [
+                        series("under changes") { $0.stall.underUpdates }, series("without") { $0.stall.idle },
+                    ]),
+            ])
     }
 
     /// Prefixes are taken out and put again, all over the table.
@@ -120,7 +193,7 @@ struct Lpm: ParsableCommand {
 }
 
 extension Double {
-    fileprivate func rounded(_ digits: Int) -> Double {
+    func rounded(_ digits: Int) -> Double {
         let factor = pow(10, Double(digits))
         return (self * factor).rounded() / factor
     }

@@ -76,6 +76,16 @@ struct PrefixSet {
         }
     }
 
+    /// As many addresses, the nth of them as likely as 1/n (Zipf's law).
+    var skewedAddresses: [IPv6Address] {
+        var random = Random(2)
+        let exponent = log(Double(addresses.count))
+        return (0..<addresses.count).map { _ in
+            let uniform = Double(random.next() >> 11) / Double(1 << 53)
+            return addresses[min(Int(exp(uniform * exponent)) - 1, addresses.count - 1)]
+        }
+    }
+
     private static func prefix(_ high: UInt64, _ length: UInt8) -> IPv6Prefix {
         IPv6Prefix(containing: IPv6Address(high: high, low: 0), length: length)
     }
