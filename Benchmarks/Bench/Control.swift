@@ -59,11 +59,13 @@ struct Control: ParsableCommand {
             print(
                 String(
                     format: #"{"bench":"control","bindings":%d,"updates_per_s":%.0f,"adds_per_s":%.0f,"resync_s":%.3f,"#
+                        + #""cpu_us_per_update":%.2f,"resync_cpu_s":%.2f,"#
                         + #""longest_stall_us":%.0f,"stall_p999_us":%.0f,"baseline_stall_us":%.0f,"#
                         + #""baseline_p999_us":%.0f,"lost_packets":%d,"bytes_per_binding":%.0f,"load_kpps":%d,"#
                         + #""batch":%d,"window":%d,"rounds":%d}"#,
                     bindings, median(\.updatesPerSecond), median(\.addsPerSecond), median(\.resyncSeconds),
-                    highest(\.longestStall), median(\.stallThousandth), highest(\.baselineStall),
+                    median(\.updateCPUMicroseconds), median(\.resyncCPUSeconds), highest(\.longestStall),
+                    median(\.stallThousandth), highest(\.baselineStall),
                     median(\.baselineThousandth), lost, median(\.bytesPerBinding), load, batch, window, rounds))
             return
         }
@@ -71,8 +73,10 @@ struct Control: ParsableCommand {
             """
             \(bindings) bindings, batches of \(batch), \(window) under way, \(load) thousand packets a second
             added            \(String(format: "%9.0f", median(\.addsPerSecond))) a second
-            put anew         \(String(format: "%9.0f", median(\.updatesPerSecond))) a second
-            resynchronised   \(String(format: "%9.3f", median(\.resyncSeconds))) s
+            put anew         \(String(format: "%9.0f", median(\.updatesPerSecond))) a second \
+            (\(String(format: "%.2f", median(\.updateCPUMicroseconds))) us of the daemon's processor time each)
+            resynchronised   \(String(format: "%9.3f", median(\.resyncSeconds))) s \
+            (\(String(format: "%.2f", median(\.resyncCPUSeconds))) s of it)
             longest stall    \(String(format: "%9.0f", highest(\.longestStall))) us \
             (one in a thousand \(String(format: "%.0f", median(\.stallThousandth))) us)
             without changes  \(String(format: "%9.0f", highest(\.baselineStall))) us \
@@ -88,6 +92,9 @@ struct ControlFigures {
     var addsPerSecond = 0.0
     var updatesPerSecond = 0.0
     var resyncSeconds = 0.0
+    /// Of the daemon's processor time, without forwarding: per binding that is put anew, and for the resynchronisation.
+    var updateCPUMicroseconds = 0.0
+    var resyncCPUSeconds = 0.0
     var longestStall = 0.0
     var stallThousandth = 0.0
     var baselineStall = 0.0

@@ -40,9 +40,13 @@ struct ControlTrial {
         let memoryBefore = try residentBytes(of: daemon)
         figures.addsPerSecond = Double(settings.bindings) / (try measure { try await put(client, careOf: 0x0A00_0000) })
         let memoryAfter = try residentBytes(of: daemon)
+        let begin = try writerSeconds(of: daemon)
         let updateSeconds = try measure { try await put(client, careOf: 0x0B00_0000) }
-        figures.updatesPerSecond = Double(settings.bindings) / updateSeconds
+        let middle = try writerSeconds(of: daemon)
         figures.resyncSeconds = try measure { try await resynchronize(client) }
+        figures.resyncCPUSeconds = try writerSeconds(of: daemon) - middle
+        figures.updatesPerSecond = Double(settings.bindings) / updateSeconds
+        figures.updateCPUMicroseconds = (middle - begin) * 1e6 / Double(settings.bindings)
         let busy = try probe.stretch()
         try waiting { await client.close() }
 
@@ -134,6 +138,22 @@ struct ControlTrial {
         let fields = statm.split(separator: " ")
         guard fields.count > 1, let pages = Int(fields[1]) else { throw BenchError("/proc tells no memory") }
         return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    /// What all threads of a daemon but those that forward have used of processors, in seconds (proc_pid_stat(5)).
+    private func writerSeconds(of process: Process) throws -> Double {
+        let tasks = "/proc/\(process.processIdentifier)/task"
+        var ticks = 0.0
+        for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
+            let stat = try String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8)
+            guard !stat.contains("(mooring-fwd") else { continue }
+            let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+            guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+                throw BenchError("/proc tells no times of \(task)")
+            }
+            ticks += user + system
+        }
+        return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
     private func startProbe() throws -> RunningProbe {
