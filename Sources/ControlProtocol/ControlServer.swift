@@ -32,6 +32,7 @@ public protocol ControlHandler: AnyObject {
 }
 
 extension ControlHandler {
+    /// Leaves it to `handle`.
     public func put(
         _ bindings: [Binding], removing ids: [String], from client: ControlOrigin
     ) -> ControlReply.OneOf_Body? { nil }

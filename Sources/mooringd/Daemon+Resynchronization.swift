@@ -28,7 +28,7 @@ extension Daemon {
         switch resynchronizations.sweep(of: client, table) {
         case .removed(let removed):
             if !removed.isEmpty { haveGone(removed) }
-            return .unfinished { [unowned self] in sweep(of: client) }
+            return .unfinished { [self] in sweep(of: client) }
         case .done(let counts):
             logger.info(
                 "bindings resynchronised",

@@ -93,3 +93,47 @@ import Wire
         ])
     func leaves(_ bytes: String) { #expect(PlainBatch(ByteBuffer(bytes: Hex(bytes).bytes)) == nil) }
 }
+
+@Suite("Events that are not made") struct UnmadeEventTests {
+    @Test("Whether an event is counted as lost before or after it is made, a watcher is told the same")
+    func agrees() {
+        let seed = RandomTest.seed(for: "events that are lost")
+        var random = SeededGenerator(seed: seed)
+        var (always, onlyWithRoom) = (ControlEventQueue(limit: 16), ControlEventQueue(limit: 16))
+        var made = 0
+        for time in 1...UInt64(RandomTest.count(20_000)) {
+            // Now comes more than goes, now less.
+            let comes = time / 100 % 2 == 0 ? 0.8 : 0.3
+            if Double.random(in: 0..<1, using: &random) < comes {
+                let event = ControlEvent.with {
+                    $0.time = time
+                    $0.binding.binding.id = "mn\(time)"
+                }
+                always.append(event)
+                if !onlyWithRoom.loses(at: time) {
+                    made += 1
+                    #expect(onlyWithRoom.append(event), "seed \(seed), event \(time)")
+                }
+            } else {
+                #expect(always.popFirst() == onlyWithRoom.popFirst(), "seed \(seed), event \(time)")
+            }
+        }
+        while let event = always.popFirst() { #expect(event == onlyWithRoom.popFirst()) }
+        #expect(onlyWithRoom.popFirst() == nil)
+        #expect(made > 1000)
+    }
+
+    @Test("Of a million changes that a watcher does not read, no more are made than it has room for")
+    func costsNothing() {
+        var queue = ControlEventQueue(limit: 1024)
+        var made = 0
+        for time in 1...1_000_000 as ClosedRange<UInt64> where !queue.loses(at: time) {
+            made += 1
+            queue.append(ControlEvent.with { $0.time = time })
+        }
+        #expect(made == 1024)
+        for time in 1...1024 as ClosedRange<UInt64> { #expect(queue.popFirst()?.time == time) }
+        #expect(queue.popFirst()?.lost == 998_976)
+        #expect(queue.popFirst() == nil)
+    }
+}
