@@ -18,13 +18,14 @@ static int request_for(struct ifreq *request, const char *name)
     return 0;
 }
 
-int clinuxnet_tun_attach(int descriptor, const char *name, bool exclusive)
+int clinuxnet_tun_attach(int descriptor, const char *name, bool exclusive, bool several_queues)
 {
     struct ifreq request;
     int result = request_for(&request, name);
     if (result < 0)
         return result;
-    request.ifr_flags = IFF_TUN | IFF_NO_PI | (exclusive ? IFF_TUN_EXCL : 0);
+    request.ifr_flags =
+        IFF_TUN | IFF_NO_PI | (exclusive ? IFF_TUN_EXCL : 0) | (several_queues ? IFF_MULTI_QUEUE : 0);
     if (ioctl(descriptor, TUNSETIFF, &request) < 0)
         return -errno;
     // A device that outlived its last user keeps that user's offloads, and would hand us super-frames.

@@ -54,6 +54,41 @@ public struct PortDevices: ~Copyable, Sendable {
     }
 }
 
+/// The queues of all devices of all ports: of one for each side, or of one for both.
+public struct PortQueues: ~Copyable, Sendable {
+    private var home: TunQueues
+    private var access: TunQueues?
+
+    /// A device for each side, with the same number of queues.
+    public init(home: consuming TunQueues, access: consuming TunQueues) {
+        precondition(home.descriptors.count == access.descriptors.count, "every port has a queue of each device")
+        self.home = home
+        self.access = .some(access)
+    }
+
+    /// One device for both sides.
+    public init(shared: consuming TunQueues) {
+        home = shared
+        access = nil
+    }
+
+    /// Every descriptor: those of the home device in the order of its queues, then those of the access device, where that
+    /// is another. They stay open as long as their ports.
+    public var descriptors: [Int32] {
+        switch access {
+        case .some(let access): home.descriptors + access.descriptors
+        case .none: home.descriptors
+        }
+    }
+
+    /// The devices of the next port: its queue of each. There must be one left.
+    public mutating func takeNext() -> PortDevices {
+        let homeQueue = home.takeNext()
+        guard access != nil, let accessQueue = access?.takeNext() else { return PortDevices(shared: homeQueue) }
+        return PortDevices(home: homeQueue, access: accessQueue)
+    }
+}
+
 /// Sizes of a port.
 public struct PortConfiguration: Sendable, Equatable {
     /// The largest packet that is received, in bytes: the greater of the devices' MTUs. Longer ones are counted in

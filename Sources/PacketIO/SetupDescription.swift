@@ -14,6 +14,8 @@ public struct SetupDescription: Sendable, Equatable {
     public var accessDevice: String
     /// Of the home device, in bytes; 1280 at least, as IPv6 demands.
     public var homeMTU: UInt32 = 1500
+    /// Queues of each device.
+    public var queues = 1
     /// Of the access device, in bytes; no smaller than that of the interfaces by which tunnel packets arrive. Where
     /// both sides have one device it is `homeMTU`.
     public var accessMTU: UInt32 = 1500

@@ -35,7 +35,9 @@ extension SetupPlan {
         let queue = description.transmitQueueLength
         var steps = [
             SetupStep(
-                "the TUN device \(device) is there", ["ip tuntap add dev \(name) mode tun"], .device, .device(device))
+                "the TUN device \(device) is there",
+                ["ip tuntap add dev \(name) mode tun\(description.queues > 1 ? " multi_queue" : "")"], .device,
+                .device(device))
         ]
         if isHome {
             // Containers often disable IPv6 for devices to come.

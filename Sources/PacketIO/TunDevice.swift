@@ -1,11 +1,11 @@
 // A TUN device is a network interface whose packets a process reads and writes through a descriptor, one packet a call
-// (Documentation/networking/tuntap.rst). Devices here are bare: no packet information, no virtio header, one queue. A
-// device that the process made vanishes with the descriptor; one that an operator made persistent stays.
+// (Documentation/networking/tuntap.rst). Devices here are bare: no packet information, no virtio header. A device that the
+// process made vanishes with its last descriptor; one that an operator made persistent stays.
 
 import CLinuxNet
 import Glibc
 
-/// The owner of a descriptor attached to a TUN device.
+/// The owner of a descriptor attached to a TUN device: to its one queue, or to one of several (`TunQueues`).
 public struct TunDevice: ~Copyable, Sendable {
     /// The longest name of a network interface, in bytes.
     public static let maximumNameLength = 15
@@ -22,24 +22,12 @@ public struct TunDevice: ~Copyable, Sendable {
     /// Attaches to the device of that name, or makes it, in the calling thread's network namespace.
     /// - Throws: `TunDeviceError`.
     public init(name: String) throws(TunDeviceError) {
-        try Self.check(name)
-        let descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .noControlDevice(errorNumber: errno) }
-        // Making it first tells without a race whether it was there.
-        var result = clinuxnet_tun_attach(descriptor, name, true)
-        let wasCreated = result == 0
-        if result == -EBUSY { result = clinuxnet_tun_attach(descriptor, name, false) }
-        let interfaceIndex = result == 0 ? if_nametoindex(name) : 0
-        guard result == 0, interfaceIndex != 0 else {
-            let errorNumber = result == 0 ? errno : -result
-            close(descriptor)
-            switch errorNumber {
-            case EPERM, EACCES: throw .notPermitted(name)
-            case EBUSY: throw .busy(name)
-            case EINVAL: throw .notTun(name)
-            default: throw .failed(name, errorNumber: errorNumber)
-            }
-        }
+        var queues = try TunQueues(name: name)
+        self = queues.takeNext()
+    }
+
+    /// A descriptor that is attached already, which this owns from now on.
+    init(name: String, descriptor: Int32, wasCreated: Bool, interfaceIndex: UInt32) {
         self.name = name
         self.descriptor = descriptor
         self.wasCreated = wasCreated
@@ -80,8 +68,16 @@ public enum TunDeviceError: Error, Equatable, Sendable, CustomStringConvertible 
     case notPermitted(String)
     /// Another process is attached.
     case busy(String)
-    /// A device of that name exists that is no TUN device, or one with several queues.
+    /// A device of that name exists that is no TUN device.
     case notTun(String)
+    /// Several queues are wanted, and a device of that name exists that is no TUN device with several.
+    case notOfSeveralQueues(String)
+    /// The program that chooses queues can't be loaded: CAP_BPF is missing.
+    case steeringNotPermitted(String)
+    /// The kernel does not take the program that chooses queues.
+    case steeringFailed(String, errorNumber: Int32)
+    /// Who uses the device can't be seen, for the reason given.
+    case unseen(String, reason: String)
     /// Anything else that the kernel said.
     case failed(String, errorNumber: Int32)
 
@@ -103,7 +99,20 @@ public enum TunDeviceError: Error, Equatable, Sendable, CustomStringConvertible 
         case .busy(let name):
             "the TUN device “\(name)” is in use by another process: end that process, or choose another name"
         case .notTun(let name):
-            "a device “\(name)” exists that is no TUN device with one queue: choose another name, or delete it"
+            "a device “\(name)” exists that is no TUN device: choose another name, or delete it"
+        case .notOfSeveralQueues(let name):
+            "a device “\(name)” exists that is no TUN device with several queues, one for each worker: delete it, make it "
+                + "with several (ip tuntap add dev \(name) mode tun multi_queue), or use one worker (--workers 1)"
+        case .steeringNotPermitted(let name):
+            "no permission for the program by which “\(name)” keeps each flow with one worker: give CAP_BPF in the "
+                + "initial user namespace (AmbientCapabilities=CAP_NET_ADMIN CAP_BPF in the systemd unit) and let "
+                + "seccomp pass bpf(2), or use one worker (--workers 1)"
+        case .steeringFailed(let name, let errorNumber):
+            "“\(name)” can't be told to keep each flow with one worker (bpf, TUNSETSTEERINGEBPF: "
+                + "\(String(cString: strerror(errorNumber)))): use one worker (--workers 1), or a kernel from 4.16 with "
+                + "CONFIG_BPF_SYSCALL"
+        case .unseen(let name, let reason):
+            "whether another process uses “\(name)” can't be seen: \(reason)"
         case .failed(let name, let errorNumber):
             "the TUN device “\(name)”: \(String(cString: strerror(errorNumber)))"
         }

@@ -18,6 +18,8 @@ public struct Link: Sendable, Hashable {
     public let transmitQueueLength: UInt32
     /// What frames look like on it: ARPHRD_ETHER and its kin, linux/if_arp.h.
     public let hardwareType: UInt16
+    /// Of a TUN device that may have several queues: how many are in use, those set aside included; else nil.
+    public let tunQueues: UInt32?
 
     /// Of devices that carry bare IP packets, as TUN devices do (ARPHRD_NONE).
     public static let bareIP: UInt16 = 0xFFFE
@@ -35,6 +37,17 @@ public struct Link: Sendable, Hashable {
         self.name = name
         mtu = try attributes.number(Int(IFLA_MTU), as: UInt32.self) ?? 0
         transmitQueueLength = try attributes.number(Int(IFLA_TXQLEN), as: UInt32.self) ?? 0
+        tunQueues = try Self.tunQueues(attributes)
+    }
+
+    /// The kernel tells the numbers only of devices that were made for several (tun_fill_info of drivers/net/tun.c).
+    private static func tunQueues(_ attributes: NetlinkAttributes) throws(RouteError) -> UInt32? {
+        guard let information = try attributes.nested(Int(IFLA_LINKINFO)),
+            information.text(Int(IFLA_INFO_KIND)) == "tun",
+            let data = try information.nested(Int(IFLA_INFO_DATA)),
+            let attached = try data.number(Int(IFLA_TUN_NUM_QUEUES), as: UInt32.self)
+        else { return nil }
+        return attached &+ (try data.number(Int(IFLA_TUN_NUM_DISABLED_QUEUES), as: UInt32.self) ?? 0)
     }
 }
 

@@ -110,6 +110,12 @@ struct NetlinkAttributes {
         return number
     }
 
+    /// The attributes within an attribute; nil where it is absent.
+    func nested(_ type: Int) throws(RouteError) -> NetlinkAttributes? {
+        guard let value = values[type] else { return nil }
+        return try NetlinkAttributes(value)
+    }
+
     /// Text, without its closing zero and without control characters; nil where the attribute is absent.
     func text(_ type: Int) -> String? {
         guard let value = values[type] else { return nil }

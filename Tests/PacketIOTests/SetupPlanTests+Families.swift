@@ -40,4 +40,14 @@ extension SetupPlanTests {
             #expect(try NetworkNamespace.json("ip -j route show 10.8.0.0/16").first?["dev"] as? String == "eth0")
         }
     }
+
+    @Test("Devices with several queues are made for them")
+    func severalQueues() async throws {
+        try await Self.namespace {
+            var description = try Kind.allCases[0].description
+            description.queues = 2
+            let missing = try SetupPlan(description).missing()
+            #expect(missing.first?.commands == ["ip tuntap add dev moor0 mode tun multi_queue"])
+        }
+    }
 }

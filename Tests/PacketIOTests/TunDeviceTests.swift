@@ -41,6 +41,10 @@ struct TunDeviceNameTests {
             (.notPermitted("moor0"), "CAP_NET_ADMIN"),
             (.busy("moor0"), "end that process"),
             (.notTun("moor0"), "choose another name"),
+            (.notOfSeveralQueues("moor0"), "multi_queue"),
+            (.steeringNotPermitted("moor0"), "CAP_BPF"),
+            (.steeringFailed("moor0", errorNumber: ENOSYS), "use one worker"),
+            (.unseen("moor0", reason: "no answer"), "no answer"),
             (.failed("moor0", errorNumber: EIO), "Input/output error"),
             (.nameTooLong("sixteen-bytes-xx"), "16 bytes, of 15 at most"),
             (.invalidName("a b"), "use letters"),
@@ -126,7 +130,7 @@ struct TunDeviceTests {
         "Devices of other kinds are refused and stay as they are",
         arguments: [
             "ip link add moor0 type dummy", "ip link add moor0 type veth peer name moor1",
-            "ip tuntap add dev moor0 mode tap", "ip tuntap add dev moor0 mode tun multi_queue",
+            "ip tuntap add dev moor0 mode tap",
         ])
     func otherKinds(command: String) async throws {
         try await NetworkNamespace.run {
@@ -228,8 +232,14 @@ enum TunControl {
         else { throw PortTestError(description: "TUNSETOFFLOAD: \(String(cString: strerror(errno)))") }
     }
 
-    /// Takes CAP_NET_ADMIN from the calling thread, for as long as it lives (capset(2)).
-    static func dropNetworkAdministration() throws {
+    /// Takes CAP_NET_ADMIN from the calling thread, for as long as it lives.
+    static func dropNetworkAdministration() throws { try drop([12]) }
+
+    /// The same of CAP_BPF and CAP_SYS_ADMIN, either of which allows to load programs.
+    static func dropBPF() throws { try drop([21, 39]) }
+
+    /// Takes capabilities from the calling thread, by their numbers (capset(2)).
+    private static func drop(_ capabilities: [Int]) throws {
         typealias Call = @convention(c) (UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>) -> Int32
         // _LINUX_CAPABILITY_VERSION_3 and the calling thread; effective, permitted and inheritable, twice.
         var header: [UInt32] = [0x2008_0522, 0]
@@ -237,7 +247,10 @@ enum TunControl {
         guard let get = dlsym(nil, "capget"), let set = dlsym(nil, "capset"),
             unsafeBitCast(get, to: Call.self)(&header, &sets) == 0
         else { throw PortTestError(description: "capget: \(String(cString: strerror(errno)))") }
-        for index in 0..<3 { sets[index] &= ~(1 << 12) }
+        // The lower 32 of all three sets stand first.
+        for capability in capabilities {
+            for index in 0..<3 { sets[index + capability / 32 * 3] &= ~(1 << UInt32(capability % 32)) }
+        }
         guard unsafeBitCast(set, to: Call.self)(&header, &sets) == 0 else {
             throw PortTestError(description: "capset: \(String(cString: strerror(errno)))")
         }

@@ -3,4 +3,5 @@
 #pragma once
 #include "CLinuxNetEvent.h"
 #include "CLinuxNetRoute.h"
+#include "CLinuxNetSteering.h"
 #include "CLinuxNetTun.h"

@@ -5,8 +5,9 @@
 #include <stdbool.h>
 
 // Attaches a descriptor of /dev/net/tun to the TUN device `name`, without packet information and without offloads.
-// `exclusive`: make it; -EBUSY where it exists.
-int clinuxnet_tun_attach(int descriptor, const char *name, bool exclusive);
+// `exclusive`: make it; -EBUSY where it exists. `several_queues`: as one queue of a device that may have several;
+// -EINVAL where the device is of the other kind.
+int clinuxnet_tun_attach(int descriptor, const char *name, bool exclusive, bool several_queues);
 
 // Whether the descriptor's device still exists: 0, or -EBADFD.
 int clinuxnet_tun_check(int descriptor);

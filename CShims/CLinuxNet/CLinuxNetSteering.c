@@ -1,0 +1,50 @@
+#include "CLinuxNetSteering.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+#include <linux/if_tun.h>
+
+static int call(enum bpf_cmd command, union bpf_attr *arguments)
+{
+    long result = syscall(SYS_bpf, command, arguments, sizeof *arguments);
+    return result < 0 ? -errno : (int)result;
+}
+
+int clinuxnet_bpf_load(const uint64_t *instructions, uint32_t count)
+{
+    union bpf_attr arguments;
+    memset(&arguments, 0, sizeof arguments);
+    arguments.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+    arguments.insns = (uintptr_t)instructions;
+    arguments.insn_cnt = count;
+    arguments.license = (uintptr_t)"Apache-2.0";
+    strcpy(arguments.prog_name, "mooring_queue");
+    return call(BPF_PROG_LOAD, &arguments);
+}
+
+int clinuxnet_bpf_run(int program, const void *packet, size_t length, uint32_t *result)
+{
+    // The kernel wants an Ethernet header, and takes it off before the program runs. Of IP it would want whole headers.
+    unsigned char frame[2048] = { [12] = 0x88, [13] = 0xB5 };
+    if (length > sizeof frame - 14)
+        return -EMSGSIZE;
+    memcpy(frame + 14, packet, length);
+    union bpf_attr arguments;
+    memset(&arguments, 0, sizeof arguments);
+    arguments.test.prog_fd = program;
+    arguments.test.data_in = (uintptr_t)frame;
+    arguments.test.data_size_in = length + 14;
+    int status = call(BPF_PROG_TEST_RUN, &arguments);
+    *result = arguments.test.retval;
+    return status;
+}
+
+int clinuxnet_tun_steer(int descriptor, int program)
+{
+    return ioctl(descriptor, TUNSETSTEERINGEBPF, &program) < 0 ? -errno : 0;
+}
