@@ -18,6 +18,8 @@ extension BindingTable {
         public var tunnelMTU = BindingLimits.tunnelMTU.lowerBound
         /// Of the outer header.
         public var outerTimeToLive: UInt8 = 64
+        /// How many workers read it, each the packets that `Steering` chooses for it.
+        public var workers = 1
 
         /// The defaults, without an endpoint.
         public init() {}

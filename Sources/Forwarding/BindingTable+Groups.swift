@@ -119,6 +119,20 @@ extension BindingTable {
         ids.count { groups.remove($0, from: group) }
     }
 
+    /// The worker that sends what the control plane injects into the tunnel of a binding, so that it keeps its order: the
+    /// one that numbers the tunnel's packets, where they are numbered; else the one that gets most of its packets anyway.
+    /// The first where there is no such binding.
+    public func worker(of id: String) -> Int {
+        guard let entry = entry(of: id) else { return 0 }
+        return entry.sequence.map { Int(sequences.base[Int($0)].owner) } ?? mainWorker(of: entry.binding)
+    }
+
+    /// The worker that the packets to a binding's first address come to.
+    func mainWorker(of binding: Binding) -> Int {
+        if let prefix = binding.prefixes.first { return Steering.queue(prefix.prefix.address, of: configuration.workers) }
+        return Steering.queue(binding.homeAddress ?? binding.careOfAddress, of: configuration.workers)
+    }
+
     /// By which record and tunnel packets to multicast groups go: as the node's other IPv6 traffic (RFC 5454, 3.3.3). Nil
     /// where it can get none.
     func multicastReference(of stored: StoredBinding, _ record: BindingRecord) -> BindingReference? {

@@ -26,7 +26,7 @@ public final class BindingTable {
     let groups: GroupTable
     let records: Slab<BindingRecord>
     let traffic: Slab<TrafficCell>
-    private let sequences: Slab<GRESequence>
+    let sequences: Slab<GRESequence>
     private let pathMTUs: Slab<PathMTU>
     /// By care-of address: the slots of `pathMTUs`, and how many bindings follow each.
     private let paths: AddressTable
@@ -282,7 +282,9 @@ public final class BindingTable {
             return old.sequence
         }
         lastGeneration &+= 1
-        return sequences.take { $0.initialize(to: GRESequence(generation: lastGeneration)) }
+        return sequences.take {
+            $0.initialize(to: GRESequence(generation: lastGeneration, owner: mainWorker(of: binding)))
+        }
     }
 
     /// The slot of the MTU of the path to a care-of address, which all bindings there follow together.

@@ -2,7 +2,7 @@
 
 import Synchronization
 
-/// What went through a binding, counted by the worker, read by the control plane.
+/// What went through a binding, counted by the workers, read by the control plane.
 struct TrafficCell: ~Copyable {
     let packetsToNode = Atomic<UInt64>(0)
     let bytesToNode = Atomic<UInt64>(0)
@@ -11,22 +11,28 @@ struct TrafficCell: ~Copyable {
 
     init() {}
 
+    /// - Parameter isShared: whether several workers count.
     @inline(__always)
-    borrowing func addToNode(bytes: Int) {
-        Self.increase(packetsToNode, by: 1)
-        Self.increase(bytesToNode, by: UInt64(truncatingIfNeeded: bytes))
+    borrowing func addToNode(bytes: Int, isShared: Bool) {
+        Self.increase(packetsToNode, by: 1, isShared)
+        Self.increase(bytesToNode, by: UInt64(truncatingIfNeeded: bytes), isShared)
     }
 
+    /// - Parameter isShared: whether several workers count.
     @inline(__always)
-    borrowing func addFromNode(bytes: Int) {
-        Self.increase(packetsFromNode, by: 1)
-        Self.increase(bytesFromNode, by: UInt64(truncatingIfNeeded: bytes))
+    borrowing func addFromNode(bytes: Int, isShared: Bool) {
+        Self.increase(packetsFromNode, by: 1, isShared)
+        Self.increase(bytesFromNode, by: UInt64(truncatingIfNeeded: bytes), isShared)
     }
 
-    /// One worker writes, so no locked instruction is needed: others only must not read half a number.
+    /// Where one worker writes, no locked instruction is needed: others only must not read half a number.
     @inline(__always)
-    static func increase(_ cell: borrowing Atomic<UInt64>, by amount: UInt64) {
-        cell.store(cell.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    static func increase(_ cell: borrowing Atomic<UInt64>, by amount: UInt64, _ isShared: Bool) {
+        if isShared {
+            cell.add(amount, ordering: .relaxed)
+        } else {
+            cell.store(cell.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+        }
     }
 }
 

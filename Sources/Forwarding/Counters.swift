@@ -21,6 +21,11 @@ public struct BySide: Hashable, Sendable, BitwiseCopyable {
 
     /// Both together.
     public var sum: UInt64 { home + access }
+
+    mutating func add(_ other: BySide) {
+        home += other.home
+        access += other.access
+    }
 }
 
 /// One consistent reading of a forwarder's counters.
@@ -51,6 +56,20 @@ public struct Counters: Hashable, Sendable {
 
     /// All zero.
     public init() {}
+
+    /// Adds the counters of another worker.
+    public mutating func add(_ other: Counters) {
+        received.add(other.received)
+        generated.add(other.generated)
+        transmitted.add(other.transmitted)
+        punted += other.punted
+        absorbed += other.absorbed
+        for index in dropped.indices { dropped[index] += other.dropped[index] }
+        receivedBytes.add(other.receivedBytes)
+        transmittedBytes.add(other.transmittedBytes)
+        suppressedErrors += other.suppressedErrors
+        reassemblyFailures += other.reassemblyFailures
+    }
 
     /// What was dropped for one reason.
     public subscript(_ reason: DropReason) -> UInt64 { dropped[Int(reason.rawValue)] }

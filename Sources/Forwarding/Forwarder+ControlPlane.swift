@@ -40,7 +40,10 @@ extension Forwarder {
                     drop(&packet, .noBinding)
                     continue
                 }
-                enterTunnel(&packet, record, isIPv4: tunnel.isIPv4, usesHomeAddress: tunnel.usesHomeAddress)
+                guard enterTunnel(&packet, record, isIPv4: tunnel.isIPv4, usesHomeAddress: tunnel.usesHomeAddress) else {
+                    count(CounterIndex.generated, .access)
+                    continue
+                }
             }
             transmit(&packet, to: packet.verdict == .transmitHome ? .home : .access)
             appendGenerated(packet, madeFrom: batch.count, to: &batch)

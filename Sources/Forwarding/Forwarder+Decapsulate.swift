@@ -54,7 +54,7 @@ extension Forwarder {
         } else if new != IPv6Header.trafficClass(at: packet.start) {
             IPv6Header.setTrafficClass(new, at: packet.start)
         }
-        traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length)
+        traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length, isShared: isShared)
         if work.isLinkLocal || work.isListenerMessage { return takeOfLink(&packet, work, record) }
         transmit(&packet, to: .home)
     }

@@ -28,9 +28,10 @@ extension Forwarder {
             return true
         }
         packet.length = Int(work.innerLength)
-        traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length)
-        enterTunnel(&packet, record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress)
-        transmit(&packet, to: .access)
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length, isShared: isShared)
+        if enterTunnel(&packet, record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress) {
+            transmit(&packet, to: .access)
+        }
         return true
     }
 
@@ -64,13 +65,15 @@ extension Forwarder {
 
     /// Writes a binding's headers before a packet, which is whole and nothing but that packet.
     /// - Parameter mayFragment: whether an outer packet with IPv6 may be fragmented, whatever is known of the path.
+    /// - Returns: false where another worker sends it, or nobody can.
     @inline(__always)
     mutating func enterTunnel(
         _ packet: inout Packet, _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, usesHomeAddress: Bool,
         mayFragment: Bool = false
-    ) {
+    ) -> Bool {
         if isIPv4, record.pointee.form.isMinimal {
-            return packet.prepend(MinimalTunnel.encapsulate(packet.start, record))
+            packet.prepend(MinimalTunnel.encapsulate(packet.start, record))
+            return true
         }
         let inner = UnsafeRawPointer(packet.start)
         var dontFragment: UInt16 = 0
@@ -88,14 +91,14 @@ extension Forwarder {
             innerTrafficClass: innerClass, dontFragment: dontFragment,
             identification: nextIdentification(to: record.pointee.careOfAddress))
         packet.prepend(length)
-        finishGREIfNeeded(packet, record)
+        return finishGREIfNeeded(&packet, record)
     }
 
+    /// - Returns: as `finishGRE`.
     @inline(__always)
-    mutating func finishGREIfNeeded(_ packet: Packet, _ record: UnsafePointer<BindingRecord>) {
-        if record.pointee.sequence != PrefixTable.noValue || record.pointee.hasChecksum {
-            finishGRE(packet, record)
-        }
+    mutating func finishGREIfNeeded(_ packet: inout Packet, _ record: UnsafePointer<BindingRecord>) -> Bool {
+        guard record.pointee.sequence != PrefixTable.noValue || record.pointee.hasChecksum else { return true }
+        return finishGRE(&packet, record)
     }
 
     /// Why an IPv4 packet may not go into the tunnel; nil where it may. Of more than one reason it is `packetTooBig`
@@ -117,17 +120,32 @@ extension Forwarder {
     }
 
     /// Sequence number and checksum, where the tunnel has them.
+    /// - Returns: false where another worker numbers the tunnel's packets: it has got this one, or nobody has.
     @inline(never)
-    private func finishGRE(_ packet: Packet, _ record: UnsafePointer<BindingRecord>) {
+    private mutating func finishGRE(_ packet: inout Packet, _ record: UnsafePointer<BindingRecord>) -> Bool {
         let before = IPv4.minimumHeaderLength + (record.pointee.form.isUDP ? UDPTunnel.headerLength : 0)
-        let header = packet.start + before
+        var number: UInt32?
         if record.pointee.sequence != PrefixTable.noValue {
-            // The last field of the header.
-            header.storeNetwork(
-                sequences[Int(record.pointee.sequence)].takeNext(), at: Int(record.pointee.greLength) - 4)
+            let owner = Int(sequences[Int(record.pointee.sequence)].owner)
+            guard owner == place.index else {
+                handOver(&packet, record, greOffset: before, to: owner)
+                return false
+            }
+            number = sequences[Int(record.pointee.sequence)].takeNext()
         }
-        if record.pointee.hasChecksum {
-            GREHeader.writeChecksum(at: header, length: packet.length - before)
-        }
+        finishGRE(
+            packet, number: number, offset: before, length: Int(record.pointee.greLength),
+            hasChecksum: record.pointee.hasChecksum)
+        return true
+    }
+
+    /// Writes what is not laid out in advance.
+    /// - Parameters:
+    ///   - offset: of the header of GRE, from the packet's first byte.
+    ///   - length: of that header, in bytes; the number is its last field.
+    func finishGRE(_ packet: Packet, number: UInt32?, offset: Int, length: Int, hasChecksum: Bool) {
+        let header = packet.start + offset
+        if let number { header.storeNetwork(number, at: length - 4) }
+        if hasChecksum { GREHeader.writeChecksum(at: header, length: packet.length - offset) }
     }
 }

@@ -36,14 +36,14 @@ extension Forwarder {
             return true
         }
         let limit = Int(tunnelMTU(record, isIPv4: true, usesHomeAddress: false))
-        let count = FragmentPlan.largestCount(length: length, limit: limit)
-        let space = length + count * IPv4.maximumHeaderLength + FragmentPlan.workspace
-        guard count <= batch.generatedRoom, memory.hasRoom(for: space, packets: count + 1),
+        let largestCount = FragmentPlan.largestCount(length: length, limit: limit)
+        let space = length + largestCount * IPv4.maximumHeaderLength + FragmentPlan.workspace
+        guard largestCount <= batch.generatedRoom, memory.hasRoom(for: space, packets: largestCount + 1),
             let workspace = memory.take(FragmentPlan.workspace)
         else { return false }
-        traffic[Int(record.pointee.traffic)].addToNode(bytes: length)
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
         batch[index].length = length
-        if isMinimal { enterTunnel(&batch[index], record, isIPv4: true, usesHomeAddress: false) }
+        if isMinimal { _ = enterTunnel(&batch[index], record, isIPv4: true, usesHomeAddress: false) }
         var plan = FragmentPlan(
             batch[index].start, length: batch[index].length, limit: limit + growth, workspace: workspace)
         while let piece = plan.next() {
@@ -52,10 +52,12 @@ extension Forwarder {
             var fragment = batch[index]
             fragment.start = plan.write(piece, to: space)
             fragment.length = piece.length
-            if !isMinimal { enterTunnel(&fragment, record, isIPv4: true, usesHomeAddress: false) }
-            transmit(&fragment, to: .access)
+            let isOwn = isMinimal || enterTunnel(&fragment, record, isIPv4: true, usesHomeAddress: false)
+            if isOwn { transmit(&fragment, to: .access) }
             if piece.isLast {
                 batch[index] = fragment
+            } else if !isOwn {
+                count(CounterIndex.generated, .access)
             } else {
                 appendGenerated(fragment, madeFrom: index, to: &batch)
             }

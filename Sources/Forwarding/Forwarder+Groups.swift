@@ -56,10 +56,10 @@ extension Forwarder {
             work.pointee.isAnswered = true
             return answer(&packet, dropped: .packetTooBig, work.pointee, mtu: limit)
         }
-        traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length)
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length, isShared: isShared)
         // Errors about it would quote the group, and nobody could tell whose tunnel they concern: it may be fragmented.
-        enterTunnel(
+        let isOwn = enterTunnel(
             &packet, record, isIPv4: false, usesHomeAddress: reference.usesHomeAddress, mayFragment: true)
-        transmit(&packet, to: .access)
+        if isOwn { transmit(&packet, to: .access) }
     }
 }

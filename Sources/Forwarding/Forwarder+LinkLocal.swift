@@ -76,7 +76,6 @@ extension Forwarder {
             before: packet.start, innerLength: packet.length, isIPv4: false, usesHomeAddress: usesHomeAddress,
             innerTrafficClass: TrafficClass(rawValue: 0), dontFragment: IPv4.dontFragment, identification: 0)
         packet.prepend(length)
-        finishGREIfNeeded(packet, record)
-        transmit(&packet, to: .access)
+        if finishGREIfNeeded(&packet, record) { transmit(&packet, to: .access) }
     }
 }

@@ -12,6 +12,7 @@
 import CPrefetch
 import PacketBuffer
 import PrefixTable
+import Synchronization
 import Wire
 
 /// What a forwarder is set to, for as long as it lives.
@@ -63,6 +64,13 @@ public struct Forwarder: ~Copyable {
     let namedEndpoints: AddressTable.Reader
     let records: UnsafePointer<BindingRecord>
     let traffic: UnsafeMutablePointer<TrafficCell>
+    /// Which of the table's workers this is.
+    let place: WorkerPlace
+    /// Whether there are others.
+    let isShared: Bool
+    let handoverSignal: UnsafeMutablePointer<Atomic<Bool>>
+    /// A bit for each worker that something was handed to.
+    var handedOverTo: UInt64 = 0
     let pending: UnsafeMutablePointer<PendingPacket>
     let batchCapacity: Int
     let counters: UnsafeMutablePointer<UInt64>
@@ -90,14 +98,16 @@ public struct Forwarder: ~Copyable {
     /// A forwarder that reads `table`.
     /// - Parameters:
     ///   - batchCapacity: packets in a batch at the most.
-    ///   - identification: behind which those of packets that are made here begin; nil: anywhere, to each destination.
+    ///   - place: which of the table's workers it is for. They share the limit of errors.
+    ///   - identification: behind which those of packets that are made here begin; nil: anywhere, to each destination. Each of several
+    ///     workers has its own.
     ///   - published: where it publishes its counters; no other forwarder may.
     ///   - securityExceptions: where it notes them; no other forwarder may.
     ///   - punts: where it puts packets for the control plane; no other forwarder may.
     ///   - injections: where it takes packets of the control plane from; no other forwarder may.
     public init(
         reading table: BindingTable.Reader, settings: ForwarderSettings, batchCapacity: Int,
-        identification: UInt16? = nil, published: PublishedCounters = PublishedCounters(),
+        place: WorkerPlace = WorkerPlace(), identification: UInt16? = nil, published: PublishedCounters = PublishedCounters(),
         securityExceptions: SecurityExceptionRing = SecurityExceptionRing(), punts: PuntQueue = PuntQueue(),
         injections: InjectQueue = InjectQueue()
     ) {
@@ -129,8 +139,12 @@ public struct Forwarder: ~Copyable {
         // A fragment can complete one in a tunnel, and with it one that lies in that.
         datagramMemory = GeneratedMemory(packets: batchCapacity * 2)
         reassembler = Reassembler(settings.reassembly)
-        errorLimit = TokenBucket(perSecond: settings.errorsPerSecond, burst: settings.errorBurst)
-        identifications = Identifications(behind: identification)
+        let share = { (number: UInt64) in (number + UInt64(place.count) - 1) / UInt64(place.count) }
+        errorLimit = TokenBucket(perSecond: share(settings.errorsPerSecond), burst: share(settings.errorBurst))
+        identifications = Identifications(behind: identification, of: place)
+        self.place = place
+        isShared = place.count > 1
+        handoverSignal = place.handovers.signal(to: place.index)
         self.published = published
         self.securityExceptions = securityExceptions
         self.punts = punts

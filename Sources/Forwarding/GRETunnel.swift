@@ -50,16 +50,22 @@ enum GRETunnel {
     }
 }
 
-/// The sequence numbers of a GRE tunnel, which the worker changes and nobody else reads.
+/// The sequence numbers of a GRE tunnel, which workers change and nobody else reads: one worker sends, and one, whose queue
+/// the tunnel's packets come to, receives.
 struct GRESequence: ~Copyable {
     /// The next to send; the first is 0.
     private let next = Atomic<UInt32>(0)
     /// The last that was accepted (RFC 2890, 2.2).
     private let last = Atomic<UInt32>(.max)
+    /// The worker that sends. Two that took numbers in turn could not write their packets in that order.
+    let owner: UInt32
     /// Tells this tunnel from others that have the same slot before or after it.
     let generation: UInt32
 
-    init(generation: UInt32) { self.generation = generation }
+    init(generation: UInt32, owner: Int) {
+        self.generation = generation
+        self.owner = UInt32(owner)
+    }
 
     func takeNext() -> UInt32 {
         let number = next.load(ordering: .relaxed)

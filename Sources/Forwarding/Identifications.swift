@@ -1,6 +1,7 @@
 // Identifications of IPv4 packets that are made here (RFC 6864, 4.3: not the same twice to one destination while fragments
 // of the first may live). Each destination counts by itself, so that what others get does not use its numbers up. There
-// is no room for a counter each: addresses share counters by a hash, which leaves gaps and repeats nothing.
+// is no room for a counter each: addresses share counters by a hash, which leaves gaps and repeats nothing. Of several
+// workers each has its own numbers: every second, fourth, eighth or sixteenth.
 
 import Wire
 
@@ -10,13 +11,20 @@ struct Identifications {
 
     private let counters: UnsafeMutablePointer<UInt16>
     private let factor: UInt64
+    private let step: UInt16
 
     /// - Parameter last: behind which all begin, so that what is made is the same each time; nil: each anywhere, and by a
     ///   hash of its own, so that nobody can tell them.
-    init(behind last: UInt16?) {
+    /// - Parameter place: whose they are.
+    init(behind last: UInt16?, of place: WorkerPlace) {
         let count = 1 << Int(Self.bits)
+        let step = UInt16(1 << (Int.bitWidth - (place.count - 1).leadingZeroBitCount))
+        self.step = step
         counters = .allocate(capacity: count)
-        for index in 0..<count { (counters + index).initialize(to: last ?? .random(in: .min ... .max)) }
+        for index in 0..<count { 
+            let start = last ?? .random(in: .min ... .max)
+            (counters + index).initialize(to: start & ~(step - 1) | UInt16(place.index))
+        }
         factor = last == nil ? .random(in: .min ... .max) | 1 : 0x9E37_79B9_7F4A_7C15
     }
 
@@ -25,7 +33,7 @@ struct Identifications {
     @inline(__always)
     func next(to destination: IPv4Address) -> UInt16 {
         let counter = counters + Int(truncatingIfNeeded: (UInt64(destination.rawValue) &* factor) &>> (64 &- Self.bits))
-        counter.pointee &+= 1
+        counter.pointee &+= step
         return counter.pointee
     }
 }

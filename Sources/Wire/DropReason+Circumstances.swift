@@ -165,6 +165,10 @@ extension DropReason {
             Circumstances(
                 .classify, from: .access, "RFC 5944, 3; RFC 5454, 3.3.3",
                 "A flood of registrations, or a home agent that is too slow: capture UDP port 434.")
+        case .workerQueueFull:
+            Circumstances(
+                .encapsulate, from: .home, "RFC 2890, 2.2",
+                "One tunnel gets more than a worker can send: do without sequence numbers, or use one worker.")
         case .ipv6NotCarried:
             Circumstances(
                 .classify, from: .access, "RFC 4213, 3.6",

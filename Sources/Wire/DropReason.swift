@@ -70,6 +70,9 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     case puntUnattended
     case puntQueueFull
 
+    // Other workers.
+    case workerQueueFull
+
     // The kernel.
     case receiveFailed
     case transmitFailed
@@ -154,6 +157,8 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
             "Multicast Listener Discovery that has another hop limit than 1, no router alert, or a wrong checksum."
         case .puntUnattended: "A packet for the control plane, and nobody takes packets at the control socket."
         case .puntQueueFull: "A packet for the control plane, which takes them more slowly than they come."
+        case .workerQueueFull:
+            "A packet for a GRE tunnel with sequence numbers, whose worker takes them more slowly than others bring them."
         case .ecnNotCapable:
             "The outer ECN field, or that of a fragment, says congestion, but the packet is not ECN-capable."
         case .receiveFailed:

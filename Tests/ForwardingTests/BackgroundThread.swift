@@ -51,6 +51,7 @@ struct WorkerLoop: ~Copyable {
     mutating func processAll(_ packets: [Given]) -> [[UInt8]] {
         for (slot, given) in packets.enumerated() { batch.append(slots.packet(given, slot: slot)) }
         forwarder.process(&batch, now: 0)
+        if forwarder.hasHandovers { forwarder.takeHandovers(into: &batch) }
         precondition(!batch.isUnfinished, "more than fits was made of the packets")
         let made = (0..<batch.generatedCount).map { Array(batch.generatedPacket(at: $0).bytes) }
         let sent = (0..<batch.count).filter { batch[$0].verdict != .release }.map { Array(batch[$0].bytes) }

@@ -18,11 +18,12 @@ extension Binding {
 extension BindingTable {
     /// A table with an endpoint.
     static func make(
-        bindingLimit: Int = 100, prefixLimit: Int = 100, endpoint: String? = "192.0.2.1"
+        bindingLimit: Int = 100, prefixLimit: Int = 100, endpoint: String? = "192.0.2.1", workers: Int = 1
     ) throws -> BindingTable {
         var configuration = Configuration()
         configuration.bindingLimit = bindingLimit
         configuration.prefixLimit = prefixLimit
+        configuration.workers = workers
         configuration.endpoint = endpoint.map { IPv4Address($0)! }
         return try BindingTable(configuration)
     }

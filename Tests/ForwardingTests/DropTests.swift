@@ -13,8 +13,8 @@ struct DropTests {
     static let notTheForwarders: Set<DropReason> = [.ipv6ExtensionHeader, .udpTruncated, .icmpv6Truncated]
     /// Reasons that a port's failures become.
     static let thePorts: Set<DropReason> = [.receiveFailed, .transmitFailed]
-    /// Reasons that a packet has only where others wait (`PuntTests`).
-    static let ofQueues: Set<DropReason> = [.puntQueueFull]
+    /// Reasons that a packet has only where others wait (`PuntTests`, `WorkerTests`).
+    static let ofQueues: Set<DropReason> = [.puntQueueFull, .workerQueueFull]
 
     @Test("H13 H14 H16 T3 T7 P1 each packet is dropped for its reason, in one counter", arguments: vectors.drops)
     func drop(_ vector: ForwardingVectors.Drop) throws {

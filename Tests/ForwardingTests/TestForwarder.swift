@@ -131,11 +131,11 @@ final class TestForwarder {
     /// A forwarder whose first packet gets the given identification.
     init(
         _ table: BindingTable? = nil, settings: ForwarderSettings = TestForwarder.settings, batchCapacity: Int = 128,
-        firstIdentification: UInt16 = 1, punts: PuntQueue = PuntQueue()
+        place: WorkerPlace = WorkerPlace(), firstIdentification: UInt16 = 1, punts: PuntQueue = PuntQueue()
     ) throws {
         self.table = try table ?? Self.makeTable()
         forwarder = Forwarder(
-            reading: self.table.reader, settings: settings, batchCapacity: batchCapacity,
+            reading: self.table.reader, settings: settings, batchCapacity: batchCapacity, place: place,
             identification: firstIdentification &- 1, punts: punts)
         batch = PacketBatch(capacity: batchCapacity)
         slots = GuardedSlots(count: batchCapacity)
@@ -155,6 +155,7 @@ final class TestForwarder {
         var outcomes = [Outcome?](repeating: nil, count: packets.count)
         forwarder.process(&batch, now: now)
         forwarder.inject(into: &batch)
+        if forwarder.hasHandovers { forwarder.takeHandovers(into: &batch) }
         takeVerdicts(packets, &outcomes)
         while batch.isUnfinished {
             batch.endCompletion()

@@ -6,10 +6,11 @@ import Wire
 
 /// Counts of all worlds and views.
 struct Reach {
-    /// Reasons that no packet gets from the forwarder: the kernel's own; those of views whose refusal means something
-    /// else there (whether an ICMPv6 error may be sent); and a UDP header that is cut off, which is no tunnel's.
+    /// Reasons that no packet gets from the forwarder: the kernel's own; that of other workers; those of views whose
+    /// refusal means something else there (whether an ICMPv6 error may be sent); and a UDP header that is cut off, which is
+    /// no tunnel's.
     static let unreachable: Set<DropReason> = [
-        .receiveFailed, .transmitFailed, .icmpv6Truncated, .udpTruncated,
+        .receiveFailed, .transmitFailed, .workerQueueFull, .icmpv6Truncated, .udpTruncated,
     ]
     /// What the views refuse packets for.
     static let refusals: Set<DropReason> = [

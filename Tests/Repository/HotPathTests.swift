@@ -56,6 +56,9 @@ struct HotPathTests {
         Function("IOUringPort.readEnded", "$s8PacketIO11IOUringPortV9readEnded", "a standing read is to be made anew"),
         Function("IOUringPort.awaitWrites", "$s8PacketIO11IOUringPortV11awaitWrites", "a batch was too much"),
         Function("Forwarder.inject", "$s10Forwarding9ForwarderV6inject", "the control plane sends"),
+        Function("Forwarder.takeHandovers", "$s10Forwarding9ForwarderV13takeHandovers", "from another worker"),
+        Function("Forwarder.handOver", "$s10Forwarding9ForwarderV8handOver", "to another worker"),
+        Function("ForwardingLoop.wakeOthers", "$s8mooringd14ForwardingLoopV10wakeOthers", "they got packets"),
         Function("ForwardingLoop.tellOfPunts", "$s8mooringd14ForwardingLoopV11tellOfPunts", "it gets packets"),
         Function(
             "ForwardingLoop.tellOfWaiting", "$s8mooringd14ForwardingLoopV13tellOfWaiting", "packets begin to wait"),
