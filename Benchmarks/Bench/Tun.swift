@@ -15,12 +15,15 @@ struct Tun: ParsableCommand {
               swift run Bench tun
               swift run Bench tun --yardstick --rounds 9
               swift run Bench tun --io plain --seconds 10 --json
+              swift run Bench tun --workers 1 --workers 2
             """)
 
     /// A program that forwards, and how it moves packets.
     struct Way: Hashable {
         let program: Program
         let io: IO
+        /// Of mooringd.
+        var workers = 1
 
         enum Program: String { case mooringd, yardstick }
     }
@@ -30,6 +33,7 @@ struct Tun: ParsableCommand {
     @Option(help: "io_uring or plain; both in turn where absent.") var io: IO?
     @Flag(help: "Measure the least that a forwarder can do in turn with mooringd (Benchmarks/Yardstick).")
     var yardstick = false
+    @Option(help: "Forwarding threads of mooringd; several numbers take turns.") var workers: [Int] = [1]
     @Option(help: "Rounds; the median is printed.") var rounds = 5
     @Option(help: "Seconds of each measurement.") var seconds = 5
     @OptionGroup var output: OutputOptions
@@ -38,6 +42,7 @@ struct Tun: ParsableCommand {
         guard (1...100).contains(rounds), (1...600).contains(seconds) else {
             throw ValidationError("--rounds is 1 to 100, --seconds 1 to 600")
         }
+        guard workers.allSatisfy((1...16).contains) else { throw ValidationError("--workers is 1 to 16") }
     }
 
     func run() throws {
@@ -45,16 +50,22 @@ struct Tun: ParsableCommand {
         let network = try Network()
         defer { network.remove() }
         let programs: [Way.Program] = yardstick ? [.mooringd, .yardstick] : [.mooringd]
-        let ways = (io.map { [$0] } ?? IO.allCases).flatMap { io in programs.map { Way(program: $0, io: io) } }
+        let ways = (io.map { [$0] } ?? IO.allCases).flatMap { io in
+            programs.flatMap { program in
+                (program == .mooringd ? workers : [1]).map { Way(program: program, io: io, workers: $0) }
+            }
+        }
         var figures: [Way: [TunFigures]] = [:]
         for round in 1...rounds {
             for way in ways {
-                let line = "round \(round) of \(rounds): \(way.program.rawValue), \(way.io.rawValue)\n"
+                let line = "round \(round) of \(rounds): \(way.program.rawValue), \(way.io.rawValue), \(way.workers)\n"
                 FileHandle.standardError.write(Data(line.utf8))
                 figures[way, default: []].append(try TunTrial(network, way, seconds: seconds).run())
             }
         }
-        if !output.json { print("program    io          TCP Gbit/s      kpps   home agent CPU % (TCP, small packets)") }
+        if !output.json {
+            print("program    io        workers  TCP Gbit/s      kpps   home agent CPU % (TCP, small packets)")
+        }
         for way in ways { report(way, figures[way] ?? []) }
     }
 
@@ -70,16 +81,18 @@ struct Tun: ParsableCommand {
             print(
                 way.program.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0)
                     + way.io.rawValue.padding(toLength: 10, withPad: " ", startingAt: 0)
-                    + String(format: "%12.2f %9.1f   %.0f, %.0f", gigabits, kilopackets, tcpCPU, floodCPU))
+                    + String(
+                        format: "%7d %11.2f %9.1f   %.0f, %.0f", way.workers, gigabits, kilopackets, tcpCPU, floodCPU))
             return
         }
         // The yardstick's lines bear a name of their own: who reads `tun` expects mooringd.
         print(
             String(
                 format:
-                    #"{"bench":"%@","io":"%@","offload":false,"gbit_per_s":%.3f,"kpps":%.1f,"#
+                    #"{"bench":"%@","io":"%@","workers":%d,"offload":false,"gbit_per_s":%.3f,"kpps":%.1f,"#
                     + #""cpu_percent":%.1f,"cpu_percent_small":%.1f,"rounds":%d}"#,
-                way.program == .mooringd ? "tun" : "tun-yardstick", way.io.rawValue, gigabits, kilopackets, tcpCPU,
+                way.program == .mooringd ? "tun" : "tun-yardstick", way.io.rawValue, way.workers, gigabits, kilopackets,
+                tcpCPU,
                 floodCPU, rounds))
     }
 }

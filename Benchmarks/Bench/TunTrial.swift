@@ -133,7 +133,9 @@ struct TunTrial {
 
     private func startDaemon(_ role: String, _ arguments: [String]) throws -> Process {
         let process = try network.start(
-            in: role, [program("mooringd"), "--socket", socket(role), "--io", way.io.rawValue] + arguments)
+            in: role,
+            [program("mooringd"), "--socket", socket(role), "--io", way.io.rawValue, "--workers", "\(way.workers)"]
+                + arguments)
         try waitUntil("mooringd of the \(role) is ready") {
             guard process.isRunning else {
                 throw BenchError("mooringd of the \(role) ended: \(network.log(role, "mooringd"))")

@@ -377,124 +377,118 @@ public nonisolated struct ControlRequest: Sendable {
 }
 
 /// From mooringd: the answer to a request, or an event of a Watch.
-public nonisolated struct ControlReply: @unchecked Sendable {
+public nonisolated struct ControlReply: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// That of the request; 0 where an error concerns a frame that could not be read.
-  public var id: UInt64 {
-    get {_storage._id}
-    set {_uniqueStorage()._id = newValue}
-  }
+  public var id: UInt64 = 0
 
-  public var body: OneOf_Body? {
-    get {return _storage._body}
-    set {_uniqueStorage()._body = newValue}
-  }
+  public var body: ControlReply.OneOf_Body? = nil
 
   public var error: ControlError {
     get {
-      if case .error(let v)? = _storage._body {return v}
+      if case .error(let v)? = body {return v}
       return ControlError()
     }
-    set {_uniqueStorage()._body = .error(newValue)}
+    set {body = .error(newValue)}
   }
 
   public var hello: ControlHelloReply {
     get {
-      if case .hello(let v)? = _storage._body {return v}
+      if case .hello(let v)? = body {return v}
       return ControlHelloReply()
     }
-    set {_uniqueStorage()._body = .hello(newValue)}
+    set {body = .hello(newValue)}
   }
 
   public var bindingsChanged: ControlBindingsChanged {
     get {
-      if case .bindingsChanged(let v)? = _storage._body {return v}
+      if case .bindingsChanged(let v)? = body {return v}
       return ControlBindingsChanged()
     }
-    set {_uniqueStorage()._body = .bindingsChanged(newValue)}
+    set {body = .bindingsChanged(newValue)}
   }
 
   public var bindingPage: ControlBindingPage {
     get {
-      if case .bindingPage(let v)? = _storage._body {return v}
+      if case .bindingPage(let v)? = body {return v}
       return ControlBindingPage()
     }
-    set {_uniqueStorage()._body = .bindingPage(newValue)}
+    set {body = .bindingPage(newValue)}
   }
 
   public var status: ControlStatus {
     get {
-      if case .status(let v)? = _storage._body {return v}
+      if case .status(let v)? = body {return v}
       return ControlStatus()
     }
-    set {_uniqueStorage()._body = .status(newValue)}
+    set {body = .status(newValue)}
   }
 
   public var counters: ControlCounters {
     get {
-      if case .counters(let v)? = _storage._body {return v}
+      if case .counters(let v)? = body {return v}
       return ControlCounters()
     }
-    set {_uniqueStorage()._body = .counters(newValue)}
+    set {body = .counters(newValue)}
   }
 
   public var watching: ControlWatching {
     get {
-      if case .watching(let v)? = _storage._body {return v}
+      if case .watching(let v)? = body {return v}
       return ControlWatching()
     }
-    set {_uniqueStorage()._body = .watching(newValue)}
+    set {body = .watching(newValue)}
   }
 
   public var event: ControlEvent {
     get {
-      if case .event(let v)? = _storage._body {return v}
+      if case .event(let v)? = body {return v}
       return ControlEvent()
     }
-    set {_uniqueStorage()._body = .event(newValue)}
+    set {body = .event(newValue)}
   }
 
   public var injected: ControlInjected {
     get {
-      if case .injected(let v)? = _storage._body {return v}
+      if case .injected(let v)? = body {return v}
       return ControlInjected()
     }
-    set {_uniqueStorage()._body = .injected(newValue)}
+    set {body = .injected(newValue)}
   }
 
   public var groupChanged: ControlGroupChanged {
     get {
-      if case .groupChanged(let v)? = _storage._body {return v}
+      if case .groupChanged(let v)? = body {return v}
       return ControlGroupChanged()
     }
-    set {_uniqueStorage()._body = .groupChanged(newValue)}
+    set {body = .groupChanged(newValue)}
   }
 
   public var groupPage: ControlGroupPage {
     get {
-      if case .groupPage(let v)? = _storage._body {return v}
+      if case .groupPage(let v)? = body {return v}
       return ControlGroupPage()
     }
-    set {_uniqueStorage()._body = .groupPage(newValue)}
+    set {body = .groupPage(newValue)}
   }
 
   public var resynchronizationBegun: ControlResynchronizationBegun {
     get {
-      if case .resynchronizationBegun(let v)? = _storage._body {return v}
+      if case .resynchronizationBegun(let v)? = body {return v}
       return ControlResynchronizationBegun()
     }
-    set {_uniqueStorage()._body = .resynchronizationBegun(newValue)}
+    set {body = .resynchronizationBegun(newValue)}
   }
 
   public var resynchronized: ControlResynchronized {
     get {
-      if case .resynchronized(let v)? = _storage._body {return v}
+      if case .resynchronized(let v)? = body {return v}
       return ControlResynchronized()
     }
-    set {_uniqueStorage()._body = .resynchronized(newValue)}
+    set {body = .resynchronized(newValue)}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -517,8 +511,6 @@ public nonisolated struct ControlReply: @unchecked Sendable {
   }
 
   public init() {}
-
-  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// The first request on a connection. Versions are those of this protocol; 1 is the only one so far.
@@ -1250,82 +1242,102 @@ public nonisolated struct ControlGetCounters: Sendable {
 }
 
 /// received + generated = transmitted + punted + absorbed + the sum of dropped, in every reply.
-public nonisolated struct ControlCounters: Sendable {
+public nonisolated struct ControlCounters: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var received: ControlSideCounters {
-    get {_received ?? ControlSideCounters()}
-    set {_received = newValue}
+    get {_storage._received ?? ControlSideCounters()}
+    set {_uniqueStorage()._received = newValue}
   }
   /// Returns true if `received` has been explicitly set.
-  public var hasReceived: Bool {self._received != nil}
+  public var hasReceived: Bool {_storage._received != nil}
   /// Clears the value of `received`. Subsequent reads from it will return its default value.
-  public mutating func clearReceived() {self._received = nil}
+  public mutating func clearReceived() {_uniqueStorage()._received = nil}
 
   public var generated: ControlSideCounters {
-    get {_generated ?? ControlSideCounters()}
-    set {_generated = newValue}
+    get {_storage._generated ?? ControlSideCounters()}
+    set {_uniqueStorage()._generated = newValue}
   }
   /// Returns true if `generated` has been explicitly set.
-  public var hasGenerated: Bool {self._generated != nil}
+  public var hasGenerated: Bool {_storage._generated != nil}
   /// Clears the value of `generated`. Subsequent reads from it will return its default value.
-  public mutating func clearGenerated() {self._generated = nil}
+  public mutating func clearGenerated() {_uniqueStorage()._generated = nil}
 
   public var transmitted: ControlSideCounters {
-    get {_transmitted ?? ControlSideCounters()}
-    set {_transmitted = newValue}
+    get {_storage._transmitted ?? ControlSideCounters()}
+    set {_uniqueStorage()._transmitted = newValue}
   }
   /// Returns true if `transmitted` has been explicitly set.
-  public var hasTransmitted: Bool {self._transmitted != nil}
+  public var hasTransmitted: Bool {_storage._transmitted != nil}
   /// Clears the value of `transmitted`. Subsequent reads from it will return its default value.
-  public mutating func clearTransmitted() {self._transmitted = nil}
+  public mutating func clearTransmitted() {_uniqueStorage()._transmitted = nil}
 
-  public var punted: UInt64 = 0
+  public var punted: UInt64 {
+    get {_storage._punted}
+    set {_uniqueStorage()._punted = newValue}
+  }
 
-  public var absorbed: UInt64 = 0
+  public var absorbed: UInt64 {
+    get {_storage._absorbed}
+    set {_uniqueStorage()._absorbed = newValue}
+  }
 
   /// By the name of the drop reason; reasons that never occurred are there with 0.
-  public var dropped: Dictionary<String,UInt64> = [:]
+  public var dropped: Dictionary<String,UInt64> {
+    get {_storage._dropped}
+    set {_uniqueStorage()._dropped = newValue}
+  }
 
   /// Bytes of packets as they were on the side's device.
   public var receivedBytes: ControlSideCounters {
-    get {_receivedBytes ?? ControlSideCounters()}
-    set {_receivedBytes = newValue}
+    get {_storage._receivedBytes ?? ControlSideCounters()}
+    set {_uniqueStorage()._receivedBytes = newValue}
   }
   /// Returns true if `receivedBytes` has been explicitly set.
-  public var hasReceivedBytes: Bool {self._receivedBytes != nil}
+  public var hasReceivedBytes: Bool {_storage._receivedBytes != nil}
   /// Clears the value of `receivedBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearReceivedBytes() {self._receivedBytes = nil}
+  public mutating func clearReceivedBytes() {_uniqueStorage()._receivedBytes = nil}
 
   public var transmittedBytes: ControlSideCounters {
-    get {_transmittedBytes ?? ControlSideCounters()}
-    set {_transmittedBytes = newValue}
+    get {_storage._transmittedBytes ?? ControlSideCounters()}
+    set {_uniqueStorage()._transmittedBytes = newValue}
   }
   /// Returns true if `transmittedBytes` has been explicitly set.
-  public var hasTransmittedBytes: Bool {self._transmittedBytes != nil}
+  public var hasTransmittedBytes: Bool {_storage._transmittedBytes != nil}
   /// Clears the value of `transmittedBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearTransmittedBytes() {self._transmittedBytes = nil}
+  public mutating func clearTransmittedBytes() {_uniqueStorage()._transmittedBytes = nil}
 
   /// ICMP errors not made because of the rate limit, or for want of a source address.
-  public var suppressedErrors: UInt64 = 0
+  public var suppressedErrors: UInt64 {
+    get {_storage._suppressedErrors}
+    set {_uniqueStorage()._suppressedErrors = newValue}
+  }
 
   /// Datagrams of which fragments were absorbed, and that were never whole.
-  public var reassemblyFailures: UInt64 = 0
+  public var reassemblyFailures: UInt64 {
+    get {_storage._reassemblyFailures}
+    set {_uniqueStorage()._reassemblyFailures = newValue}
+  }
 
   /// Of the punted packets, those that no client got: nobody watched any more, or none that did had room.
-  public var puntsLost: UInt64 = 0
+  public var puntsLost: UInt64 {
+    get {_storage._puntsLost}
+    set {_uniqueStorage()._puntsLost = newValue}
+  }
+
+  /// of each worker, which add up to those above, but for punts_lost; theirs is empty
+  public var workers: [ControlCounters] {
+    get {_storage._workers}
+    set {_uniqueStorage()._workers = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _received: ControlSideCounters? = nil
-  fileprivate var _generated: ControlSideCounters? = nil
-  fileprivate var _transmitted: ControlSideCounters? = nil
-  fileprivate var _receivedBytes: ControlSideCounters? = nil
-  fileprivate var _transmittedBytes: ControlSideCounters? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct ControlSideCounters: Sendable {
@@ -2028,294 +2040,256 @@ nonisolated extension ControlReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
   public static let protoMessageName: String = _protobuf_package + ".Reply"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}error\0\u{1}hello\0\u{3}bindings_changed\0\u{3}binding_page\0\u{1}status\0\u{1}counters\0\u{1}watching\0\u{1}event\0\u{1}injected\0\u{3}group_changed\0\u{3}group_page\0\u{4}\u{8}resynchronization_begun\0\u{1}resynchronized\0")
 
-  fileprivate class _StorageClass {
-    var _id: UInt64 = 0
-    var _body: ControlReply.OneOf_Body?
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _id = source._id
-      _body = source._body
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._id) }()
-        case 2: try {
-          var v: ControlError?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .error(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .error(v)
-          }
-        }()
-        case 3: try {
-          var v: ControlHelloReply?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .hello(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .hello(v)
-          }
-        }()
-        case 4: try {
-          var v: ControlBindingsChanged?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .bindingsChanged(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .bindingsChanged(v)
-          }
-        }()
-        case 5: try {
-          var v: ControlBindingPage?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .bindingPage(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .bindingPage(v)
-          }
-        }()
-        case 6: try {
-          var v: ControlStatus?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .status(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .status(v)
-          }
-        }()
-        case 7: try {
-          var v: ControlCounters?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .counters(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .counters(v)
-          }
-        }()
-        case 8: try {
-          var v: ControlWatching?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .watching(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .watching(v)
-          }
-        }()
-        case 9: try {
-          var v: ControlEvent?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .event(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .event(v)
-          }
-        }()
-        case 10: try {
-          var v: ControlInjected?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .injected(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .injected(v)
-          }
-        }()
-        case 11: try {
-          var v: ControlGroupChanged?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .groupChanged(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .groupChanged(v)
-          }
-        }()
-        case 12: try {
-          var v: ControlGroupPage?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .groupPage(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .groupPage(v)
-          }
-        }()
-        case 20: try {
-          var v: ControlResynchronizationBegun?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .resynchronizationBegun(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .resynchronizationBegun(v)
-          }
-        }()
-        case 21: try {
-          var v: ControlResynchronized?
-          var hadOneofValue = false
-          if let current = _storage._body {
-            hadOneofValue = true
-            if case .resynchronized(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._body = .resynchronized(v)
-          }
-        }()
-        default: break
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.id) }()
+      case 2: try {
+        var v: ControlError?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .error(let m) = current {v = m}
         }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .error(v)
+        }
+      }()
+      case 3: try {
+        var v: ControlHelloReply?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .hello(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .hello(v)
+        }
+      }()
+      case 4: try {
+        var v: ControlBindingsChanged?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .bindingsChanged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .bindingsChanged(v)
+        }
+      }()
+      case 5: try {
+        var v: ControlBindingPage?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .bindingPage(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .bindingPage(v)
+        }
+      }()
+      case 6: try {
+        var v: ControlStatus?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .status(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .status(v)
+        }
+      }()
+      case 7: try {
+        var v: ControlCounters?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .counters(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .counters(v)
+        }
+      }()
+      case 8: try {
+        var v: ControlWatching?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .watching(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .watching(v)
+        }
+      }()
+      case 9: try {
+        var v: ControlEvent?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .event(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .event(v)
+        }
+      }()
+      case 10: try {
+        var v: ControlInjected?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .injected(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .injected(v)
+        }
+      }()
+      case 11: try {
+        var v: ControlGroupChanged?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .groupChanged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .groupChanged(v)
+        }
+      }()
+      case 12: try {
+        var v: ControlGroupPage?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .groupPage(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .groupPage(v)
+        }
+      }()
+      case 20: try {
+        var v: ControlResynchronizationBegun?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .resynchronizationBegun(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .resynchronizationBegun(v)
+        }
+      }()
+      case 21: try {
+        var v: ControlResynchronized?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .resynchronized(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .resynchronized(v)
+        }
+      }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      if _storage._id != 0 {
-        try visitor.visitSingularUInt64Field(value: _storage._id, fieldNumber: 1)
-      }
-      switch _storage._body {
-      case .error?: try {
-        guard case .error(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      }()
-      case .hello?: try {
-        guard case .hello(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      }()
-      case .bindingsChanged?: try {
-        guard case .bindingsChanged(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      }()
-      case .bindingPage?: try {
-        guard case .bindingPage(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-      }()
-      case .status?: try {
-        guard case .status(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-      }()
-      case .counters?: try {
-        guard case .counters(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-      }()
-      case .watching?: try {
-        guard case .watching(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-      }()
-      case .event?: try {
-        guard case .event(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-      }()
-      case .injected?: try {
-        guard case .injected(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-      }()
-      case .groupChanged?: try {
-        guard case .groupChanged(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-      }()
-      case .groupPage?: try {
-        guard case .groupPage(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-      }()
-      case .resynchronizationBegun?: try {
-        guard case .resynchronizationBegun(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
-      }()
-      case .resynchronized?: try {
-        guard case .resynchronized(let v)? = _storage._body else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
-      }()
-      case nil: break
-      }
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.id != 0 {
+      try visitor.visitSingularUInt64Field(value: self.id, fieldNumber: 1)
+    }
+    switch self.body {
+    case .error?: try {
+      guard case .error(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .hello?: try {
+      guard case .hello(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .bindingsChanged?: try {
+      guard case .bindingsChanged(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .bindingPage?: try {
+      guard case .bindingPage(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .status?: try {
+      guard case .status(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .counters?: try {
+      guard case .counters(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .watching?: try {
+      guard case .watching(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .event?: try {
+      guard case .event(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .injected?: try {
+      guard case .injected(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .groupChanged?: try {
+      guard case .groupChanged(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .groupPage?: try {
+      guard case .groupPage(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .resynchronizationBegun?: try {
+      guard case .resynchronizationBegun(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+    }()
+    case .resynchronized?: try {
+      guard case .resynchronized(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    }()
+    case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlReply, rhs: ControlReply) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._id != rhs_storage._id {return false}
-        if _storage._body != rhs_storage._body {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.id != rhs.id {return false}
+    if lhs.body != rhs.body {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3616,83 +3590,146 @@ nonisolated extension ControlGetCounters: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension ControlCounters: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Counters"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}received\0\u{1}generated\0\u{1}transmitted\0\u{1}punted\0\u{1}absorbed\0\u{1}dropped\0\u{3}received_bytes\0\u{3}transmitted_bytes\0\u{3}suppressed_errors\0\u{3}reassembly_failures\0\u{3}punts_lost\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}received\0\u{1}generated\0\u{1}transmitted\0\u{1}punted\0\u{1}absorbed\0\u{1}dropped\0\u{3}received_bytes\0\u{3}transmitted_bytes\0\u{3}suppressed_errors\0\u{3}reassembly_failures\0\u{3}punts_lost\0\u{1}workers\0")
+
+  fileprivate class _StorageClass {
+    var _received: ControlSideCounters? = nil
+    var _generated: ControlSideCounters? = nil
+    var _transmitted: ControlSideCounters? = nil
+    var _punted: UInt64 = 0
+    var _absorbed: UInt64 = 0
+    var _dropped: Dictionary<String,UInt64> = [:]
+    var _receivedBytes: ControlSideCounters? = nil
+    var _transmittedBytes: ControlSideCounters? = nil
+    var _suppressedErrors: UInt64 = 0
+    var _reassemblyFailures: UInt64 = 0
+    var _puntsLost: UInt64 = 0
+    var _workers: [ControlCounters] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _received = source._received
+      _generated = source._generated
+      _transmitted = source._transmitted
+      _punted = source._punted
+      _absorbed = source._absorbed
+      _dropped = source._dropped
+      _receivedBytes = source._receivedBytes
+      _transmittedBytes = source._transmittedBytes
+      _suppressedErrors = source._suppressedErrors
+      _reassemblyFailures = source._reassemblyFailures
+      _puntsLost = source._puntsLost
+      _workers = source._workers
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._received) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._generated) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._transmitted) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.punted) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.absorbed) }()
-      case 6: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufUInt64>.self, value: &self.dropped) }()
-      case 7: try { try decoder.decodeSingularMessageField(value: &self._receivedBytes) }()
-      case 8: try { try decoder.decodeSingularMessageField(value: &self._transmittedBytes) }()
-      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.suppressedErrors) }()
-      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.reassemblyFailures) }()
-      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.puntsLost) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._received) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._generated) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._transmitted) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._punted) }()
+        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._absorbed) }()
+        case 6: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufUInt64>.self, value: &_storage._dropped) }()
+        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._receivedBytes) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._transmittedBytes) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._suppressedErrors) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._reassemblyFailures) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._puntsLost) }()
+        case 12: try { try decoder.decodeRepeatedMessageField(value: &_storage._workers) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._received {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._generated {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._transmitted {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    if self.punted != 0 {
-      try visitor.visitSingularUInt64Field(value: self.punted, fieldNumber: 4)
-    }
-    if self.absorbed != 0 {
-      try visitor.visitSingularUInt64Field(value: self.absorbed, fieldNumber: 5)
-    }
-    if !self.dropped.isEmpty {
-      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufUInt64>.self, value: self.dropped, fieldNumber: 6)
-    }
-    try { if let v = self._receivedBytes {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    } }()
-    try { if let v = self._transmittedBytes {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-    } }()
-    if self.suppressedErrors != 0 {
-      try visitor.visitSingularUInt64Field(value: self.suppressedErrors, fieldNumber: 9)
-    }
-    if self.reassemblyFailures != 0 {
-      try visitor.visitSingularUInt64Field(value: self.reassemblyFailures, fieldNumber: 10)
-    }
-    if self.puntsLost != 0 {
-      try visitor.visitSingularUInt64Field(value: self.puntsLost, fieldNumber: 11)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._received {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._generated {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._transmitted {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if _storage._punted != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._punted, fieldNumber: 4)
+      }
+      if _storage._absorbed != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._absorbed, fieldNumber: 5)
+      }
+      if !_storage._dropped.isEmpty {
+        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufUInt64>.self, value: _storage._dropped, fieldNumber: 6)
+      }
+      try { if let v = _storage._receivedBytes {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._transmittedBytes {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      if _storage._suppressedErrors != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._suppressedErrors, fieldNumber: 9)
+      }
+      if _storage._reassemblyFailures != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._reassemblyFailures, fieldNumber: 10)
+      }
+      if _storage._puntsLost != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._puntsLost, fieldNumber: 11)
+      }
+      if !_storage._workers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._workers, fieldNumber: 12)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlCounters, rhs: ControlCounters) -> Bool {
-    if lhs._received != rhs._received {return false}
-    if lhs._generated != rhs._generated {return false}
-    if lhs._transmitted != rhs._transmitted {return false}
-    if lhs.punted != rhs.punted {return false}
-    if lhs.absorbed != rhs.absorbed {return false}
-    if lhs.dropped != rhs.dropped {return false}
-    if lhs._receivedBytes != rhs._receivedBytes {return false}
-    if lhs._transmittedBytes != rhs._transmittedBytes {return false}
-    if lhs.suppressedErrors != rhs.suppressedErrors {return false}
-    if lhs.reassemblyFailures != rhs.reassemblyFailures {return false}
-    if lhs.puntsLost != rhs.puntsLost {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._received != rhs_storage._received {return false}
+        if _storage._generated != rhs_storage._generated {return false}
+        if _storage._transmitted != rhs_storage._transmitted {return false}
+        if _storage._punted != rhs_storage._punted {return false}
+        if _storage._absorbed != rhs_storage._absorbed {return false}
+        if _storage._dropped != rhs_storage._dropped {return false}
+        if _storage._receivedBytes != rhs_storage._receivedBytes {return false}
+        if _storage._transmittedBytes != rhs_storage._transmittedBytes {return false}
+        if _storage._suppressedErrors != rhs_storage._suppressedErrors {return false}
+        if _storage._reassemblyFailures != rhs_storage._reassemblyFailures {return false}
+        if _storage._puntsLost != rhs_storage._puntsLost {return false}
+        if _storage._workers != rhs_storage._workers {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -7,12 +7,13 @@ struct CountersCommand: AsyncParsableCommand {
         commandName: "counters", abstract: "Show what became of the packets.",
         discussion: """
             received + generated = transmitted + punted + absorbed + dropped. Drop reasons that never occurred are left
-            out, unless --all is given. With --watch, rates are printed every second, or as often as it says. With
+            out, unless --all is given. With --workers, each thread of the daemon is shown by itself. With --watch, rates are printed every second, or as often as it says. With
             --explain, no daemon is asked: it tells of every counter where on the way of a packet it counts, on what
             grounds, and what to do about it.
 
             EXAMPLES:
               mooring counters
+              mooring counters --workers
               mooring counters --watch
               mooring counters --watch 10
               mooring counters --explain | less
@@ -24,6 +25,9 @@ struct CountersCommand: AsyncParsableCommand {
     @Flag(help: "Show drop reasons that never occurred, too.")
     var all = false
 
+    @Flag(help: "Show the counters of each worker.")
+    var workers = false
+
     @Flag(help: "Tell what each counter means and what to do about it.")
     var explain = false
 
@@ -33,7 +37,10 @@ struct CountersCommand: AsyncParsableCommand {
     var interval: Double?
 
     func validate() throws {
-        if explain, all || interval != nil { throw ValidationError("--explain goes with neither --all nor --watch") }
+        if explain, all || workers || interval != nil {
+            throw ValidationError("--explain goes with neither --all nor --watch nor --workers")
+        }
+        if workers, interval != nil { throw ValidationError("--workers does not go with --watch") }
         if let interval, !(0.05...86_400).contains(interval) {
             throw ValidationError("--watch takes 0.05 to 86400 seconds")
         }
@@ -52,9 +59,22 @@ struct CountersCommand: AsyncParsableCommand {
         } else if common.json {
             Output.standard.json(CountersReport(counters))
         } else {
-            describe(counters)
+            workers ? describeWorkers(counters) : describe(counters)
         }
         await client.close()
+    }
+
+    /// A line for each worker, in packets.
+    private func describeWorkers(_ counters: ControlCounters) {
+        var table = Table(Array(repeating: .right, count: 10))
+        let sides = ["RECEIVED", "GENERATED", "TRANSMITTED"].flatMap { ["\($0) HOME", "ACCESS"] }
+        table.add(["WORKER"] + sides + ["PUNTED", "ABSORBED", "DROPPED"])
+        for (index, worker) in counters.workers.enumerated() {
+            let sides = [worker.received, worker.generated, worker.transmitted].flatMap { [$0.home, $0.access] }
+            let rest = [worker.punted, worker.absorbed, worker.dropped.values.reduce(0, &+)]
+            table.add(["\(index)"] + (sides + rest).map { "\($0)" })
+        }
+        table.print(to: .standard)
     }
 
     private func describe(_ counters: ControlCounters) {
@@ -139,8 +159,11 @@ struct CountersReport: Encodable {
     let suppressedErrors: UInt64
     let reassemblyFailures: UInt64
     let puntsLost: UInt64
+    /// Of each worker; nil in what is of one.
+    let workers: [CountersReport]?
 
     init(_ counters: ControlCounters) {
+        workers = counters.workers.isEmpty ? nil : counters.workers.map(CountersReport.init)
         received = Sides(counters.received)
         generated = Sides(counters.generated)
         transmitted = Sides(counters.transmitted)

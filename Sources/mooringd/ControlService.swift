@@ -26,7 +26,7 @@ extension Daemon: ControlHandler {
         }
     }
 
-    func puntsAreWatched(_ areWatched: Bool) { worker.punts.isAttached = areWatched }
+    func puntsAreWatched(_ areWatched: Bool) { workers.setPuntsAttached(areWatched) }
 
     func put(
         _ bindings: [Binding], removing ids: [String], from client: ControlOrigin
@@ -104,13 +104,13 @@ extension Daemon: ControlHandler {
             $0.endpoints = configuration.endpoints.map(\.rawValue)
             $0.homeDevice = configuration.homeDevice
             $0.accessDevice = configuration.accessDevice
-            $0.io = worker.io
-            $0.ioReason = worker.ioReason
+            $0.io = workers.io
+            $0.ioReason = workers.ioReason
             $0.bindings = UInt64(table.count)
             $0.bindingLimit = UInt64(table.configuration.bindingLimit)
             $0.prefixes = UInt64(table.prefixCount)
             $0.prefixLimit = UInt64(table.configuration.prefixLimit)
-            $0.workers = 1
+            $0.workers = UInt32(workers.all.count)
             $0.tunnelMtu = UInt32(table.configuration.tunnelMTU)
             $0.processID = UInt64(getpid())
             $0.groups = UInt64(table.groupCount)
@@ -120,8 +120,18 @@ extension Daemon: ControlHandler {
     }
 
     private var counters: ControlCounters {
-        let counters = worker.counters.read()
-        return .with {
+        let readings = workers.counters()
+        var counters = ControlCounters(readings.reduce(into: Counters()) { $0.add($1) })
+        counters.puntsLost = punts.lost
+        counters.workers = readings.map(ControlCounters.init)
+        return counters
+    }
+}
+
+extension ControlCounters {
+    /// A reading, of one worker or summed.
+    fileprivate init(_ counters: Counters) {
+        self = .with {
             $0.received = ControlSideCounters(counters.received)
             $0.generated = ControlSideCounters(counters.generated)
             $0.transmitted = ControlSideCounters(counters.transmitted)
@@ -131,7 +141,6 @@ extension Daemon: ControlHandler {
             $0.absorbed = counters.absorbed
             $0.suppressedErrors = counters.suppressedErrors
             $0.reassemblyFailures = counters.reassemblyFailures
-            $0.puntsLost = punts.lost
             $0.dropped = Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, counters[$0]) })
         }
     }

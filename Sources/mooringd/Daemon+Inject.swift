@@ -1,8 +1,10 @@
-// Packets that the control plane has sent: an answer to a registration, a query for listeners, a router advertisement.
+// Packets that the control plane has sent: an answer to a registration, a query for listeners, a router advertisement. All
+// that go into the tunnel of a binding go by one worker, and all to one address on a side, so that they keep their order.
 
 import ControlProtocol
 import Forwarding
 import PacketBuffer
+import Wire
 
 extension Daemon {
     /// Queues packets, in their order, up to the first that can't be taken.
@@ -14,10 +16,11 @@ extension Daemon {
                     "\(request.packets.count) packets, where \(ControlInjectLimits.packets) are the limit; split them"))
         }
         var taken = 0
-        defer { if taken > 0 { worker.wake() } }
+        var wakened: UInt64 = 0
+        defer { workers.wake(wakened) }
         for packet in request.packets {
             do throws(InjectError) {
-                try inject(packet)
+                wakened |= 1 << UInt64(try inject(packet))
                 taken += 1
             } catch {
                 return .error(
@@ -28,22 +31,28 @@ extension Daemon {
         return .injected(.with { $0.taken = UInt32(taken) })
     }
 
-    private func inject(_ packet: ControlInjectedPacket) throws(InjectError) {
+    /// - Returns: the worker that sends it.
+    private func inject(_ packet: ControlInjectedPacket) throws(InjectError) -> Int {
         let result = packet.packet.withUnsafeBytes { bytes in
             Result { () throws(InjectError) in
                 switch packet.to {
-                case .side(.home): try inject(bytes, to: .home)
-                case .side(.access): try inject(bytes, to: .access)
-                case .tunnelOf(let id): try table.inject(bytes, intoTunnelOf: id, by: worker.injections)
+                case .side(.home): return try inject(bytes, to: .home)
+                case .side(.access): return try inject(bytes, to: .access)
+                case .tunnelOf(let id):
+                    let worker = table.worker(of: id)
+                    try table.inject(bytes, intoTunnelOf: id, by: workers.all[worker].injections)
+                    return worker
                 case .side, nil: throw .noDestination
                 }
             }
         }
-        try result.get()
+        return try result.get()
     }
 
-    private func inject(_ bytes: UnsafeRawBufferPointer, to side: Side) throws(InjectError) {
-        try worker.injections.put(bytes, to: side, limit: configuration.largestPacket(to: side))
+    private func inject(_ bytes: UnsafeRawBufferPointer, to side: Side) throws(InjectError) -> Int {
+        let worker = Steering.queue(ofPacket: bytes, of: workers.all.count)
+        try workers.all[worker].injections.put(bytes, to: side, limit: configuration.largestPacket(to: side))
+        return worker
     }
 }
 

@@ -1,5 +1,5 @@
-// The running daemon: tables, worker, control socket and timers together. Everything here belongs to the event loop's
-// thread; only the worker runs beside it, and sees nothing but the tables.
+// The running daemon: tables, workers, control socket and timers together. Everything here belongs to the event loop's
+// thread; only the workers run beside it, and see nothing but the tables.
 
 import Bindings
 import ControlProtocol
@@ -12,7 +12,7 @@ import Wire
 
 /// The daemon's state, for the event loop's thread.
 final class Daemon {
-    /// How often lifetimes and notes of the worker are looked at.
+    /// How often lifetimes and notes of the workers are looked at.
     static let tickInterval = TimeAmount.milliseconds(200)
     /// How often the devices are looked at, in ticks.
     static let ticksPerDeviceWatch = 10
@@ -25,7 +25,7 @@ final class Daemon {
 
     var configuration: DaemonConfiguration
     let table: BindingTable
-    let worker: Worker
+    let workers: Workers
     let startTime = bootTimeNanoseconds()
 
     private let hostSetup: HostSetup
@@ -42,18 +42,18 @@ final class Daemon {
     private var ticks = 0
     /// Tells those who watch. Set when the server is there.
     var publisher: ControlPublisher?
-    /// Packets of the worker for those who watch.
+    /// Packets of the workers for those who watch.
     private(set) lazy var punts = PuntDelivery(
-        on: eventLoop, take: { [worker] in worker.takePunts(limit: $0) }, deliver: { [unowned self] in deliver($0) })
+        on: eventLoop, take: { [workers] in workers.takePunts(limit: $0) }, deliver: { [unowned self] in deliver($0) })
     private let eventLoop: any EventLoop
 
     init(
-        configuration: DaemonConfiguration, table: BindingTable, worker: Worker, hostSetup: HostSetup,
+        configuration: DaemonConfiguration, table: BindingTable, workers: Workers, hostSetup: HostSetup,
         eventLoop: any EventLoop, logger: Logger
     ) {
         self.configuration = configuration
         self.table = table
-        self.worker = worker
+        self.workers = workers
         self.hostSetup = hostSetup
         self.eventLoop = eventLoop
         self.logger = logger
@@ -157,7 +157,7 @@ final class Daemon {
         expire(now: now)
         ticks += 1
         if ticks.isMultiple(of: Self.ticksPerDeviceWatch) { try? hostSetup.watchDevices() }
-        let (exceptions, omitted) = worker.securityExceptions.drain()
+        let (exceptions, omitted) = workers.drainSecurityExceptions()
         suppressedExceptions += omitted
         for exception in exceptions { report(exception, now: now) }
     }
@@ -219,14 +219,14 @@ final class Daemon {
     static let waitingInterval = TimeAmount.milliseconds(10)
     private var isWatchingWaiting = false
 
-    /// Wakes the worker from time to time, until no packet waits in it any more.
+    /// Wakes workers from time to time, until no packet waits in any.
     func watchWaiting(on eventLoop: any EventLoop) {
         guard !isWatchingWaiting else { return }
         isWatchingWaiting = true
         // Runs on the event loop, to which all of this belongs.
         nonisolated(unsafe) let daemon = self
         eventLoop.scheduleRepeatedTask(initialDelay: Self.waitingInterval, delay: Self.waitingInterval) { task in
-            if !daemon.worker.releaseWaiting() {
+            if !daemon.workers.releaseWaiting() {
                 daemon.isWatchingWaiting = false
                 task.cancel()
             }

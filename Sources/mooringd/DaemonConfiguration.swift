@@ -24,6 +24,7 @@ struct DaemonConfiguration: Equatable {
     var outerTimeToLive: UInt8 = 64
     var errorsPerSecond: UInt32 = 100
     var io = IOChoice.automatic
+    var workers = WorkerCount.exactly(1)
     var setup = true
     var forwarding = true
     var socket = "/run/mooring/mooringd.sock"
@@ -38,6 +39,9 @@ struct DaemonConfiguration: Equatable {
 
     /// Whether one device serves both sides.
     var singleDevice: Bool { homeDevice == accessDevice }
+
+    /// How many workers that is on this machine.
+    var workerCount: Int { workers.resolved }
 
     /// MTUs that a device may have, in bytes: what IPv6 needs, to the largest IPv4 packet.
     static let deviceMTU = 1280...65_535
@@ -97,6 +101,7 @@ struct DaemonConfiguration: Equatable {
         compare("outerTimeToLive", \.outerTimeToLive)
         compare("errorsPerSecond", \.errorsPerSecond)
         compare("io", \.io)
+        compare("workers", \.workers)
         compare("setup", \.setup)
         compare("forwarding", \.forwarding)
         compare("socket", \.socket)
@@ -121,8 +126,9 @@ extension DaemonConfiguration {
     /// The keys of the configuration file.
     static let keys = [
         "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
-        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "setup", "forwarding",
-        "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes", "maxMembers",
+        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "workers", "setup",
+        "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes",
+        "maxMembers",
         "logLevel",
     ]
 
@@ -155,6 +161,7 @@ extension DaemonConfiguration {
         if let value = file["outerTimeToLive"] { outerTimeToLive = try value.integer(in: 1...255) }
         if let value = file["errorsPerSecond"] { errorsPerSecond = try value.integer(in: 0...1_000_000) }
         if let value = file["io"] { io = try value.choice(of: IOChoice.self) }
+        if let value = file["workers"] { workers = try WorkerCount(value) }
         if let value = file["setup"] { setup = try value.bool() }
         if let value = file["forwarding"] { forwarding = try value.bool() }
         if let value = file["socket"] { socket = try value.string() }

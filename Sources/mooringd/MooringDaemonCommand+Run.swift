@@ -9,6 +9,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import PacketBuffer
 import PacketIO
 import RouteNetlink
 import Wire
@@ -77,26 +78,24 @@ extension MooringDaemonCommand {
         }
         try hostSetup.apply()
 
-        let waker = try PortWaker()
-        let port = try ChosenPort(
-            settings.io, devices: devices, waker: waker,
+        let workers = try Workers(
+            settings.io, queues: devices, count: settings.workerCount,
             configuration: PortConfiguration(
                 packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
                 batchCapacity: ForwardingLoop.batchCapacity))
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let ended = eventLoop.makePromise(of: Void.self)
         let table = try BindingTable(BindingTable.Configuration(settings))
-        let worker = Worker(of: port, waker: waker)
-        if !worker.ioReason.isEmpty {
-            logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(worker.ioReason)"])
+        if !workers.ioReason.isEmpty {
+            logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(workers.ioReason)"])
         }
         nonisolated(unsafe) let daemon = Daemon(
-            configuration: settings, table: table, worker: worker, hostSetup: hostSetup, eventLoop: eventLoop,
+            configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
             logger: logger)
         // Before the first packet: none is told that there is no route.
         if let path = settings.bindings { try daemon.load(file: path) }
-        worker.start(
-            port: port, table: table, settings: ForwarderSettings(settings),
+        workers.start(
+            table: table, settings: ForwarderSettings(settings),
             punted: { eventLoop.execute { daemon.punts.run() } },
             waiting: { eventLoop.execute { daemon.watchWaiting(on: eventLoop) } },
             ended: { error in
@@ -111,7 +110,7 @@ extension MooringDaemonCommand {
                 return daemon
             }
         } catch {
-            worker.stop()
+            workers.stop()
             try? await ended.futureResult.get()
             throw error
         }
@@ -121,15 +120,15 @@ extension MooringDaemonCommand {
         signals.handle(
             stop: { name in
                 logger.info("stopping", metadata: ["signal": "\(name)"])
-                worker.stop()
+                workers.stop()
             },
             reload: { [self] in eventLoop.execute { daemon.reload { try resolve() } } })
         logger.info(
             "ready",
             metadata: [
                 "endpoints": "\(settings.endpoints.map(\.description).joined(separator: ","))",
-                "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(worker.io)",
-                "socket": "\(settings.socket)",
+                "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(workers.io)",
+                "workers": "\(workers.all.count)", "socket": "\(settings.socket)",
             ])
 
         let result: Result<Void, any Error>
@@ -154,21 +153,27 @@ extension MooringDaemonCommand {
         }
     }
 
-    private func openDevices(_ settings: DaemonConfiguration, _ logger: Logger) throws -> PortDevices {
-        let home = try openDevice(settings.homeDevice, logger)
-        if settings.singleDevice { return PortDevices(shared: home) }
-        return PortDevices(home: home, access: try openDevice(settings.accessDevice, logger))
+    private func openDevices(_ settings: DaemonConfiguration, _ logger: Logger) throws -> PortQueues {
+        let count = settings.workerCount
+        if settings.singleDevice {
+            return PortQueues(shared: try openDevice(settings.homeDevice, queues: count, side: nil, logger))
+        }
+        let home = try openDevice(settings.homeDevice, queues: count, side: .home, logger)
+        return PortQueues(
+            home: home, access: try openDevice(settings.accessDevice, queues: count, side: .access, logger))
     }
 
     /// Opens a TUN device. The kernel takes a ring down some time after its process has ended, and lets go of the
     /// device only then: a daemon that is started again at once waits for that.
-    private func openDevice(_ name: String, _ logger: Logger) throws -> TunDevice {
+    private func openDevice(
+        _ name: String, queues: Int, side: Side?, _ logger: Logger
+    ) throws -> TunQueues {
         let start = ContinuousClock.now
         let deadline = start + .seconds(5)
         var isTold = false
         while true {
             do throws(TunDeviceError) {
-                return try TunDevice(name: name)
+                return try TunQueues(name: name, count: queues, side: side)
             } catch {
                 guard case .busy = error, .now < deadline else { throw error }
                 if !isTold, .now > start + .milliseconds(500) {
@@ -204,6 +209,7 @@ extension SetupDescription {
         endpoints = settings.endpoints
         sharesEndpoint = settings.sharedEndpoint
         diverted = settings.divert
+        queues = settings.workerCount
         forwarding = settings.forwarding
     }
 }
@@ -233,5 +239,6 @@ extension BindingTable.Configuration {
         endpoint = settings.endpoints.first
         tunnelMTU = settings.tunnelMTU
         outerTimeToLive = settings.outerTimeToLive
+        workers = settings.workerCount
     }
 }

@@ -28,6 +28,8 @@ struct MooringDaemonCommand: AsyncParsableCommand {
                   --home-address 2001:db8:1:1::1/64 --home-route ::/0 --home-address 198.51.100.7/32
               What is missing on a host that somebody else sets up:
                 mooringd --config /etc/mooring/mooringd.json --check
+              A home agent on a machine of four processors, two of them for forwarding:
+                mooringd --config /etc/mooring/mooringd.json --workers 2
             """,
         version: "mooringd \(mooringVersion)")
 
@@ -54,6 +56,8 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "TTL of the outer header. (default: 64)") var outerTTL: UInt8?
     @Option(help: "ICMPv6 errors a second at the most. (default: 100)") var errorsPerSecond: UInt32?
     @Option(help: "automatic, io_uring or plain. (default: automatic)") var io: IOChoice?
+    @Option(help: "Threads that forward, 1 to 16, or auto: one for each processor. (default: 1)")
+    var workers: WorkerCount?
     @Flag(inversion: .prefixedNo, help: "Set up addresses, routes and sysctls. (default: yes)") var setup: Bool?
     @Flag(
         inversion: .prefixedNo,
@@ -92,6 +96,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         take(outerTTL, \.outerTimeToLive)
         take(errorsPerSecond, \.errorsPerSecond)
         take(io, \.io)
+        take(workers, \.workers)
         take(setup, \.setup)
         take(forwarding, \.forwarding)
         take(socket, \.socket)

@@ -34,16 +34,20 @@ struct ForwardingLoop: ~Copyable {
     let punted: @Sendable () -> Void
     /// Called with whether packets wait for others of their tunnel.
     let waits: @Sendable (Bool) -> Void
+    /// Called with the workers that packets were handed to, a bit each.
+    let handedOver: @Sendable (UInt64) -> Void
     private var isWaiting = false
 
     init(
         reader: QuiescentReader, forwarder: consuming Forwarder, punted: @escaping @Sendable () -> Void = {},
-        waits: @escaping @Sendable (Bool) -> Void = { _ in }
+        waits: @escaping @Sendable (Bool) -> Void = { _ in },
+        handedOver: @escaping @Sendable (UInt64) -> Void = { _ in }
     ) {
         self.reader = reader
         self.forwarder = forwarder
         self.punted = punted
         self.waits = waits
+        self.handedOver = handedOver
     }
 
     /// Forwards until `stopping` is set and the port's waker woken.
@@ -73,7 +77,7 @@ struct ForwardingLoop: ~Copyable {
             forwarder.publishCounters(
                 inFlight: port.inFlight, transmitFailures: port.transmitFailures,
                 receiveFailures: port.receiveFailures)
-            if batch.isEmpty, forwarder.injections.isEmpty {
+            if batch.isEmpty, forwarder.injections.isEmpty, !forwarder.hasHandovers {
                 if stop { return }
                 reader.goOffline()
                 try port.receive(into: &batch, wait: true)
@@ -81,6 +85,7 @@ struct ForwardingLoop: ~Copyable {
             }
             forwarder.process(&batch, now: bootTimeNanoseconds(), inFlight: port.inFlight)
             if !forwarder.injections.isEmpty { forwarder.inject(into: &batch) }
+            if forwarder.hasHandovers { forwarder.takeHandovers(into: &batch) }
             port.complete(&batch)
             while batch.isUnfinished {
                 forwarder.resume(&batch)
@@ -88,6 +93,7 @@ struct ForwardingLoop: ~Copyable {
             }
             reader.quiesce()
             if !forwarder.punts.isEmpty { tellOfPunts() }
+            if forwarder.hasHandedOver { wakeOthers() }
             if (forwarder.waitingCount > 0) != isWaiting { tellOfWaiting() }
             if stop {
                 drained += 1
@@ -101,6 +107,10 @@ extension ForwardingLoop {
     /// A function of its own, so that the test of the loop's code can pass it over.
     @inline(never)
     private func tellOfPunts() { punted() }
+
+    /// The same.
+    @inline(never)
+    private mutating func wakeOthers() { handedOver(forwarder.takeHandedOver()) }
 
     /// The same.
     @inline(never)
@@ -131,37 +141,41 @@ final class Worker: Sendable {
     private let hasWaiting = SharedFlag()
     private let stopping = Atomic(false)
     private let waker: PortWaker
+    private let place: WorkerPlace
+    /// Its port, until the thread takes it.
+    private let port: PortBox
 
     /// A worker that does not forward yet.
     /// - Parameters:
-    ///   - port: the one that `start` is given.
+    ///   - port: for this worker alone.
     ///   - waker: of that port.
-    init(of port: borrowing ChosenPort, waker: PortWaker) {
+    ///   - place: which of the workers it is.
+    init(port: consuming ChosenPort, waker: PortWaker, place: WorkerPlace) {
         io = port.name
         ioReason = port.reason
+        self.port = PortBox(port)
         self.waker = waker
+        self.place = place
     }
 
     /// Starts forwarding on a thread of its own; to be called once.
     /// - Parameters:
+    ///   - handedOver: called on that thread with the workers that packets were handed to, a bit each. They are to be
+    ///     woken.
     ///   - punted: called on that thread when packets wait for the control plane; until they are taken once only.
     ///   - waiting: called on that thread when packets begin to wait for others of their tunnel; `releaseWaiting` is then to
     ///     be called every few milliseconds, until it returns false.
     ///   - ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
     func start(
-        port: consuming ChosenPort, table: BindingTable, settings: ForwarderSettings,
+        table: BindingTable, settings: ForwarderSettings, handedOver: @escaping @Sendable (UInt64) -> Void,
         punted: @escaping @Sendable () -> Void, waiting: @escaping @Sendable () -> Void,
         ended: @escaping @Sendable (PortError?) -> Void
     ) {
         guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
         let tableReader = table.reader
-        // The thread takes port and all out of this box; only pointers can be handed to a thread.
-        let box = UnsafeMutablePointer<ChosenPort>.allocate(capacity: 1)
-        box.initialize(to: port)
-        nonisolated(unsafe) let handedOver = box
-        startThread(named: "mooring-fwd-0") { [self] in
+        startThread(named: "mooring-fwd-\(place.index)") { [self] in
             let forwarder = Forwarder(
-                reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity,
+                reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity, place: place,
                 published: counters, securityExceptions: securityExceptions, punts: punts, injections: injections)
             var loop = ForwardingLoop(
                 reader: reader, forwarder: forwarder,
@@ -171,13 +185,12 @@ final class Worker: Sendable {
                 waits: { [hasWaiting] isWaiting in
                     hasWaiting.value.store(isWaiting, ordering: .relaxed)
                     if isWaiting { waiting() }
-                })
+                }, handedOver: handedOver)
             let result: PortError? =
-                switch handedOver.move() {
+                switch port.take() {
                 case .ioUring(var port): loop.run(&port, until: stopping)
                 case .systemCalls(var port, _): loop.run(&port, until: stopping)
                 }
-            handedOver.deallocate()
             ended(result)
         }
     }
@@ -198,13 +211,32 @@ final class Worker: Sendable {
         return true
     }
 
-    /// Has the worker take what was injected.
+    /// Has the worker take what was injected, or handed over by another.
     func wake() { waker.wake() }
 
     /// Tells the worker to finish what the kernel has handed over, and to end.
     func stop() {
         stopping.store(true, ordering: .relaxed)
         waker.wake()
+    }
+}
+
+/// A port on its way to the thread that uses it: only a class can be handed to a thread.
+private final class PortBox: @unchecked Sendable {
+    private let pointer = UnsafeMutablePointer<ChosenPort>.allocate(capacity: 1)
+    private let isTaken = Atomic(false)
+
+    init(_ port: consuming ChosenPort) { pointer.initialize(to: port) }
+
+    deinit {
+        if !isTaken.load(ordering: .relaxed) { pointer.deinitialize(count: 1) }
+        pointer.deallocate()
+    }
+
+    /// The port; to be called once.
+    func take() -> ChosenPort {
+        precondition(!isTaken.exchange(true, ordering: .relaxed), "a port has one owner")
+        return pointer.move()
     }
 }
 

@@ -20,6 +20,13 @@ struct Counters: Decodable {
     let punted: UInt64
     let absorbed: UInt64
     let dropped: [String: UInt64]
+    /// Of each worker; nil in what is one's.
+    let workers: [Counters]?
+
+    /// Packets that came in or were made.
+    var entered: UInt64 { received.values.reduce(0, +) + generated.values.reduce(0, +) }
+    /// Packets that went out, or of which there is an account otherwise.
+    var left: UInt64 { transmitted.values.reduce(0, +) + punted + absorbed + dropped.values.reduce(0, +) }
 
     /// Of a drop reason; nil where there is none of this name.
     func dropped(_ reason: String) -> UInt64? { dropped[reason] }
@@ -117,11 +124,11 @@ extension Topology {
     func expectConservation(at role: Role) async throws {
         guard daemons[role]?.isRunning == true else { return }
         let counters = try await counters(role)
-        let entered = counters.received.values.reduce(0, +) + counters.generated.values.reduce(0, +)
-        let left =
-            counters.transmitted.values.reduce(0, +) + counters.punted + counters.absorbed
-            + counters.dropped.values.reduce(0, +)
-        #expect(entered == left, "\(role.rawValue): \(counters)")
+        for reading in [counters] + (counters.workers ?? []) {
+            #expect(reading.entered == reading.left, "\(role.rawValue): \(counters)")
+        }
+        let sum = counters.workers?.reduce(0) { $0 + $1.entered }
+        #expect(sum == counters.entered, "\(role.rawValue): \(counters)")
     }
 
     /// Skips the test's case where io_uring was asked for and can't be used here.

@@ -29,8 +29,8 @@ import Wire
             { "endpoints": ["192.0.2.1", "192.0.2.2"], "sharedEndpoint": true, "homeDevice": "h0", "accessDevice": "a0",
               "divert": ["gre", "udp"], "homeAddresses": ["2001:db8::1/64", "198.51.100.1/24"],
               "homeRoutes": ["2001:db8:1::/48", "198.51.100.0/24"], "homeMTU": 1400, "accessMTU": 1480,
-              "tunnelMTU": 1300, "outerTimeToLive": 9, "errorsPerSecond": 7, "io": "plain", "setup": false,
-              "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon", "allowUsers": ["daemon", "7"],
+              "tunnelMTU": 1300, "outerTimeToLive": 9, "errorsPerSecond": 7, "io": "plain", "workers": 3,
+              "setup": false, "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon", "allowUsers": ["daemon", "7"],
               "allowGroups": ["8"], "maxBindings": 10, "maxPrefixes": 20, "maxMembers": 30,
               "logLevel": "debug" }
             """
@@ -46,6 +46,7 @@ import Wire
         #expect(settings.io == .systemCalls && !settings.setup && !settings.forwarding)
         #expect(settings.socket == "/tmp/x.sock" && settings.socketGroup == "daemon")
         #expect(settings.allowUsers == ["daemon", "7"] && settings.allowGroups == ["8"])
+        #expect(settings.workers == .exactly(3) && settings.workerCount == 3)
         #expect(settings.maxBindings == 10 && settings.maxPrefixes == 20 && settings.logLevel == .debug)
         #expect(BindingTable.Configuration(settings).memberLimit == 30)
     }
@@ -73,6 +74,7 @@ import Wire
             (#"{ "divert": ["gre", "ipip"] }"#, "divert[1]"),
             (#"{ "io": "fast" }"#, "io"),
             (#"{ "setup": 1 }"#, "setup"),
+            (#"{ "workers": 0 }"#, "workers"), (#"{ "workers": 17 }"#, "workers"), (#"{ "workers": "two" }"#, "auto"),
             (#"{ "maxBindings": 0 }"#, "maxBindings"), (#"{ "maxMembers": 0 }"#, "maxMembers"),
             (#"{ "tunnelMTU": 1480, "accessMTU": 1499 }"#, "1499"),
             (#"[]"#, "object"),
@@ -160,8 +162,19 @@ import Wire
         after.bindings = "x.json"
         #expect(after.settingsThatNeedRestart(comparedTo: before).isEmpty)
         after.homeDevice = "h0"
+        after.workers = .exactly(2)
         after.maxBindings = 1
         after.maxMembers = 1
-        #expect(after.settingsThatNeedRestart(comparedTo: before) == ["homeDevice", "maxBindings", "maxMembers"])
+        #expect(
+            after.settingsThatNeedRestart(comparedTo: before) == ["homeDevice", "workers", "maxBindings", "maxMembers"])
+    }
+
+    @Test("The number of workers is one that is named, or that of the processors")
+    func workers() throws {
+        #expect(try resolve(["--endpoint", "192.0.2.1"]).workerCount == 1)
+        #expect(try resolve(["--endpoint", "192.0.2.1", "--workers", "16"]).workerCount == 16)
+        let automatic = try withFile(#"{ "workers": "auto" }"#) { try resolve(["--config", $0]) }
+        #expect(automatic.workers == .automatic)
+        #expect(automatic.workerCount == min(16, ProcessInfo.processInfo.activeProcessorCount))
     }
 }

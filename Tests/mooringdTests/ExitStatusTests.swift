@@ -11,6 +11,8 @@ struct ExitStatusTests {
         arguments: [
             (["--bogus"], "--bogus"),
             (["--io", "fast"], "fast"),
+            (["--workers", "0"], "--workers"), (["--workers", "17"], "--workers"),
+            (["--workers", "many"], "--workers"),
             (["--config", "/nonexistent.json"], "/nonexistent.json: can't be read"),
             (["--bindings", "/nonexistent.json"], "/nonexistent.json: can't be read"),
             (["--endpoint", "224.0.0.1"], "224.0.0.1 is no unicast address"),
