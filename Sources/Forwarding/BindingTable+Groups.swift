@@ -129,7 +129,9 @@ extension BindingTable {
 
     /// The worker that the packets to a binding's first address come to.
     func mainWorker(of binding: Binding) -> Int {
-        if let prefix = binding.prefixes.first { return Steering.queue(prefix.prefix.address, of: configuration.workers) }
+        if let prefix = binding.prefixes.first {
+            return Steering.queue(prefix.prefix.address, of: configuration.workers)
+        }
         return Steering.queue(binding.homeAddress ?? binding.careOfAddress, of: configuration.workers)
     }
 

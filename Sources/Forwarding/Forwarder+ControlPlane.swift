@@ -40,7 +40,8 @@ extension Forwarder {
                     drop(&packet, .noBinding)
                     continue
                 }
-                guard enterTunnel(&packet, record, isIPv4: tunnel.isIPv4, usesHomeAddress: tunnel.usesHomeAddress) else {
+                guard enterTunnel(&packet, record, isIPv4: tunnel.isIPv4, usesHomeAddress: tunnel.usesHomeAddress)
+                else {
                     count(CounterIndex.generated, .access)
                     continue
                 }

@@ -107,7 +107,8 @@ public struct Forwarder: ~Copyable {
     ///   - injections: where it takes packets of the control plane from; no other forwarder may.
     public init(
         reading table: BindingTable.Reader, settings: ForwarderSettings, batchCapacity: Int,
-        place: WorkerPlace = WorkerPlace(), identification: UInt16? = nil, published: PublishedCounters = PublishedCounters(),
+        place: WorkerPlace = WorkerPlace(), identification: UInt16? = nil,
+        published: PublishedCounters = PublishedCounters(),
         securityExceptions: SecurityExceptionRing = SecurityExceptionRing(), punts: PuntQueue = PuntQueue(),
         injections: InjectQueue = InjectQueue()
     ) {

@@ -21,7 +21,7 @@ struct Identifications {
         let step = UInt16(1 << (Int.bitWidth - (place.count - 1).leadingZeroBitCount))
         self.step = step
         counters = .allocate(capacity: count)
-        for index in 0..<count { 
+        for index in 0..<count {
             let start = last ?? .random(in: .min ... .max)
             (counters + index).initialize(to: start & ~(step - 1) | UInt16(place.index))
         }
