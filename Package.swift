@@ -39,6 +39,7 @@ let package = Package(
         .target(name: "Bindings", dependencies: ["Wire"]),
         .target(
             name: "Forwarding", dependencies: ["Wire", "PacketBuffer", "PrefixTable", "Bindings", "CPrefetch"]),
+        .target(name: "Checkpoint", dependencies: ["Wire", "Bindings", "Forwarding"]),
         .target(name: "Capture", dependencies: ["PacketBuffer"]),
         .target(name: "Replay", dependencies: ["Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture"]),
         .target(name: "IOUring", dependencies: ["CLiburing"]),
@@ -61,8 +62,8 @@ let package = Package(
         .executableTarget(
             name: "mooringd",
             dependencies: [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
-                "ControlProtocol",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
+                "PacketIO", "ControlProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -77,7 +78,8 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "ControlProtocol", "CBenchmark",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
+                "CBenchmark",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Bench"),
@@ -101,6 +103,8 @@ let package = Package(
         .testTarget(
             name: "ForwardingTests",
             dependencies: ["Forwarding", "Wire", "PacketBuffer", "PrefixTable", "Bindings", "TestSupport"]),
+        .testTarget(
+            name: "CheckpointTests", dependencies: ["Checkpoint", "Forwarding", "Bindings", "Wire", "TestSupport"]),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "PacketBuffer", "TestSupport"]),
         // Runs the program, so it is built before.
         .testTarget(
@@ -150,7 +154,7 @@ let package = Package(
         // Runs the programs, so they are built before.
         .testTarget(
             name: "EndToEnd",
-            dependencies: ["mooringd", "mooring", "ControlProtocol", "Bindings", "Wire", "TestSupport"],
+            dependencies: ["mooringd", "mooring", "ControlProtocol", "Checkpoint", "Bindings", "Wire", "TestSupport"],
             path: "Tests/EndToEnd", exclude: ["control_plane.py", "flows.py", "protocol41.py", "transfer.py"]),
     ],
     swiftLanguageModes: [.v6]

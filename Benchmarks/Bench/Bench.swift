@@ -16,7 +16,10 @@ struct Bench: ParsableCommand {
               swift run Bench tun                           needs root, or unshare -rn
               swift run Bench control --bindings 100000     the same
             """,
-        subcommands: [All.self, Lpm.self, Pipeline.self, Tun.self, Control.self, Flood.self, Probe.self],
+        subcommands: [
+            All.self, Lpm.self, Pipeline.self, Tun.self, Control.self, CheckpointBench.self,
+            Flood.self, Probe.self,
+        ],
         defaultSubcommand: All.self)
 
     static func main() {

@@ -1224,11 +1224,55 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
     set {_uniqueStorage()._memberLimit = newValue}
   }
 
+  /// Absent where mooringd writes none.
+  public var checkpoint: ControlCheckpointStatus {
+    get {_storage._checkpoint ?? ControlCheckpointStatus()}
+    set {_uniqueStorage()._checkpoint = newValue}
+  }
+  /// Returns true if `checkpoint` has been explicitly set.
+  public var hasCheckpoint: Bool {_storage._checkpoint != nil}
+  /// Clears the value of `checkpoint`. Subsequent reads from it will return its default value.
+  public mutating func clearCheckpoint() {_uniqueStorage()._checkpoint = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// How the checkpoints of the bindings go, from which mooringd comes back after a crash.
+public nonisolated struct ControlCheckpointStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var path: String = String()
+
+  /// Of the last that was written, since mooringd was started: when (milliseconds since 1970; 0 where there is none yet),
+  /// how many bindings and bytes, and how long it took.
+  public var timeMilliseconds: UInt64 = 0
+
+  public var bindings: UInt64 = 0
+
+  public var bytes: UInt64 = 0
+
+  public var durationMilliseconds: UInt64 = 0
+
+  /// How many were written, and how many could not be.
+  public var written: UInt64 = 0
+
+  public var failures: UInt64 = 0
+
+  /// Why the last one could not be written; empty where it was.
+  public var error: String = String()
+
+  /// What has changed since the last that was written is not in it yet.
+  public var isOutdated: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
 }
 
 public nonisolated struct ControlGetCounters: Sendable {
@@ -3393,7 +3437,7 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3413,6 +3457,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _groups: UInt64 = 0
     var _members: UInt64 = 0
     var _memberLimit: UInt64 = 0
+    var _checkpoint: ControlCheckpointStatus? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3440,6 +3485,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _groups = source._groups
       _members = source._members
       _memberLimit = source._memberLimit
+      _checkpoint = source._checkpoint
     }
   }
 
@@ -3475,6 +3521,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 15: try { try decoder.decodeSingularUInt64Field(value: &_storage._groups) }()
         case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._members) }()
         case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._memberLimit) }()
+        case 24: try { try decoder.decodeSingularMessageField(value: &_storage._checkpoint) }()
         default: break
         }
       }
@@ -3483,6 +3530,10 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
       if !_storage._version.isEmpty {
         try visitor.visitSingularStringField(value: _storage._version, fieldNumber: 1)
       }
@@ -3534,6 +3585,9 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       if _storage._memberLimit != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._memberLimit, fieldNumber: 17)
       }
+      try { if let v = _storage._checkpoint {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3560,10 +3614,81 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._groups != rhs_storage._groups {return false}
         if _storage._members != rhs_storage._members {return false}
         if _storage._memberLimit != rhs_storage._memberLimit {return false}
+        if _storage._checkpoint != rhs_storage._checkpoint {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlCheckpointStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".CheckpointStatus"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{3}time_milliseconds\0\u{1}bindings\0\u{1}bytes\0\u{3}duration_milliseconds\0\u{1}written\0\u{1}failures\0\u{1}error\0\u{3}is_outdated\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.timeMilliseconds) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bindings) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.durationMilliseconds) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.written) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.failures) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.error) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.isOutdated) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 1)
+    }
+    if self.timeMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.timeMilliseconds, fieldNumber: 2)
+    }
+    if self.bindings != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bindings, fieldNumber: 3)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 4)
+    }
+    if self.durationMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.durationMilliseconds, fieldNumber: 5)
+    }
+    if self.written != 0 {
+      try visitor.visitSingularUInt64Field(value: self.written, fieldNumber: 6)
+    }
+    if self.failures != 0 {
+      try visitor.visitSingularUInt64Field(value: self.failures, fieldNumber: 7)
+    }
+    if !self.error.isEmpty {
+      try visitor.visitSingularStringField(value: self.error, fieldNumber: 8)
+    }
+    if self.isOutdated != false {
+      try visitor.visitSingularBoolField(value: self.isOutdated, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlCheckpointStatus, rhs: ControlCheckpointStatus) -> Bool {
+    if lhs.path != rhs.path {return false}
+    if lhs.timeMilliseconds != rhs.timeMilliseconds {return false}
+    if lhs.bindings != rhs.bindings {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.durationMilliseconds != rhs.durationMilliseconds {return false}
+    if lhs.written != rhs.written {return false}
+    if lhs.failures != rhs.failures {return false}
+    if lhs.error != rhs.error {return false}
+    if lhs.isOutdated != rhs.isOutdated {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -108,6 +108,7 @@ extension BindingTable {
                 owners.release(stored.owner)
                 store.name(number, at: stored.named, owner: owner)
             }
+            touched.note(stored.id)
             store.renew(number, expiry: lifetime.map { now + UInt64($0) * 1_000_000_000 } ?? .max, now: now)
         }
     }

@@ -35,7 +35,10 @@ public final class BindingTable {
     private let endpointTable: AddressTable
     /// All of them, as the writer keeps them.
     let store: BindingStore
-    var lastRevision: UInt64 = 0
+    /// The last that was given; they are never given twice.
+    public internal(set) var lastRevision: UInt64 = 0
+    /// What is touched while somebody copies the table (BindingTable+Snapshot).
+    var touched = TouchedNames<String>()
     var owners = BindingOwners()
     private var lastGeneration: UInt32 = 0
     /// The last time that the table was told.
@@ -194,6 +197,7 @@ public final class BindingTable {
 
     private func remove(_ number: UInt32) -> Binding {
         let (stored, record) = (store[number], records.base[Int(store[number].record)])
+        touched.note(stored.id)
         groups.removeAll(of: stored.id)
         // A change that superseded this binding may have given its prefixes to others.
         release(stored)
@@ -224,6 +228,7 @@ public final class BindingTable {
     /// - Returns: whether there was none with its id.
     @discardableResult
     func apply(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64) -> Bool {
+        touched.note(binding.id)
         let known = store.number(of: binding.id)
         let number = known ?? traffic.take { $0.initialize(to: TrafficCell()) }
         let old = known.map { store[$0] }

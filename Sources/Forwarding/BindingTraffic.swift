@@ -25,6 +25,14 @@ struct TrafficCell: ~Copyable {
         Self.increase(bytesFromNode, by: UInt64(truncatingIfNeeded: bytes), isShared)
     }
 
+    /// Goes on from what was counted elsewhere; only while no worker counts.
+    borrowing func set(_ traffic: BindingTraffic) {
+        packetsToNode.store(traffic.packetsToNode, ordering: .relaxed)
+        bytesToNode.store(traffic.bytesToNode, ordering: .relaxed)
+        packetsFromNode.store(traffic.packetsFromNode, ordering: .relaxed)
+        bytesFromNode.store(traffic.bytesFromNode, ordering: .relaxed)
+    }
+
     /// Where one worker writes, no locked instruction is needed: others only must not read half a number.
     @inline(__always)
     static func increase(_ cell: borrowing Atomic<UInt64>, by amount: UInt64, _ isShared: Bool) {

@@ -76,6 +76,18 @@ struct GRESequence: ~Copyable {
     /// The last that went on.
     var lastAccepted: UInt32 { last.load(ordering: .relaxed) }
 
+    /// Where the tunnel is; set only while no worker reads it.
+    var numbers: BindingTable.SequenceNumbers {
+        get {
+            BindingTable.SequenceNumbers(
+                next: next.load(ordering: .relaxed), lastAccepted: last.load(ordering: .relaxed))
+        }
+        nonmutating set {
+            next.store(newValue.next, ordering: .relaxed)
+            last.store(newValue.lastAccepted, ordering: .relaxed)
+        }
+    }
+
     /// Makes a number the last that went on.
     func accept(_ number: UInt32) { last.store(number, ordering: .relaxed) }
 }

@@ -56,6 +56,8 @@ final class GroupTable {
     private var previous: [UInt32: UInt32] = [:]
     /// Members of all groups.
     private(set) var count = 0
+    /// Groups that bindings joined or left while somebody copies the table.
+    var touched = TouchedNames<IPv6Address>()
 
     /// No groups.
     /// - Parameter limit: of members, over all groups.
@@ -114,6 +116,7 @@ final class GroupTable {
     /// - Parameter reference: by which its packets go.
     func add(_ id: String, to group: IPv6Address, reference: BindingReference) {
         guard !isMember(id, of: group) else { return }
+        touched.note(group)
         let slot =
             memberships[id]?.slot
             ?? memberRecords.take { $0.initialize(to: MemberRecord(record: Atomic(reference.rawValue))) }
@@ -140,6 +143,7 @@ final class GroupTable {
     @discardableResult
     func remove(_ id: String, from group: IPv6Address) -> Bool {
         guard let list = lists[group], let member = list.members.removeValue(forKey: id) else { return false }
+        touched.note(group)
         let next = members.base[Int(member)].next.load(ordering: .relaxed)
         let before = previous.removeValue(forKey: member)
         if let before {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ControlProtocol
+import Glibc
 import Wire
 
 struct StatusCommand: AsyncParsableCommand {
@@ -34,6 +35,21 @@ struct StatusCommand: AsyncParsableCommand {
         output.line("  prefixes: \(status.prefixes) of at most \(status.prefixLimit)")
         output.line(
             "  groups: \(status.groups), with \(countText(status.members, "member")) of at most \(status.memberLimit)")
+        if status.hasCheckpoint { describe(status.checkpoint, output) }
+    }
+
+    private func describe(_ checkpoint: ControlCheckpointStatus, _ output: Output) {
+        if let age = checkpoint.ageSeconds {
+            output.line(
+                "  checkpoint: \(durationText(seconds: age)) old, \(countText(checkpoint.bindings, "binding"))"
+                    + (checkpoint.isOutdated ? ", changed since" : "") + ", \(checkpoint.path)")
+        } else {
+            output.line("  checkpoint: none written yet, \(checkpoint.path)")
+        }
+        if !checkpoint.error.isEmpty {
+            output.line(
+                "  checkpoint failed: \(checkpoint.error) (\(countText(checkpoint.failures, "failure")) so far)")
+        }
     }
 
     private struct Report: Encodable {
@@ -54,6 +70,33 @@ struct StatusCommand: AsyncParsableCommand {
         let groups: UInt64
         let members: UInt64
         let memberLimit: UInt64
+        let checkpoint: Checkpoint?
+
+        struct Checkpoint: Encodable {
+            let path: String
+            let ageSeconds: UInt64?
+            let timeMilliseconds: UInt64?
+            let bindings: UInt64
+            let bytes: UInt64
+            let durationMilliseconds: UInt64
+            let written: UInt64
+            let failures: UInt64
+            let error: String?
+            let isOutdated: Bool
+
+            init(_ checkpoint: ControlCheckpointStatus) {
+                path = checkpoint.path
+                ageSeconds = checkpoint.ageSeconds
+                timeMilliseconds = checkpoint.timeMilliseconds == 0 ? nil : checkpoint.timeMilliseconds
+                bindings = checkpoint.bindings
+                bytes = checkpoint.bytes
+                durationMilliseconds = checkpoint.durationMilliseconds
+                written = checkpoint.written
+                failures = checkpoint.failures
+                error = checkpoint.error.isEmpty ? nil : checkpoint.error
+                isOutdated = checkpoint.isOutdated
+            }
+        }
 
         init(_ status: ControlStatus) {
             version = status.version
@@ -73,6 +116,18 @@ struct StatusCommand: AsyncParsableCommand {
             groups = status.groups
             members = status.members
             memberLimit = status.memberLimit
+            checkpoint = status.hasCheckpoint ? Checkpoint(status.checkpoint) : nil
         }
+    }
+}
+
+extension ControlCheckpointStatus {
+    /// Of the last that was written; nil where there is none.
+    fileprivate var ageSeconds: UInt64? {
+        guard timeMilliseconds > 0 else { return nil }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let milliseconds = UInt64(clamping: now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+        return milliseconds > timeMilliseconds ? (milliseconds - timeMilliseconds) / 1000 : 0
     }
 }

@@ -116,6 +116,7 @@ extension Daemon: ControlHandler {
             $0.groups = UInt64(table.groupCount)
             $0.members = UInt64(table.memberCount)
             $0.memberLimit = UInt64(table.configuration.memberLimit)
+            if let checkpoints { $0.checkpoint = checkpoints.status }
         }
     }
 

@@ -2,6 +2,7 @@
 // thread; only the workers run beside it, and see nothing but the tables.
 
 import Bindings
+import Checkpoint
 import ControlProtocol
 import Forwarding
 import Glibc
@@ -35,8 +36,12 @@ final class Daemon {
     /// Whose the bindings of the file are; no client can have that name.
     static let fileOwner = "--bindings"
     /// Ids that the binding file put, and memberships, which go when it no longer names them.
-    private var fileBindings: Set<String> = []
-    private var fileMembers: [IPv6Address: Set<String>] = [:]
+    var fileBindings: Set<String> = []
+    var fileMembers: [IPv6Address: Set<String>] = [:]
+    /// Of the binding file that was read last.
+    var fileDigest: CheckpointFileDigest?
+    /// Saves the bindings, where that is wanted.
+    var checkpoints: CheckpointSchedule?
     private var exceptionLimit = TokenBucket(perSecond: exceptionsPerSecond, burst: 2 * exceptionsPerSecond)
     private var suppressedExceptions: UInt64 = 0
     private var ticks = 0
@@ -45,7 +50,7 @@ final class Daemon {
     /// Packets of the workers for those who watch.
     private(set) lazy var punts = PuntDelivery(
         on: eventLoop, take: { [workers] in workers.takePunts(limit: $0) }, deliver: { [unowned self] in deliver($0) })
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
 
     init(
         configuration: DaemonConfiguration, table: BindingTable, workers: Workers, hostSetup: HostSetup,
@@ -105,8 +110,11 @@ final class Daemon {
     /// Puts what the binding file names, and removes what it named before and does not now, memberships in groups too.
     /// - Throws: `BindingError` or `BindingTableError`; all is then as it was.
     func load(file path: String) throws {
+        // Before it is read: where it changes meanwhile it is read again at the next start.
+        let digest = CheckpointFileDigest(contentsOf: path)
         let file = try BindingFile(contentsOf: path)
         let changes = try replaceFile(by: file)
+        fileDigest = digest
         logger.info(
             "bindings loaded",
             metadata: [
@@ -115,7 +123,7 @@ final class Daemon {
             ])
     }
 
-    private func replaceFile(by file: BindingFile) throws(BindingTableError) -> BindingTable.Changes {
+    func replaceFile(by file: BindingFile) throws(BindingTableError) -> BindingTable.Changes {
         let members = Dictionary(uniqueKeysWithValues: file.groups.map { ($0.group, Set($0.members)) })
         // What somebody has put since is no longer the file's.
         let changes = try put(
@@ -128,6 +136,8 @@ final class Daemon {
             by: Self.fileOwner)
         fileBindings = Set(file.bindings.map(\.id))
         fileMembers = members
+        fileDigest = nil
+        checkpoints?.startOver()
         return changes
     }
 
@@ -143,7 +153,7 @@ final class Daemon {
     }
 
     /// Leads packets to the endpoints that bindings name to the access device, and only those.
-    private func routeEndpoints() {
+    func routeEndpoints() {
         for problem in hostSetup.follow(Set(table.namedEndpoints.keys)) {
             logger.error("endpoint not routed", metadata: ["reason": "\(problem)"])
         }
@@ -155,6 +165,7 @@ final class Daemon {
     func tick() {
         let now = bootTimeNanoseconds()
         expire(now: now)
+        checkpoints?.tick(now: now)
         ticks += 1
         if ticks.isMultiple(of: Self.ticksPerDeviceWatch) { try? hostSetup.watchDevices() }
         let (exceptions, omitted) = workers.drainSecurityExceptions()

@@ -32,6 +32,8 @@ struct DaemonConfiguration: Equatable {
     var allowUsers: [String] = []
     var allowGroups: [String] = []
     var bindings: String?
+    var checkpoint: String?
+    var checkpointInterval = 10
     var maxBindings = 65_536
     var maxPrefixes = 262_144
     var maxMembers = 65_536
@@ -108,6 +110,8 @@ struct DaemonConfiguration: Equatable {
         compare("socketGroup", \.socketGroup)
         compare("allowUsers", \.allowUsers)
         compare("allowGroups", \.allowGroups)
+        compare("checkpoint", \.checkpoint)
+        compare("checkpointInterval", \.checkpointInterval)
         compare("maxBindings", \.maxBindings)
         compare("maxPrefixes", \.maxPrefixes)
         compare("maxMembers", \.maxMembers)
@@ -127,9 +131,8 @@ extension DaemonConfiguration {
     static let keys = [
         "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
         "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "workers", "setup",
-        "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "maxBindings", "maxPrefixes",
-        "maxMembers",
-        "logLevel",
+        "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "checkpoint",
+        "checkpointInterval", "maxBindings", "maxPrefixes", "maxMembers", "logLevel",
     ]
 
     /// Takes over what stands in a configuration file.
@@ -169,6 +172,10 @@ extension DaemonConfiguration {
         if let value = file["allowUsers"] { allowUsers = try Self.list(value, "a user's name or number") }
         if let value = file["allowGroups"] { allowGroups = try Self.list(value, "a group's name or number") }
         if let value = file["bindings"] { bindings = try value.string() }
+        if let value = file["checkpoint"] { checkpoint = try value.string() }
+        if let value = file["checkpointInterval"] {
+            checkpointInterval = try value.integer(in: DaemonLimits.checkpointInterval)
+        }
         if let value = file["maxBindings"] { maxBindings = try value.integer(in: DaemonLimits.bindings) }
         if let value = file["maxPrefixes"] { maxPrefixes = try value.integer(in: DaemonLimits.prefixes) }
         if let value = file["maxMembers"] { maxMembers = try value.integer(in: DaemonLimits.members) }
@@ -189,6 +196,8 @@ enum DaemonLimits {
     static let bindings = 1...5_000_000
     static let prefixes = 1...64_000_000
     static let members = 1...16_000_000
+    /// In seconds.
+    static let checkpointInterval = 1...86_400
 }
 
 extension ControlServer.Configuration {

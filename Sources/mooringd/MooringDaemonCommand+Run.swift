@@ -68,6 +68,8 @@ extension MooringDaemonCommand {
     ) async throws {
         let serverConfiguration = try ControlServer.Configuration(settings)
         try makeDirectory(ofSocket: settings.socket)
+        // Before anything of the host is touched: it may say that this is no time to start.
+        let restored = try RestoredBindings(settings, logger)
         let devices = try openDevices(settings, logger)
         for warning in try plan.warnings() { logger.warning("\(warning)") }
         // Used by this task until the server is there, and by the event loop from then on.
@@ -85,7 +87,7 @@ extension MooringDaemonCommand {
                 batchCapacity: ForwardingLoop.batchCapacity))
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let ended = eventLoop.makePromise(of: Void.self)
-        let table = try BindingTable(BindingTable.Configuration(settings))
+        let table = restored.table
         if !workers.ioReason.isEmpty {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(workers.ioReason)"])
         }
@@ -93,7 +95,10 @@ extension MooringDaemonCommand {
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
             logger: logger)
         // Before the first packet: none is told that there is no route.
-        if let path = settings.bindings { try daemon.load(file: path) }
+        do { try daemon.begin(with: restored) } catch {
+            ended.fail(error)
+            throw error
+        }
         workers.start(
             table: table, settings: ForwarderSettings(settings),
             punted: { eventLoop.execute { daemon.punts.run() } },
@@ -136,7 +141,12 @@ extension MooringDaemonCommand {
         ticks.cancel()
         await server.close()
         // What the event loop still has to do for a signal comes before, and finds nothing to do afterwards.
-        do { try await eventLoop.submit { try hostSetup.undo() }.get() } catch {
+        do {
+            try await eventLoop.submit {
+                daemon.checkpoints?.finish()
+                try hostSetup.undo()
+            }.get()
+        } catch {
             logger.error("not undone", metadata: ["reason": "\(error)"])
         }
         do { try result.get() } catch {

@@ -26,6 +26,8 @@ struct MooringDaemonCommand: AsyncParsableCommand {
               A mobile node whose care-of address is its own:
                 mooringd --endpoint 203.0.113.9 --shared-endpoint --no-forwarding \\
                   --home-address 2001:db8:1:1::1/64 --home-route ::/0 --home-address 198.51.100.7/32
+              Bindings that outlive a crash or a restart:
+                mooringd --config /etc/mooring/mooringd.json --checkpoint /var/lib/mooring/mooringd.checkpoint
               What is missing on a host that somebody else sets up:
                 mooringd --config /etc/mooring/mooringd.json --check
               A home agent on a machine of four processors, two of them for forwarding:
@@ -67,6 +69,8 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "Group of the Unix socket.") var socketGroup: String?
     @Option(help: "User that may use the socket, beside root and the daemon's own.") var allowUser: [String] = []
     @Option(help: "Group that may use the socket.") var allowGroup: [String] = []
+    @Option(help: "File that the bindings are saved to, and restored from at the start.") var checkpoint: String?
+    @Option(help: "Seconds between two checkpoints, 1 to 86400. (default: 10)") var checkpointInterval: Int?
     @Option(help: "Bindings at the most. (default: 65536)") var maxBindings: Int?
     @Option(help: "Prefixes at the most, over all bindings. (default: 262144)") var maxPrefixes: Int?
     @Option(help: "Members of multicast groups at the most, over all groups. (default: 65536)") var maxMembers: Int?
@@ -100,12 +104,14 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         take(setup, \.setup)
         take(forwarding, \.forwarding)
         take(socket, \.socket)
+        take(checkpointInterval, \.checkpointInterval)
         take(maxBindings, \.maxBindings)
         take(maxPrefixes, \.maxPrefixes)
         take(maxMembers, \.maxMembers)
         take(logLevel, \.logLevel)
         if let socketGroup { result.socketGroup = socketGroup }
         if let bindings { result.bindings = bindings }
+        if let checkpoint { result.checkpoint = checkpoint }
         try result.takeEndpointOfBindings()
         try result.validate()
         return result
@@ -119,6 +125,9 @@ struct MooringDaemonCommand: AsyncParsableCommand {
             throw ValidationError("--tunnel-mtu is 1280 to 1480, not \(tunnelMTU)")
         }
         if outerTTL == 0 { throw ValidationError("--outer-ttl is 1 to 255") }
+        if let checkpointInterval, !DaemonLimits.checkpointInterval.contains(checkpointInterval) {
+            throw ValidationError("--checkpoint-interval is 1 to 86400 seconds, not \(checkpointInterval)")
+        }
         if let maxBindings, !DaemonLimits.bindings.contains(maxBindings) {
             throw ValidationError("--max-bindings is 1 to \(DaemonLimits.bindings.upperBound)")
         }

@@ -25,6 +25,7 @@ struct LayeringTests {
         Module("PrefixTable", ["Wire", "CPrefetch"]),
         Module("Bindings", ["Wire"]),
         Module("Forwarding", ["Wire", "PacketBuffer", "PrefixTable", "Bindings", "CPrefetch"]),
+        Module("Checkpoint", ["Wire", "Bindings", "Forwarding"]),
         Module("Capture", ["PacketBuffer"]),
         Module("Replay", ["Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture"]),
         Module("IOUring", ["CLiburing"]),
@@ -34,14 +35,15 @@ struct LayeringTests {
         Module(
             "mooringd",
             [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
-                "ControlProtocol", "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
+                "PacketIO", "ControlProtocol", "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
         Module(
             "Bench",
             [
-                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "ControlProtocol", "CBenchmark",
+                "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
+                "CBenchmark",
                 "ArgumentParser",
             ]),
         Module("yardstick", ["CLiburing"]),

@@ -30,8 +30,9 @@ import Wire
               "divert": ["gre", "udp"], "homeAddresses": ["2001:db8::1/64", "198.51.100.1/24"],
               "homeRoutes": ["2001:db8:1::/48", "198.51.100.0/24"], "homeMTU": 1400, "accessMTU": 1480,
               "tunnelMTU": 1300, "outerTimeToLive": 9, "errorsPerSecond": 7, "io": "plain", "workers": 3,
-              "setup": false, "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon", "allowUsers": ["daemon", "7"],
-              "allowGroups": ["8"], "maxBindings": 10, "maxPrefixes": 20, "maxMembers": 30,
+              "setup": false, "forwarding": false, "socket": "/tmp/x.sock", "socketGroup": "daemon",
+              "allowUsers": ["daemon", "7"], "allowGroups": ["8"], "checkpoint": "/tmp/x.checkpoint",
+              "checkpointInterval": 5, "maxBindings": 10, "maxPrefixes": 20, "maxMembers": 30,
               "logLevel": "debug" }
             """
         let settings = try withFile(text) { try resolve(["--config", $0]) }
@@ -48,6 +49,7 @@ import Wire
         #expect(settings.allowUsers == ["daemon", "7"] && settings.allowGroups == ["8"])
         #expect(settings.workers == .exactly(3) && settings.workerCount == 3)
         #expect(settings.maxBindings == 10 && settings.maxPrefixes == 20 && settings.logLevel == .debug)
+        #expect(settings.checkpoint == "/tmp/x.checkpoint" && settings.checkpointInterval == 5)
         #expect(BindingTable.Configuration(settings).memberLimit == 30)
     }
 

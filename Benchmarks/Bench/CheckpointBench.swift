@@ -1,0 +1,115 @@
+// How long bindings take into a checkpoint and back. Encoding is done in slices as mooringd does it, and how long the
+// longest took is what a request may have to wait; writing goes to a file and to the disk.
+
+import ArgumentParser
+import Checkpoint
+import Forwarding
+import Glibc
+import Wire
+
+struct CheckpointBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "checkpoint", abstract: "Bindings into a checkpoint and back.",
+        discussion: """
+            Examples:
+              swift run Bench checkpoint
+              swift run Bench checkpoint --bindings 100000 --directory /var/tmp --json
+            """)
+
+    @Option(help: "Bindings, each with a home address and two /64.") var bindings = 1_000_000
+    @Option(help: "Where the file is written.") var directory = "/tmp"
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard (1...5_000_000).contains(bindings) else { throw ValidationError("--bindings is 1 to 5000000") }
+    }
+
+    private final class Origin: CheckpointOrigin {
+        func isFromFile(_ id: String) -> Bool { false }
+        func isFromFile(_ id: String, of group: IPv6Address) -> Bool { false }
+        let fileDigest: CheckpointFileDigest? = nil
+    }
+
+    private func table() throws -> BindingTable {
+        var configuration = BindingTable.Configuration()
+        configuration.bindingLimit = bindings
+        configuration.prefixLimit = bindings * 2
+        configuration.endpoint = PipelinePackets.endpoint
+        return try BindingTable(configuration)
+    }
+
+    func run() throws {
+        let full = try table()
+        let putting = ContinuousClock.now
+        var first = 0
+        while first < bindings {
+            let batch = (first..<min(first + 1000, bindings)).map { PipelinePackets.binding($0, .ipInIP) }
+            _ = try full.put(batch, now: 0)
+            first += 1000
+        }
+        let putTime = ContinuousClock.now - putting
+        let file = CheckpointFile(path: "\(directory)/mooring-bench-\(getpid()).checkpoint")
+        defer { unlink(file.path) }
+
+        var blocks: [CheckpointBlock] = []
+        let origin = Origin()
+        var (encodeTime, longest) = (Duration.zero, Duration.zero)
+        var begin = ContinuousClock.now
+        let snapshot = CheckpointSnapshot(of: full, origin: origin, number: 1) { blocks.append($0) }
+        var isDone = false
+        while true {
+            let time = ContinuousClock.now - begin
+            encodeTime += time
+            longest = max(longest, time)
+            if isDone { break }
+            begin = ContinuousClock.now
+            isDone = snapshot.run(for: .milliseconds(1))
+        }
+
+        begin = ContinuousClock.now
+        let writer = try CheckpointWriter(file, header: snapshot.header)
+        for block in blocks { try writer.write(block) }
+        try writer.commit()
+        let writeTime = ContinuousClock.now - begin
+
+        let empty = try table()
+        begin = ContinuousClock.now
+        let limits = CheckpointContents.Limits(bindings: bindings, prefixes: bindings * 2, members: 1)
+        var decodeTime = Duration.zero
+        _ = try file.load(limits: limits, unusable: { path, error in print("\(path) \(error)") }) { contents, _ in
+            let saved = contents.carried(over: .now())
+            decodeTime = ContinuousClock.now - begin
+            do {
+                _ = try empty.restore(
+                    saved, groups: contents.groups, lastRevision: contents.lastRevision, continuesSequences: false,
+                    now: 0)
+            } catch { print("\(error)") }
+        }
+        let restoreTime = ContinuousClock.now - begin
+        precondition(empty.count == bindings, "all bindings are back")
+        report(
+            size: writer.size, put: putTime, encode: encodeTime, longest: longest, write: writeTime, decode: decodeTime,
+            restore: restoreTime)
+    }
+
+    private func report(
+        size: Int, put: Duration, encode: Duration, longest: Duration, write: Duration, decode: Duration,
+        restore: Duration
+    ) {
+        func seconds(_ duration: Duration) -> Double { (duration / .seconds(1) * 10_000).rounded() / 10_000 }
+        if output.json {
+            print(
+                """
+                {"bench":"checkpoint","bindings":\(bindings),"bytes":\(size),"put_s":\(seconds(put)),\
+                "encode_s":\(seconds(encode)),"longest_slice_us":\(Int(longest / .microseconds(1))),\
+                "write_s":\(seconds(write)),"decode_s":\(seconds(decode)),"restore_s":\(seconds(restore))}
+                """)
+        } else {
+            print("\(bindings) bindings, \(size) bytes in the file")
+            print("put by batches of 1000: \(seconds(put)) s")
+            print("encoded: \(seconds(encode)) s, the longest slice \(Int(longest / .microseconds(1))) µs")
+            print("written and flushed: \(seconds(write)) s")
+            print("restored: \(seconds(restore)) s, of which read and decoded: \(seconds(decode)) s")
+        }
+    }
+}

@@ -1,0 +1,172 @@
+// Reads a checkpoint from a descriptor in two passes of a block at a time, so that memory is bounded by what the tables
+// may hold and not by the file. The first pass checks all checksums and takes what concerns all: only a checkpoint that
+// is whole is looked at any further. The second takes the records.
+
+import Bindings
+import Forwarding
+import Glibc
+import Wire
+
+/// What a checkpoint holds.
+public struct CheckpointContents: Sendable {
+    /// What it holds at the most; more is an error that names the option to raise.
+    public struct Limits: Sendable {
+        /// Bindings.
+        public var bindings: Int
+        /// Prefixes of all bindings.
+        public var prefixes: Int
+        /// Members of all groups.
+        public var members: Int
+
+        /// Limits.
+        public init(bindings: Int, prefixes: Int, members: Int) {
+            self.bindings = bindings
+            self.prefixes = prefixes
+            self.members = members
+        }
+    }
+
+    /// Of the whole.
+    public let header: CheckpointHeader
+    /// Bindings, each id once.
+    public private(set) var bindings: [BindingTable.Saved] = []
+    /// Groups with their members in the order in which they joined.
+    public private(set) var groups: [BindingTable.Group] = []
+    /// Ids of bindings that the binding file named.
+    public private(set) var fileBindings: Set<String> = []
+    /// Members that the binding file named.
+    public private(set) var fileMembers: [IPv6Address: Set<String>] = [:]
+    /// The last revision that was given.
+    public private(set) var lastRevision: UInt64 = 0
+    /// The binding file that was read last.
+    public private(set) var file: CheckpointFileDigest?
+    /// In bytes.
+    public private(set) var size = 0
+
+    private let limits: Limits
+    private var prefixCount = 0
+    private var memberCount = 0
+    private var groupPositions: [IPv6Address: Int] = [:]
+
+    /// Reads a checkpoint.
+    /// - Parameter descriptor: of a file, whose offset does not matter.
+    public init(descriptor: CInt, limits: Limits) throws(CheckpointError) {
+        self.limits = limits
+        var reader = try CheckpointReader(descriptor)
+        header = reader.header
+        var outdated: Set<String> = []
+        var outdatedGroups: Set<IPv6Address> = []
+        var end: (bindings: UInt64, members: UInt64, lastRevision: UInt64, file: CheckpointFileDigest?)?
+        // All that is touched while a copy is made comes from as many bindings, or from some that are gone.
+        let changeLimit = 4 * limits.bindings + 1 << 20
+        while let (kind, count) = try reader.next() {
+            var records = CheckpointRecords(reader.payload)
+            switch kind {
+            case .changedBindings:
+                for _ in 0..<count { outdated.insert(try records.binding().0.binding.id) }
+            case .removedBindings:
+                for _ in 0..<count { outdated.insert(try records.id()) }
+            case .changedGroups:
+                for _ in 0..<count { outdatedGroups.insert(try records.group().address) }
+            case .end:
+                end = try records.end()
+            case .bindings, .groups:
+                continue
+            }
+            guard records.isAtEnd else { throw .malformed("a block has bytes behind its records") }
+            guard outdated.count <= changeLimit, outdatedGroups.count <= changeLimit else {
+                throw .tooMany("changes", option: "--max-bindings", limit: changeLimit)
+            }
+        }
+        guard let end else { preconditionFailure("a reader ends behind the last block") }
+        guard end.bindings <= limits.bindings else {
+            throw .tooMany("bindings", option: "--max-bindings", limit: limits.bindings)
+        }
+        guard end.lastRevision < 1 << 62 else { throw .malformed("revision \(end.lastRevision)") }
+        lastRevision = end.lastRevision
+        file = end.file
+        size = reader.position
+        bindings.reserveCapacity(Int(end.bindings))
+
+        var last: [String: (BindingTable.Saved, isFromFile: Bool)?] = [:]
+        reader = try CheckpointReader(descriptor)
+        while let (kind, count) = try reader.next() {
+            var records = CheckpointRecords(reader.payload)
+            for _ in 0..<count {
+                switch kind {
+                case .bindings:
+                    let (saved, isFromFile) = try records.binding()
+                    if outdated.isEmpty || !outdated.contains(saved.binding.id) { try take(saved, isFromFile) }
+                case .changedBindings:
+                    let change = try records.binding()
+                    last[change.0.binding.id] = .some(change)
+                case .removedBindings:
+                    last[try records.id()] = .some(nil)
+                case .groups, .changedGroups:
+                    let part = try records.group()
+                    if kind == .groups, outdatedGroups.contains(part.address) { continue }
+                    try take(part)
+                case .end:
+                    _ = try records.end()
+                }
+            }
+            guard records.isAtEnd else { throw .malformed("a block has bytes behind its records") }
+        }
+        for case .some(let change) in last.values { try take(change.0, change.isFromFile) }
+        guard bindings.count == end.bindings, memberCount == end.members else {
+            throw .malformed(
+                "\(bindings.count) bindings and \(memberCount) members, where \(end.bindings) and \(end.members) are told"
+            )
+        }
+        groups.removeAll { $0.members.isEmpty }
+    }
+
+    private mutating func take(_ saved: BindingTable.Saved, _ isFromFile: Bool) throws(CheckpointError) {
+        prefixCount += saved.binding.prefixes.count
+        guard bindings.count < limits.bindings else {
+            throw .tooMany("bindings", option: "--max-bindings", limit: limits.bindings)
+        }
+        guard prefixCount <= limits.prefixes else {
+            throw .tooMany("prefixes", option: "--max-prefixes", limit: limits.prefixes)
+        }
+        guard saved.revision <= lastRevision else { throw .malformed("revision \(saved.revision) of a binding") }
+        if isFromFile { fileBindings.insert(saved.binding.id) }
+        bindings.append(saved)
+    }
+
+    private mutating func take(
+        _ part: (address: IPv6Address, isFirst: Bool, members: [(id: String, isFromFile: Bool)])
+    ) throws(CheckpointError) {
+        let position = groupPositions[part.address] ?? groups.count
+        var members = position < groups.count ? groups[position].members : []
+        if part.isFirst {
+            memberCount -= members.count
+            members = []
+            fileMembers[part.address] = nil
+        }
+        members += part.members.map(\.id)
+        memberCount += part.members.count
+        guard memberCount <= limits.members, groups.count <= limits.members else {
+            throw .tooMany("members of groups", option: "--max-members", limit: limits.members)
+        }
+        let fromFile = part.members.lazy.filter(\.isFromFile).map(\.id)
+        if !fromFile.isEmpty { fileMembers[part.address, default: []].formUnion(fromFile) }
+        let group = BindingTable.Group(address: part.address, members: members)
+        groupPositions[part.address] = position
+        if position < groups.count { groups[position] = group } else { groups.append(group) }
+    }
+}
+
+extension CheckpointContents {
+    /// The bindings with their lifetimes on the clocks of now.
+    public func carried(over now: CheckpointClock) -> [BindingTable.Saved] {
+        bindings.map { saved in
+            var saved = saved
+            saved.expiry = saved.expiry.map { header.clock.carry($0, over: now) }
+            if let expiry = saved.expiry, expiry > now.bootTime {
+                saved.binding.lifetime = UInt32(clamping: (expiry - now.bootTime - 1) / 1_000_000_000 + 1)
+            }
+            return saved
+        }
+    }
+}

@@ -1,0 +1,100 @@
+// The table that the daemon begins with: empty, or as the last checkpoint that can be used has it. A checkpoint is taken
+// whole or not at all: each is tried on a table of its own.
+
+import Bindings
+import Checkpoint
+import Forwarding
+import Glibc
+import Logging
+
+/// A table, and what of its state lies beside it.
+struct RestoredBindings {
+    /// Revisions that were given behind the last checkpoint are not known. None is given that may be one of them.
+    private static let revisionGap: UInt64 = 1 << 32
+    /// Bindings that are named in the log which could not be restored.
+    private static let loggedRefusals = 10
+
+    let table: BindingTable
+    /// Of the checkpoint; nil where there is none.
+    let contents: CheckpointContents?
+    /// Where checkpoints are written, and the lock that keeps others from it.
+    let file: CheckpointFile?
+    let lock: CInt?
+
+    /// Restores what there is.
+    /// - Throws: where the operator has something to put right first.
+    init(_ settings: DaemonConfiguration, _ logger: Logger) throws {
+        let configuration = BindingTable.Configuration(settings)
+        guard let path = settings.checkpoint else {
+            (table, contents, file, lock) = (try BindingTable(configuration), nil, nil, nil)
+            return
+        }
+        let file = CheckpointFile(path: path)
+        self.file = file
+        // Where systemd has not made it (StateDirectory=). What is wrong otherwise, the lock will tell.
+        mkdir(file.directory, 0o700)
+        do throws(CheckpointError) {
+            lock = try file.lock()
+        } catch {
+            if error == .inUse { throw CannotStart("the checkpoint \(path) \(error)") }
+            logger.error("checkpoints can't be written", metadata: ["file": "\(path)", "reason": "\(error)"])
+            lock = nil
+        }
+        let limits = CheckpointContents.Limits(
+            bindings: settings.maxBindings, prefixes: settings.maxPrefixes, members: settings.maxMembers)
+        var isEmpty = true
+        let start = ContinuousClock.now
+        let found = try file.load(
+            limits: limits,
+            unusable: { path, error in
+                isEmpty = false
+                logger.error("checkpoint can't be used", metadata: ["file": "\(path)", "reason": "\(error)"])
+            },
+            { (contents, path) throws(CheckpointError) in
+                let (table, refused) = try Self.table(configuration, contents, logger)
+                logger.notice(
+                    "bindings restored",
+                    metadata: [
+                        "file": "\(path)", "bindings": "\(table.count)",
+                        "expired": "\(contents.bindings.count - table.count - refused)",
+                        "members": "\(table.memberCount)",
+                        "milliseconds": "\(Int((ContinuousClock.now - start) / .milliseconds(1)))",
+                    ])
+                return (table, contents)
+            })
+        if let found {
+            (table, contents) = found
+        } else {
+            (table, contents) = (try BindingTable(configuration), nil)
+            if isEmpty {
+                logger.notice("there is no checkpoint yet", metadata: ["file": "\(path)"])
+            } else {
+                logger.critical("no checkpoint can be used: there are no bindings", metadata: ["file": "\(path)"])
+            }
+        }
+    }
+
+    private static func table(
+        _ configuration: BindingTable.Configuration, _ contents: CheckpointContents, _ logger: Logger
+    ) throws(CheckpointError) -> (BindingTable, refused: Int) {
+        guard let table = try? BindingTable(configuration) else {
+            throw .failed("making a table", errorNumber: ENOMEM)
+        }
+        let now = CheckpointClock.now()
+        let refused: [(id: String, reason: BindingTableError)]
+        do throws(BindingTableError) {
+            refused = try table.restore(
+                contents.carried(over: now), groups: contents.groups, lastRevision: contents.lastRevision + revisionGap,
+                continuesSequences: false, now: now.bootTime)
+        } catch {
+            throw .malformed("\(error)")
+        }
+        for (id, reason) in refused.prefix(loggedRefusals) {
+            logger.warning("binding not restored", metadata: ["id": "\(id)", "reason": "\(reason)"])
+        }
+        if refused.count > loggedRefusals {
+            logger.warning("more bindings not restored", metadata: ["count": "\(refused.count - loggedRefusals)"])
+        }
+        return (table, refused.count)
+    }
+}
