@@ -16,13 +16,16 @@ import Testing
     private let schema: String
 
     init() throws {
-        page = try String(
-            contentsOf: Repository.root.appendingPathComponent("docs/control-protocol.md"), encoding: .utf8)
+        page = try Self.page("control-protocol.md")
         schema = try String(contentsOfFile: Self.sources + "/control.proto", encoding: .utf8)
     }
 
-    /// The lines of the one fenced block of a language.
-    private func block(_ language: String) throws -> [Substring] {
+    private static func page(_ name: String) throws -> String {
+        try String(contentsOf: Repository.root.appendingPathComponent("docs/\(name)"), encoding: .utf8)
+    }
+
+    /// The lines of a page's one fenced block of a language.
+    private func block(_ language: String, of page: String) throws -> [Substring] {
         let parts = page.components(separatedBy: "\n```\(language)\n")
         try #require(parts.count == 2, "one block of \(language)")
         return try #require(parts[1].components(separatedBy: "\n```").first).split(separator: "\n")
@@ -32,7 +35,7 @@ import Testing
 
     @Test("The client has ten lines and runs")
     func runsClient() async throws {
-        let client = try block("python")
+        let client = try block("python", of: page)
         #expect(client.count <= 10)
         try await TestServer.run { server in
             let generated = try await Program.run(
@@ -66,7 +69,7 @@ import Testing
     /// The frames of the transcript.
     private func transcript() throws -> [Exchange] {
         var exchanges: [Exchange] = []
-        for line in try block("text") {
+        for line in try block("text", of: Self.page("control-protocol-transcript.md")) {
             let marker = try #require(line.first)
             var words = line.dropFirst().split(separator: " ")[...]
             var bytes: [UInt8] = []
