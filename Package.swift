@@ -11,6 +11,11 @@ import PackageDescription
     let populationCount: [SwiftSetting] = []
 #endif
 
+// A table is changed by one thread; that no property is read while it is changed, debug builds check.
+let uncheckedExclusivity: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
+
 let package = Package(
     name: "mooring",
     products: [
@@ -35,10 +40,11 @@ let package = Package(
         // The forwarder, from the bytes up.
         .target(name: "Wire"),
         .target(name: "PacketBuffer"),
-        .target(name: "PrefixTable", dependencies: ["Wire", "CPrefetch"], swiftSettings: populationCount),
+        .target(name: "PrefixTable", dependencies: ["Wire", "CPrefetch"], swiftSettings: populationCount + uncheckedExclusivity),
         .target(name: "Bindings", dependencies: ["Wire"]),
         .target(
-            name: "Forwarding", dependencies: ["Wire", "PacketBuffer", "PrefixTable", "Bindings", "CPrefetch"]),
+            name: "Forwarding", dependencies: ["Wire", "PacketBuffer", "PrefixTable", "Bindings", "CPrefetch"],
+            swiftSettings: uncheckedExclusivity),
         .target(name: "Checkpoint", dependencies: ["Wire", "Bindings", "Forwarding"]),
         .target(name: "Capture", dependencies: ["PacketBuffer"]),
         .target(name: "Replay", dependencies: ["Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture"]),

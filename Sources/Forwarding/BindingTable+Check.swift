@@ -93,9 +93,10 @@ extension BindingTable {
     ) throws(BindingTableError) -> [String] {
         var handingOver: [String] = []
         var holders: [IPv4Address: String] = [:]
+        if bindings.count > 1 { holders.reserveCapacity(bindings.count) }
         for binding in bindings {
             guard let address = binding.homeAddress else { continue }
-            var holder = holders.updateValue(binding.id, forKey: address)
+            var holder = bindings.count > 1 ? holders.updateValue(binding.id, forKey: address) : nil
             if holder == nil, let held = numberOfHolder(of: address), !going.contains(held) {
                 let id = store[held].id
                 if waits(held, resynchronization) { handingOver.append(id) } else { holder = id }

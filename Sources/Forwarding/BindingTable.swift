@@ -314,11 +314,9 @@ public final class BindingTable {
 
     /// Makes a binding the one that its care-of address leads to.
     private func settle(_ number: UInt32, _ address: IPv4Address, _ reference: BindingReference) {
-        if let there = careOfAddresses.value(of: address) {
-            let other = self.number(of: BindingReference(rawValue: there))
-            if other != number { sharedCareOfAddresses[address, default: [other]].insert(number) }
-        }
-        careOfAddresses.insert(address, value: reference.rawValue)
+        guard let there = careOfAddresses.insert(address, value: reference.rawValue) else { return }
+        let other = self.number(of: BindingReference(rawValue: there))
+        if other != number { sharedCareOfAddresses[address, default: [other]].insert(number) }
     }
 
     /// A binding is no more at its care-of address, which leads to another one there, or nowhere.

@@ -80,7 +80,9 @@ public final class AddressTable {
 
     /// Puts an address, or gives it another value.
     /// - Parameter value: at most `largestValue`.
-    public func insert(_ address: IPv4Address, value: UInt32) {
+    /// - Returns: the value it had; nil where it is new.
+    @discardableResult
+    public func insert(_ address: IPv4Address, value: UInt32) -> UInt32? {
         precondition(value <= Self.largestValue, "two values say that there is none")
         if oldBytes > 0 { releaseOld() }
         let word = UInt64(address.rawValue) << 32 | UInt64(value)
@@ -92,7 +94,8 @@ public final class AddressTable {
             if slot == Self.mark {
                 free = free ?? index
             } else if slot >> 32 == word >> 32 {
-                return block.slots[index].store(word, ordering: .releasing)
+                block.slots[index].store(word, ordering: .releasing)
+                return UInt32(truncatingIfNeeded: slot)
             }
             index = next(index)
         }
@@ -106,6 +109,7 @@ public final class AddressTable {
         }
         block.slots[free ?? index].store(word, ordering: .releasing)
         count += 1
+        return nil
     }
 
     /// Takes an address out.

@@ -1,5 +1,6 @@
 // The prefixes themselves, each with its value, for the writer: which value exactly a prefix has, and which is the longest
-// of those that hold it. A hash table with open addressing; what is removed leaves no mark, since those behind it move up.
+// of those that hold it. A hash table with open addressing; what is removed leaves no mark, since those behind it move up. It
+// grows by half, and is then four fifths full at the most.
 
 import Glibc
 import Wire
@@ -14,29 +15,41 @@ final class PrefixRules {
         var lengthPlusOne: UInt32
     }
 
-    private let rules: UnsafeMutablePointer<Rule>
-    private let mappedBytes: Int
-    private let size: Int
+    private var rules: UnsafeMutablePointer<Rule>
+    private var size: Int
     private let seed = UInt64.random(in: .min ... .max)
     private(set) var count = 0
     /// How many prefixes there are of each length.
     private(set) var countByLength = [Int](repeating: 0, count: 129)
 
-    /// What they take when their number comes near to what there is room for.
-    var bytes: Int { mappedBytes }
+    /// What they take.
+    var bytes: Int { size * MemoryLayout<Rule>.stride }
 
-    /// Room for `capacity` prefixes.
-    init(capacity: Int) throws(SlabError) {
-        size = capacity * 4 / 3 + 64
-        mappedBytes = size * MemoryLayout<Rule>.stride
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        guard let memory = mmap(nil, mappedBytes, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
-            throw SlabError(bytes: mappedBytes)
-        }
-        rules = memory.bindMemory(to: Rule.self, capacity: size)
+    /// None.
+    init() {
+        size = 64
+        rules = Self.room(for: size)
     }
 
-    deinit { munmap(rules, mappedBytes) }
+    deinit { free(rules) }
+
+    /// All zero; large ones the kernel gives as they are touched.
+    private static func room(for size: Int) -> UnsafeMutablePointer<Rule> {
+        guard let memory = calloc(size, MemoryLayout<Rule>.stride) else { fatalError("no memory for \(size) prefixes") }
+        return memory.bindMemory(to: Rule.self, capacity: size)
+    }
+
+    private func grow() {
+        let (old, oldSize) = (rules, size)
+        size += size / 2
+        rules = Self.room(for: size)
+        for index in 0..<oldSize where old[index].lengthPlusOne != 0 {
+            var place = home(old[index].high, old[index].low, old[index].lengthPlusOne)
+            while rules[place].lengthPlusOne != 0 { place = behind(place) }
+            rules[place] = old[index]
+        }
+        free(old)
+    }
 
     private func home(_ high: UInt64, _ low: UInt64, _ lengthPlusOne: UInt32) -> Int {
         var hash = (high ^ seed) &* 0x9E37_79B9_7F4A_7C15
@@ -76,6 +89,7 @@ final class PrefixRules {
     /// Puts a prefix, or gives it another value.
     /// - Returns: the value that it had.
     func insert(_ prefix: IPv6Prefix, _ value: UInt32) -> UInt32? {
+        if (count + 1) * 5 > size * 4 { grow() }
         let place = place(prefix)
         if rules[place].lengthPlusOne != 0 {
             defer { rules[place].value = value }

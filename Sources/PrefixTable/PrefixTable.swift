@@ -52,7 +52,7 @@ public final class PrefixTable {
     public init(capacity: Int, quiescentStates: QuiescentStates) throws(SlabError) {
         precondition(capacity > 0, "a table holds at least one prefix")
         self.capacity = capacity
-        rules = try PrefixRules(capacity: capacity)
+        rules = PrefixRules()
         // A prefix may need two nodes of 8 bits and two that skip; nodes may wait for the readers.
         memory = try PrefixMemory(lines: min(capacity * 16 + (1 << 18), 1 << 29 - 1), quiescentStates: quiescentStates)
         removals = .allocate(capacity: 1)

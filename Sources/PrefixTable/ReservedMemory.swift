@@ -21,6 +21,8 @@ public final class ReservedMemory<Element: ~Copyable> {
         guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
             throw SlabError(bytes: bytes)
         }
+        // Fewer pages to find in the TLB, where so much may be used that whole ones are; a kernel without them refuses.
+        if bytes >= 64 << 20 { _ = madvise(memory, bytes, MADV_HUGEPAGE) }
         base = memory.bindMemory(to: Element.self, capacity: capacity)
         self.capacity = capacity
         byteCount = bytes

@@ -174,6 +174,7 @@ final class Worker: Sendable {
         guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
         let tableReader = table.reader
         startThread(named: "mooring-fwd-\(place.index)") { [self] in
+            ForwardingThread.askForShortWaits()
             let forwarder = Forwarder(
                 reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity, place: place,
                 published: counters, securityExceptions: securityExceptions, punts: punts, injections: injections)

@@ -4,4 +4,5 @@
 #include "CLinuxNetEvent.h"
 #include "CLinuxNetRoute.h"
 #include "CLinuxNetSteering.h"
+#include "CLinuxNetThread.h"
 #include "CLinuxNetTun.h"
