@@ -16,8 +16,10 @@ final class BindingStore {
     private let memory: ReservedMemory<StoredBinding>
     /// Numbers, each in the place of its id's hash or behind; a power of two, half of them free at least.
     private var places: [UInt32]
-    /// Numbers in the order of their ids, where somebody has asked since the last change.
+    /// Numbers in the order of their ids, where somebody has asked; those that came and went since are beside it.
     private var sorted: [UInt32]?
+    private var added: Set<UInt32> = []
+    private var gone: Set<UInt32> = []
 
     /// Nothing in it.
     /// - Parameter capacity: numbers are below it.
@@ -55,7 +57,7 @@ final class BindingStore {
         end = max(end, number + 1)
         place(number)
         count += 1
-        sorted = nil
+        if sorted != nil { added.insert(number) }
         if binding.hasLifetime { lifetimes.insert(number, now: now) }
     }
 
@@ -103,14 +105,42 @@ final class BindingStore {
 
     /// Numbers in the order of their ids, behind the id `after`.
     func numbers(after: String, limit: Int) -> ArraySlice<UInt32> {
-        let numbers =
-            sorted
-            ?? self.numbers.sorted {
-                bindings[Int($0)].id.utf8.lexicographicallyPrecedes(bindings[Int($1)].id.utf8)
-            }
-        sorted = numbers
+        let numbers = inOrder()
         let first = numbers.partitioningIndex { after.utf8.lexicographicallyPrecedes(bindings[Int($0)].id.utf8) }
         return numbers[first...].prefix(limit)
+    }
+
+    /// All numbers in the order of their ids. What came and went since somebody has asked is merged in, which is much less
+    /// than sorting all.
+    private func inOrder() -> [UInt32] {
+        func isBefore(_ first: UInt32, _ second: UInt32) -> Bool {
+            bindings[Int(first)].id.utf8.lexicographicallyPrecedes(bindings[Int(second)].id.utf8)
+        }
+        defer {
+            added.removeAll()
+            gone.removeAll()
+        }
+        guard var known = sorted, added.count * 8 < known.count else {
+            let numbers = self.numbers.sorted(by: isBefore)
+            sorted = numbers
+            return numbers
+        }
+        if !gone.isEmpty { known.removeAll { gone.contains($0) } }
+        if !added.isEmpty {
+            var merged: [UInt32] = []
+            merged.reserveCapacity(known.count + added.count)
+            var next = 0
+            for number in added.sorted(by: isBefore) {
+                while next < known.count, isBefore(known[next], number) {
+                    merged.append(known[next])
+                    next += 1
+                }
+                merged.append(number)
+            }
+            known = merged + known[next...]
+        }
+        sorted = known
+        return known
     }
 
     // MARK: Ids
@@ -146,7 +176,9 @@ final class BindingStore {
         (bindings + Int(number)).deinitialize(count: 1)
         memset(bindings + Int(number), 0, MemoryLayout<StoredBinding>.stride)
         count -= 1
-        sorted = nil
+        // A number that comes again is another binding's.
+        if sorted != nil, added.remove(number) == nil { gone.insert(number) }
+        if gone.count + added.count > count { (sorted, added, gone) = (nil, [], []) }
     }
 
     private func grow() {

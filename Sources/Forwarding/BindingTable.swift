@@ -88,7 +88,8 @@ public final class BindingTable {
         guard let entry = entry(of: id) else { return nil }
         var binding = entry.binding
         binding.lifetime = entry.expiry.map {
-            UInt32(clamping: ($0 - min(now, $0)).dividedRoundingUp(by: 1_000_000_000))
+            // One whose lifetime has passed is there until it is looked for.
+            max(UInt32(clamping: ($0 - min(now, $0)).dividedRoundingUp(by: 1_000_000_000)), 1)
         }
         return State(
             binding: binding, traffic: BindingTraffic(traffic.base[Int(entry.number)]), revision: entry.stored.revision,

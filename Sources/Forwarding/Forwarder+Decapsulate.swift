@@ -9,10 +9,13 @@ extension Forwarder {
     /// - Returns: false where the packet has to wait for its turn in its tunnel.
     @inline(__always)
     mutating func decapsulate(_ packet: inout Packet, _ pending: UnsafeMutablePointer<PendingPacket>) -> Bool {
-        if pending.pointee.isHeldFragment { return !countsInTunnel(pending.pointee) }
-        if pending.pointee.record == PrefixTable.noValue, pending.pointee.isLinkLocal {
-            findTunnel(of: packet, pending)
+        if pending.pointee.isHeldFragment {
+            if countsInTunnel(pending.pointee) { return false }
+            // It may have been left for later with others of its batch.
+            packet.verdict = .release
+            return true
         }
+        if pending.pointee.isLinkLocal { findTunnel(of: packet, pending) }
         let work = pending.pointee
         guard work.record != PrefixTable.noValue else {
             // What passes by on its way to another's endpoint is nobody's exception.
@@ -64,6 +67,11 @@ extension Forwarder {
     /// came by; of several at one care-of address, to that which was put last.
     @inline(never)
     private func findTunnel(of packet: Packet, _ pending: UnsafeMutablePointer<PendingPacket>) {
+        if pending.pointee.record != PrefixTable.noValue {
+            let registered = BindingReference(rawValue: pending.pointee.record)
+            let record = records[registered.record]
+            if refusal(of: pending.pointee, record, usesHomeAddress: registered.usesHomeAddress) == nil { return }
+        }
         let usesHomeAddress = pending.pointee.middleSource.rawValue != 0
         let found =
             usesHomeAddress

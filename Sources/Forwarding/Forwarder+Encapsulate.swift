@@ -109,9 +109,20 @@ extension Forwarder {
     ) -> DropReason? {
         // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle.
         let source = IPv4Address(rawValue: inner.networkUInt32(at: IPv4.Offset.source))
-        if source == record.careOfAddress || source == record.endpoint { return .tunnelLoop }
+        if source == record.careOfAddress || source == record.endpoint || isOwnTunnelPacket(inner, source) {
+            return .tunnelLoop
+        }
         if record.form.isMinimal, let reason = MinimalTunnel.refusal(of: inner) { return reason }
         return length <= limit ? nil : .packetTooBig
+    }
+
+    /// Whether a packet is one that left here in a tunnel: another binding's may lead back here.
+    @inline(__always)
+    private func isOwnTunnelPacket(_ inner: UnsafeRawPointer, _ source: IPv4Address) -> Bool {
+        switch inner.byte(IPv4.Offset.protocol) {
+        case IPProtocol.ipv4, IPProtocol.ipv6, IPProtocol.gre, IPProtocol.minimal, IPProtocol.udp: isTunnelEnd(source)
+        default: false
+        }
     }
 
     /// Whether an IPv4 packet's source allows that it is fragmented (RFC 791, 3.2).

@@ -43,7 +43,13 @@ extension Forwarder {
         else { return false }
         traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
         batch[index].length = length
-        if isMinimal { _ = enterTunnel(&batch[index], record, isIPv4: true, usesHomeAddress: false) }
+        if isMinimal {
+            _ = enterTunnel(&batch[index], record, isIPv4: true, usesHomeAddress: false)
+            // Other senders' packets may bear the same identification in this tunnel (RFC 6864, 4.3).
+            batch[index].start.storeNetwork(
+                nextIdentification(to: record.pointee.careOfAddress), at: IPv4.Offset.identification)
+            IPv4Header.writeChecksum(at: batch[index].start)
+        }
         var plan = FragmentPlan(
             batch[index].start, length: batch[index].length, limit: limit + growth, workspace: workspace)
         while let piece = plan.next() {

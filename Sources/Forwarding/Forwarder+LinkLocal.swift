@@ -66,6 +66,8 @@ extension Forwarder {
             return transmit(&packet, to: .home)
         }
         let source = solicitation.source
+        // Whoever asks from the address that is asked for is answered to nobody.
+        guard source != own else { return drop(&packet, .innerSourceInvalid) }
         let usesHomeAddress = BindingReference(rawValue: work.record).usesHomeAddress
         packet.length = NeighborAdvertisement.length
         NeighborAdvertisement(target: own, isRouter: isRouter).write(to: packet.start, destination: source)

@@ -14,14 +14,13 @@ extension Forwarder {
         let record = records + BindingReference(rawValue: work.record).record
         let slot = record.pointee.sequence
         let tunnel = ReorderBuffer.Tunnel(slot: slot, generation: sequences[Int(slot)].generation)
-        let last = sequences[Int(slot)].lastAccepted
-        // Within the half of all numbers that lies before the last one, it is late.
-        let ahead = work.sequence &- last
-        if ahead == 0 || ahead >= 1 << 31 || reordering.holds(work.sequence, of: tunnel) {
+        guard let ahead = sequences[Int(slot)].distance(of: work.sequence), !reordering.holds(work.sequence, of: tunnel)
+        else {
             // A fragment that is held was counted when it was taken.
-            if !work.isHeldFragment { drop(&batch[index], .greSequence) }
+            if work.isHeldFragment { batch[index].verdict = .release } else { drop(&batch[index], .greSequence) }
             return true
         }
+        let last = work.sequence &- ahead
         guard canRelease(into: batch) else { return false }
         if work.isHeldFragment {
             batch[index].verdict = .release
@@ -109,9 +108,7 @@ extension Forwarder {
             last &+= 1
             release(last, of: tunnel, behind: index, &batch)
         }
-        if sequences[Int(tunnel.slot)].generation == tunnel.generation {
-            sequences[Int(tunnel.slot)].accept(last)
-        }
+        sequences[Int(tunnel.slot)].accept(last, of: tunnel.generation)
     }
 
     private mutating func release(

@@ -55,17 +55,21 @@ enum GRETunnel {
 struct GRESequence: ~Copyable {
     /// The next to send; the first is 0.
     private let next = Atomic<UInt32>(0)
-    /// The last that was accepted (RFC 2890, 2.2).
-    private let last = Atomic<UInt32>(.max)
+    /// The last that was accepted in the lower half, at first 2^32 - 1 (RFC 2890, 2.2); in the upper half the generation,
+    /// so that who changes the one is sure of the other.
+    private let last: Atomic<UInt64>
     /// The worker that sends. Two that took numbers in turn could not write their packets in that order.
     let owner: UInt32
-    /// Tells this tunnel from others that have the same slot before or after it.
-    let generation: UInt32
+    /// Whether any was accepted.
+    private let isHeard = Atomic(false)
 
     init(generation: UInt32, owner: Int) {
-        self.generation = generation
+        last = Atomic(UInt64(generation) << 32 | UInt64(UInt32.max))
         self.owner = UInt32(owner)
     }
+
+    /// Tells this tunnel from others that have the same slot before or after it.
+    var generation: UInt32 { UInt32(truncatingIfNeeded: last.load(ordering: .relaxed) >> 32) }
 
     func takeNext() -> UInt32 {
         let number = next.load(ordering: .relaxed)
@@ -74,20 +78,37 @@ struct GRESequence: ~Copyable {
     }
 
     /// The last that went on.
-    var lastAccepted: UInt32 { last.load(ordering: .relaxed) }
+    var lastAccepted: UInt32 { UInt32(truncatingIfNeeded: last.load(ordering: .relaxed)) }
+
+    /// How far a number is ahead of the last that went on; nil for one that is late: within the half of all numbers that
+    /// lies before the last one. The first that is heard is not late, whatever it is: the node's end may be older than
+    /// this one.
+    func distance(of number: UInt32) -> UInt32? {
+        let ahead = number &- lastAccepted
+        if ahead != 0, ahead < 1 << 31 { return ahead }
+        return isHeard.load(ordering: .relaxed) ? nil : 1
+    }
 
     /// Where the tunnel is; set only while no worker reads it.
     var numbers: BindingTable.SequenceNumbers {
         get {
             BindingTable.SequenceNumbers(
-                next: next.load(ordering: .relaxed), lastAccepted: last.load(ordering: .relaxed))
+                next: next.load(ordering: .relaxed), lastAccepted: lastAccepted)
         }
         nonmutating set {
             next.store(newValue.next, ordering: .relaxed)
-            last.store(newValue.lastAccepted, ordering: .relaxed)
+            last.store(UInt64(generation) << 32 | UInt64(newValue.lastAccepted), ordering: .relaxed)
+            isHeard.store(newValue.lastAccepted != .max, ordering: .relaxed)
         }
     }
 
-    /// Makes a number the last that went on.
-    func accept(_ number: UInt32) { last.store(number, ordering: .relaxed) }
+    /// Makes a number the last that went on, if this is still the tunnel of that generation.
+    func accept(_ number: UInt32, of generation: UInt32) {
+        let known = last.load(ordering: .relaxed)
+        guard known >> 32 == UInt64(generation) else { return }
+        let new = UInt64(generation) << 32 | UInt64(number)
+        // Another tunnel may be getting the slot at this moment; then this number is nobody's.
+        _ = last.compareExchange(expected: known, desired: new, ordering: .relaxed)
+        isHeard.store(true, ordering: .relaxed)
+    }
 }

@@ -7,10 +7,10 @@
 struct LifetimeWheel: ~Copyable {
     /// In place of a number: none.
     static var none: UInt32 { .max }
-    /// A tick has 2^28 nanoseconds, about a quarter of a second. Within it, lifetimes are compared to the nanosecond.
-    private static var tickBits: UInt64 { 28 }
+    /// A tick has 2^20 nanoseconds, about a millisecond. Within it, lifetimes are compared to the nanosecond.
+    private static var tickBits: UInt64 { 20 }
     /// A span of the next level has as many ticks as fit eight bits.
-    private static var levels: Int { 5 }
+    private static var levels: Int { 6 }
     private static var slotsPerLevel: Int { 256 }
 
     private let bindings: UnsafeMutablePointer<StoredBinding>

@@ -1,6 +1,6 @@
 // The prefixes themselves, each with its value, for the writer: which value exactly a prefix has, and which is the longest
 // of those that hold it. A hash table with open addressing; what is removed leaves no mark, since those behind it move up. It
-// grows by half, and is then four fifths full at the most.
+// grows by half where it is four fifths full, and halves where it is one fifth full.
 
 import Glibc
 import Wire
@@ -17,6 +17,7 @@ final class PrefixRules {
 
     private var rules: UnsafeMutablePointer<Rule>
     private var size: Int
+    private static var leastSize: Int { 64 }
     private let seed = UInt64.random(in: .min ... .max)
     private(set) var count = 0
     /// How many prefixes there are of each length.
@@ -27,7 +28,7 @@ final class PrefixRules {
 
     /// None.
     init() {
-        size = 64
+        size = Self.leastSize
         rules = Self.room(for: size)
     }
 
@@ -39,9 +40,9 @@ final class PrefixRules {
         return memory.bindMemory(to: Rule.self, capacity: size)
     }
 
-    private func grow() {
+    private func resize(to newSize: Int) {
         let (old, oldSize) = (rules, size)
-        size += size / 2
+        size = newSize
         rules = Self.room(for: size)
         for index in 0..<oldSize where old[index].lengthPlusOne != 0 {
             var place = home(old[index].high, old[index].low, old[index].lengthPlusOne)
@@ -89,7 +90,7 @@ final class PrefixRules {
     /// Puts a prefix, or gives it another value.
     /// - Returns: the value that it had.
     func insert(_ prefix: IPv6Prefix, _ value: UInt32) -> UInt32? {
-        if (count + 1) * 5 > size * 4 { grow() }
+        if (count + 1) * 5 > size * 4 { resize(to: size + size / 2) }
         let place = place(prefix)
         if rules[place].lengthPlusOne != 0 {
             defer { rules[place].value = value }
@@ -122,6 +123,7 @@ final class PrefixRules {
         rules[hole].lengthPlusOne = 0
         count -= 1
         countByLength[Int(prefix.length)] -= 1
+        if size > Self.leastSize, count * 5 < size { resize(to: max(size / 2, Self.leastSize)) }
         return value
     }
 

@@ -206,7 +206,8 @@ struct BindingTableTests {
         #expect(lifetime("short", start + 1) == 10)
         #expect(lifetime("short", start + Self.second) == 9)
         #expect(lifetime("short", start + 10 * Self.second - 1) == 1)
-        #expect(lifetime("short", start + 99 * Self.second) == 0)
+        // Until it is looked for.
+        #expect(lifetime("short", start + 99 * Self.second) == 1)
         #expect(lifetime("ever", .max) == nil)
         #expect(table.expire(now: start + 3 * Self.second - 1) == [])
         #expect(table.expire(now: start + 3 * Self.second).map(\.id) == ["brief"])

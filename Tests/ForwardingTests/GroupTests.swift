@@ -206,6 +206,40 @@ struct GroupTests {
         return table
     }
 
+    @Test("fragments that are held behind a packet with more copies than there is room for give their slots back")
+    func heldFragments() throws {
+        let table = try Self.crowd(700)
+        let forwarder = try TestForwarder(table)
+        // By the home address, in GRE with a number, of a node that nobody knows.
+        let fragments = try [UInt16(1), 2].map { number -> Given in
+            var inner = IPv4Header(
+                protocol: IPProtocol.ipv6, source: try #require(IPv4Address("198.51.100.99")),
+                destination: try #require(IPv4Address("192.0.2.1")))
+            (inner.totalLength, inner.identification) = (36, number)
+            var bytes = [UInt8](repeating: 0, count: 64)
+            bytes.withUnsafeMutableBytes { memory in
+                let start = memory.baseAddress!
+                inner.write(to: start + 28)
+                start.storeNetwork(UInt16(0x2000), at: 28 + IPv4.Offset.fragment)
+                IPv4Header.writeChecksum(at: start + 28)
+                var gre = GREHeader(protocolType: GRE.ipv4)
+                gre.sequence = 0
+                gre.write(to: start + 20)
+                var outer = IPv4Header(
+                    protocol: IPProtocol.gre, source: IPv4Address("203.0.113.200")!,
+                    destination: IPv4Address("192.0.2.1")!)
+                outer.totalLength = 64
+                outer.write(to: start)
+            }
+            return .access(bytes)
+        }
+        // That no packet of the batch stays unfinished is asked of every batch.
+        let outcomes = forwarder.process([.home(Self.packet())] + fragments)
+        #expect(forwarder.resumptions == 1)
+        #expect(outcomes.dropFirst().allSatisfy { $0 == .released })
+        #expect(forwarder.counters.absorbed == 2)
+    }
+
     @Test(
         "H15 a group of more members than a batch has room for: each gets one copy, in order, in more than one turn",
         arguments: [(512, 0), (513, 0), (514, 1), (1025, 1), (1026, 2), (2000, 3)])

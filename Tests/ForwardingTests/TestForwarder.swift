@@ -163,6 +163,9 @@ final class TestForwarder {
             forwarder.resume(&batch)
             takeVerdicts(packets, &outcomes)
         }
+        for index in 0..<batch.count {
+            #expect(batch[index].verdict != .unfinished, "packet \(index) keeps its slot for ever")
+        }
         batch.removeAll()
         forwarder.publishCounters()
         return outcomes.map { $0 ?? .released }

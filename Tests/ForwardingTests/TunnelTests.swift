@@ -249,6 +249,30 @@ struct TunnelTests {
         #expect(table.holder(of: IPv6Address(mapping: IPv4Address("198.51.100.1")!)) == nil)
     }
 
+    @Test("a packet does not go round through the tunnels of two endpoints (RFC 2003, 3.2)")
+    func loopOfTwo() throws {
+        let forwarder = try TestForwarder(TunnelVectors.makeTable())
+        func binding(_ id: String, home: String, careOf: String, endpoint: String) -> Binding {
+            var binding = Binding(id: id, careOfAddress: IPv4Address(careOf)!)
+            binding.homeAddress = IPv4Address(home)!
+            binding.endpoint = IPv4Address(endpoint)!
+            return binding
+        }
+        _ = try forwarder.table.put(
+            [
+                binding("a", home: "198.51.100.71", careOf: "198.51.100.72", endpoint: "192.0.2.71"),
+                binding("b", home: "198.51.100.72", careOf: "198.51.100.71", endpoint: "192.0.2.72"),
+            ], now: 0)
+        var header = IPv4Header(
+            protocol: IPProtocol.udp, source: IPv4Address("192.0.2.200")!, destination: IPv4Address("198.51.100.71")!)
+        header.totalLength = 28
+        var bytes = [UInt8](repeating: 0, count: 28)
+        bytes.withUnsafeMutableBytes { header.write(to: $0.baseAddress!) }
+        let first = try #require(forwarder.process(.home(bytes)).bytes)
+        #expect(forwarder.process(.home(first)) == .released)
+        #expect(forwarder.dropped == [.tunnelLoop: 1])
+    }
+
     @Test("on one device for both sides, IPv4 to a home address is from the home side")
     func singleDevice() throws {
         var settings = TestForwarder.settings

@@ -83,6 +83,9 @@ final class World {
             check.noteResumption()
             try look(slots)
         }
+        for index in 0..<batch.count where batch[index].verdict == .unfinished {
+            throw Finding("a packet keeps its slot for ever", packet: index)
+        }
         forwarder.publishCounters()
         try check.end(received: given, forwarder.published.read())
         try takePunts()

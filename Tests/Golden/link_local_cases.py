@@ -39,7 +39,7 @@ HOME_DEVICE = "fe80::1"
 
 def make():
     return [prefix_delegation(), with_home_device(), not_registered(), probes(), not_answered(), other_endpoint(),
-            of_the_tunnel()]
+            of_the_tunnel(), of_registered()]
 
 
 def link_local(name):
@@ -289,4 +289,30 @@ def of_the_tunnel():
                                                    / ICMPv6ND_NS(tgt=HOME_DEVICE))), reason)
     case.dropped("access", bytes(tunnels.from_node("direct", IPv6(src=own, dst=TUNNEL_END, hlim=255)
                                                    / ICMPv6EchoRequest())), reason)
+    return case
+
+
+def of_registered():
+    case = Case("neighbour-solicitation-registered", "A node that has registered its tunnel's own link-local address is answered in "
+                "each of its tunnels, and so is another whose address that would be; who asks from the address that it asks for is "
+                "not.", "T2, T3", bindings(["direct", "gre"]))
+    own = "fe80::cb00:7101"
+    entry = case.bindings["bindings"][1]
+    case.bindings["bindings"][1] = {
+        **entry, "prefixes": [*entry["prefixes"], {"prefix": f"{own}/128", "tunnel": "home-address"}]}
+    request = IPv6(src=own, dst=TUNNEL_END, hlim=255) / ICMPv6ND_NS(tgt=TUNNEL_END)
+    reply = IPv6(src=TUNNEL_END, dst=own, hlim=255) / ICMPv6ND_NA(R=1, S=1, O=0, tgt=TUNNEL_END)
+    link = Link(case)
+    ways = [(tunnels.from_node("direct", request), tunnels.tunnelled(
+                "direct", reply, tunnels.ENDPOINT, tunnels.care_of("direct"), 0, flags="DF")),
+            (tunnels.from_node("gre", request), tunnels.tunnelled(
+                "gre", reply, tunnels.ENDPOINT, tunnels.care_of("gre"), 0, flags="DF")),
+            (link.from_node("gre", request), link.to_node("gre", reply, (0, 0), "DF"))]
+    for packet, answer_to_it in ways:
+        case._receive("access", bytes(packet))
+        case.absorbed += 1
+        case.generated["access"] += 1
+        case._transmit("access", bytes(answer_to_it))
+    itself = IPv6(src=TUNNEL_END, dst=TUNNEL_END, hlim=255) / ICMPv6ND_NS(tgt=TUNNEL_END)
+    case.dropped("access", bytes(tunnels.from_node("direct", itself)), "inner-source-invalid")
     return case

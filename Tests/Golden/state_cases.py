@@ -12,7 +12,7 @@ TEN_MINUTES = 600_000 * MILLISECOND
 
 
 def make():
-    return [path_mtu("direct"), path_mtu("udp"), path_mtu("minimal"), order(), implicit(), cut_chain()]
+    return [path_mtu("direct"), path_mtu("udp"), path_mtu("minimal"), order(), first_number(), implicit(), cut_chain()]
 
 
 def too_big(mtu, quote):
@@ -125,6 +125,23 @@ def order():
     case._transmit("home", bytes(packet(14)[0]))
     case._transmit("home", bytes(inner))
     goes(15)
+    return case
+
+
+def first_number():
+    case = Case("gre-sequence-first", "The first number of a tunnel that is heard is taken for what it is: the node's end may be "
+                "older than this one. From then on late numbers are dropped.", "T10", bindings(["gre-sequence"]))
+    name = "gre-sequence"
+
+    def packet(number):
+        inner = tunnels.node_packet(name, id=number & 0xFFFF)
+        return bytes(tunnels.from_node(name, inner, sequence=number)), bytes(inner)
+
+    for number in (0x90000000, 0x90000001):
+        case.decapsulated(*packet(number))
+    for number in (0x90000001, 0x8FFFFFFF, 0x10000002):
+        case.dropped("access", packet(number)[0], "gre-sequence")
+    case.decapsulated(*packet(0x90000002))
     return case
 
 
