@@ -40,7 +40,9 @@ let package = Package(
         // The forwarder, from the bytes up.
         .target(name: "Wire"),
         .target(name: "PacketBuffer"),
-        .target(name: "PrefixTable", dependencies: ["Wire", "CPrefetch"], swiftSettings: populationCount + uncheckedExclusivity),
+        .target(
+            name: "PrefixTable", dependencies: ["Wire", "CPrefetch"],
+            swiftSettings: populationCount + uncheckedExclusivity),
         .target(name: "Bindings", dependencies: ["Wire"]),
         .target(
             name: "Forwarding", dependencies: ["Wire", "PacketBuffer", "PrefixTable", "Bindings", "CPrefetch"],

@@ -83,6 +83,11 @@ struct BindingRecord: BitwiseCopyable {
     /// Whether GRE has a sequence number.
     var hasSequence: Bool { greFlags & UInt8(GRE.Flag.sequence >> 8) != 0 }
 
+    /// The tunnel to the care-of address (`TunnelForm.digest`).
+    var digest: IPv4Address {
+        TunnelForm.digest(careOfAddress, form.identity(key: hasKey ? key : nil, port: form.isUDP ? port : 0))
+    }
+
     /// All headers that are written before a packet, in bytes; with minimal encapsulation, by what IPv4 grows.
     func headerLength(isIPv4: Bool, usesHomeAddress: Bool) -> Int {
         let udp = form.isUDP ? UDPTunnel.headerLength : 0

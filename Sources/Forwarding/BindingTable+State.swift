@@ -42,6 +42,7 @@ extension BindingTable {
         let prefixes: PrefixTable.Reader
         let homeAddresses: AddressTable.Reader
         let careOfAddresses: AddressTable.Reader
+        let sharedTunnels: AddressTable.Reader
         let groups: PrefixTable.Reader
         let members: UnsafePointer<GroupMember>
         let memberRecords: UnsafePointer<MemberRecord>
@@ -54,7 +55,8 @@ extension BindingTable {
 
         init(
             owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: AddressTable.Reader,
-            careOfAddresses: AddressTable.Reader, groups: GroupTable, records: UnsafePointer<BindingRecord>,
+            careOfAddresses: AddressTable.Reader, sharedTunnels: AddressTable.Reader, groups: GroupTable,
+            records: UnsafePointer<BindingRecord>,
             traffic: UnsafeMutablePointer<TrafficCell>,
             sequences: UnsafeMutablePointer<GRESequence>, pathMTUs: UnsafePointer<PathMTU>,
             paths: AddressTable.Reader, endpoints: AddressTable.Reader
@@ -63,6 +65,7 @@ extension BindingTable {
             self.prefixes = prefixes
             self.homeAddresses = homeAddresses
             self.careOfAddresses = careOfAddresses
+            self.sharedTunnels = sharedTunnels
             self.groups = groups.groups.reader
             members = UnsafePointer(groups.members.base)
             memberRecords = UnsafePointer(groups.memberRecords.base)

@@ -20,17 +20,19 @@ public final class BindingTable {
     /// Of bindings that have one. The values of this and the next are references, as those of `prefixes`.
     private let homeAddresses: AddressTable
     /// Of each care-of address the binding that was put last.
-    private let careOfAddresses: AddressTable
+    let careOfAddresses: AddressTable
     /// The bindings at care-of addresses that have several.
-    private var sharedCareOfAddresses: [IPv4Address: Set<UInt32>] = [:]
+    var sharedCareOfAddresses: [IPv4Address: Set<UInt32>] = [:]
+    /// The tunnels to those, by `BindingRecord.digest`.
+    let sharedTunnels: AddressTable
     let groups: GroupTable
     let records: Slab<BindingRecord>
     let traffic: Slab<TrafficCell>
     let sequences: Slab<GRESequence>
-    private let pathMTUs: Slab<PathMTU>
+    let pathMTUs: Slab<PathMTU>
     /// By care-of address: the slots of `pathMTUs`, and how many bindings follow each.
-    private let paths: AddressTable
-    private var pathUses: [IPv4Address: (slot: UInt32, count: Int)] = [:]
+    let paths: AddressTable
+    var pathUses: [IPv4Address: (slot: UInt32, count: Int)] = [:]
     /// `namedEndpoints`, for the readers.
     private let endpointTable: AddressTable
     /// All of them, as the writer keeps them.
@@ -55,6 +57,7 @@ public final class BindingTable {
         prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
         homeAddresses = AddressTable(quiescentStates: quiescentStates)
         careOfAddresses = AddressTable(quiescentStates: quiescentStates)
+        sharedTunnels = AddressTable(quiescentStates: quiescentStates)
         paths = AddressTable(quiescentStates: quiescentStates)
         endpointTable = AddressTable(quiescentStates: quiescentStates)
         groups = try GroupTable(limit: configuration.memberLimit, quiescentStates: quiescentStates)
@@ -75,7 +78,8 @@ public final class BindingTable {
     public var reader: Reader {
         Reader(
             owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
-            careOfAddresses: careOfAddresses.reader, groups: groups, records: UnsafePointer(records.base),
+            careOfAddresses: careOfAddresses.reader, sharedTunnels: sharedTunnels.reader, groups: groups,
+            records: UnsafePointer(records.base),
             traffic: traffic.base, sequences: sequences.base,
             pathMTUs: pathMTUs.base, paths: paths.reader, endpoints: endpointTable.reader)
     }
@@ -203,6 +207,7 @@ public final class BindingTable {
         // A change that superseded this binding may have given its prefixes to others.
         release(stored)
         unsettle(number, record.careOfAddress, stored.record)
+        forgetTunnel(stored.record)
         records.retire(stored.record)
         owners.release(stored.owner)
         if record.sequence != PrefixTable.noValue { sequences.retire(record.sequence) }
@@ -269,6 +274,7 @@ public final class BindingTable {
         owners.release(old.owner)
         if old.hasOwnEndpoint { countEndpoint(oldRecord.endpoint, by: -1) }
         if oldRecord.careOfAddress != binding.careOfAddress { unsettle(number, oldRecord.careOfAddress, old.record) }
+        forgetTunnel(old.record)
         replaced.append(old)
         if oldRecord.sequence != PrefixTable.noValue, oldRecord.sequence != sequence {
             sequences.retire(oldRecord.sequence)
@@ -290,49 +296,6 @@ public final class BindingTable {
         lastGeneration &+= 1
         return sequences.take {
             $0.initialize(to: GRESequence(generation: lastGeneration, owner: mainWorker(of: binding)))
-        }
-    }
-
-    /// The slot of the MTU of the path to a care-of address, which all bindings there follow together.
-    private func retainPath(to careOfAddress: IPv4Address) -> UInt32 {
-        if let (slot, count) = pathUses[careOfAddress] {
-            pathUses[careOfAddress] = (slot, count + 1)
-            return slot
-        }
-        let slot = pathMTUs.take { $0.initialize(to: PathMTU()) }
-        pathUses[careOfAddress] = (slot, 1)
-        paths.insert(careOfAddress, value: slot)
-        return slot
-    }
-
-    private func releasePath(to careOfAddress: IPv4Address) {
-        guard let (slot, count) = pathUses[careOfAddress] else { return }
-        pathUses[careOfAddress] = count > 1 ? (slot, count - 1) : nil
-        guard count == 1 else { return }
-        paths.remove(careOfAddress)
-        pathMTUs.retire(slot)
-    }
-
-    /// Makes a binding the one that its care-of address leads to.
-    private func settle(_ number: UInt32, _ address: IPv4Address, _ reference: BindingReference) {
-        guard let there = careOfAddresses.insert(address, value: reference.rawValue) else { return }
-        let other = self.number(of: BindingReference(rawValue: there))
-        if other != number { sharedCareOfAddresses[address, default: [other]].insert(number) }
-    }
-
-    /// A binding is no more at its care-of address, which leads to another one there, or nowhere.
-    private func unsettle(_ number: UInt32, _ address: IPv4Address, _ record: UInt32) {
-        var others = sharedCareOfAddresses.isEmpty ? [] : sharedCareOfAddresses.removeValue(forKey: address) ?? []
-        others.remove(number)
-        if others.count > 1 { sharedCareOfAddresses[address] = others }
-        guard careOfAddresses.value(of: address) == BindingReference(record, usesHomeAddress: false).rawValue else {
-            return
-        }
-        if let other = others.first {
-            careOfAddresses.insert(
-                address, value: BindingReference(store[other].record, usesHomeAddress: false).rawValue)
-        } else {
-            careOfAddresses.remove(address)
         }
     }
 

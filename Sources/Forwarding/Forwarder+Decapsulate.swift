@@ -64,7 +64,7 @@ extension Forwarder {
 
     /// A solicitation of the tunnel's own end needs no registered source: each end of a tunnel has a link-local address by
     /// itself, and may ask whether the other is there (RFC 4213, 3.7 and 3.8). It belongs to the binding whose tunnel it
-    /// came by; of several at one care-of address, to that which was put last.
+    /// came by: that which was put last at its care-of address or, where there are several, the one with such a tunnel.
     @inline(never)
     private func findTunnel(of packet: Packet, _ pending: UnsafeMutablePointer<PendingPacket>) {
         if pending.pointee.record != PrefixTable.noValue {
@@ -72,21 +72,28 @@ extension Forwarder {
             let record = records[registered.record]
             if refusal(of: pending.pointee, record, usesHomeAddress: registered.usesHomeAddress) == nil { return }
         }
-        let usesHomeAddress = pending.pointee.middleSource.rawValue != 0
-        let found =
-            usesHomeAddress
-            ? homeAddresses.lookup(pending.pointee.middleSource) : careOfAddresses.lookup(pending.pointee.outerSource)
-        guard found != PrefixTable.noValue else { return }
-        let reference = BindingReference(
-            UInt32(truncatingIfNeeded: BindingReference(rawValue: found).record), usesHomeAddress: usesHomeAddress)
-        let record = records + reference.record
-        let bytes = UnsafeRawBufferPointer(
-            start: packet.start + Int(pending.pointee.innerOffset), count: Int(pending.pointee.innerLength))
-        guard let solicitation = NeighborSolicitationView(bytes),
-            solicitation.target == IPv6Address(linkLocalOf: record.pointee.endpoint),
-            refusal(of: pending.pointee, record.pointee, usesHomeAddress: usesHomeAddress) == nil
-        else { return }
-        pending.pointee.record = reference.rawValue
+        let work = pending.pointee
+        let usesHomeAddress = work.middleSource.rawValue != 0
+        let bytes = UnsafeRawBufferPointer(start: packet.start + Int(work.innerOffset), count: Int(work.innerLength))
+        guard let solicitation = NeighborSolicitationView(bytes) else { return }
+        let digest = TunnelForm.digest(
+            work.outerSource, work.form.identity(key: work.hasKey ? work.key : nil, port: work.port))
+        let candidates = (
+            usesHomeAddress ? homeAddresses.lookup(work.middleSource) : careOfAddresses.lookup(work.outerSource),
+            usesHomeAddress ? PrefixTable.noValue : sharedTunnels.lookup(digest)
+        )
+        for index in 0..<2 {
+            let found = index == 0 ? candidates.0 : candidates.1
+            guard found != PrefixTable.noValue else { continue }
+            let number = UInt32(truncatingIfNeeded: BindingReference(rawValue: found).record)
+            let reference = BindingReference(number, usesHomeAddress: usesHomeAddress)
+            let record = records + reference.record
+            guard solicitation.target == IPv6Address(linkLocalOf: record.pointee.endpoint),
+                refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) == nil
+            else { continue }
+            pending.pointee.record = reference.rawValue
+            return
+        }
     }
 
     /// Whether a fragment that is held has a number in a tunnel of its binding.

@@ -55,6 +55,7 @@ public struct Forwarder: ~Copyable {
     let prefixes: PrefixTable.Reader
     let homeAddresses: AddressTable.Reader
     let careOfAddresses: AddressTable.Reader
+    let sharedTunnels: AddressTable.Reader
     let groups: PrefixTable.Reader
     let members: UnsafePointer<GroupMember>
     let memberRecords: UnsafePointer<MemberRecord>
@@ -116,6 +117,7 @@ public struct Forwarder: ~Copyable {
         prefixes = table.prefixes
         homeAddresses = table.homeAddresses
         careOfAddresses = table.careOfAddresses
+        sharedTunnels = table.sharedTunnels
         groups = table.groups
         members = table.members
         memberRecords = table.memberRecords

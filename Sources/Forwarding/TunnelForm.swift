@@ -46,6 +46,21 @@ enum TunnelForm: UInt8, BitwiseCopyable {
         }
     }
 
+    /// Tells tunnels between two addresses apart.
+    /// - Parameters:
+    ///   - key: of GRE.
+    ///   - port: of UDP, the node's.
+    func identity(key: UInt32?, port: UInt16) -> UInt64 {
+        let options = UInt64(port) << 32 | UInt64(key ?? 0)
+        return UInt64(rawValue) << 56 | (key == nil ? 0 : 1 << 48) | options
+    }
+
+    /// A tunnel to a care-of address as one number; of those that have the same, who asks must look which is meant.
+    static func digest(_ careOfAddress: IPv4Address, _ identity: UInt64) -> IPv4Address {
+        let mixed = (identity ^ UInt64(careOfAddress.rawValue) << 24) &* 0x9E37_79B9_7F4A_7C15
+        return IPv4Address(rawValue: UInt32(truncatingIfNeeded: mixed >> 32))
+    }
+
     @inline(__always)
     var isUDP: Bool { rawValue & 4 != 0 }
 
@@ -72,10 +87,7 @@ struct OpenedTunnel: BitwiseCopyable {
     var port: UInt16 = 0
 
     /// The same for packets that came by one tunnel.
-    var identity: UInt64 {
-        let options = UInt64(port) << 32 | UInt64(key ?? 0)
-        return UInt64(form.rawValue) << 56 | (key == nil ? 0 : 1 << 48) | options
-    }
+    var identity: UInt64 { form.identity(key: key, port: port) }
 
     @inline(__always)
     init(_ form: TunnelForm, protocol: UInt8, inner: UnsafeRawBufferPointer) {

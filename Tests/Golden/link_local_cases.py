@@ -25,6 +25,7 @@ from scapy.layers.inet6 import (
     IPv6,
     in6_chksum,
 )
+from scapy.layers.l2 import GRE
 from scapy.packet import Raw
 
 from fragment_cases import Sender
@@ -39,7 +40,7 @@ HOME_DEVICE = "fe80::1"
 
 def make():
     return [prefix_delegation(), with_home_device(), not_registered(), probes(), not_answered(), other_endpoint(),
-            of_the_tunnel(), of_registered()]
+            of_the_tunnel(), of_registered(), of_several()]
 
 
 def link_local(name):
@@ -315,4 +316,35 @@ def of_registered():
         case._transmit("access", bytes(answer_to_it))
     itself = IPv6(src=TUNNEL_END, dst=TUNNEL_END, hlim=255) / ICMPv6ND_NS(tgt=TUNNEL_END)
     case.dropped("access", bytes(tunnels.from_node("direct", itself)), "inner-source-invalid")
+    return case
+
+
+def of_several():
+    case = Case("neighbour-solicitation-several", "Nodes behind one address translator, told apart by their ports and by what stands "
+                "inside of UDP, are each answered; one that has no binding is not.", "T3, N1", None)
+    inside = [(40001, "ip-in-ip"), (40002, "ip-in-ip"), (40003, "gre")]
+    case.bindings = {"endpoint": tunnels.ENDPOINT, "bindings": [
+        {"id": f"mn{port}", "careOfAddress": "203.0.113.1", "encapsulation": "udp",
+         "udp": {"port": port, "encapsulation": kind},
+         "prefixes": [{"prefix": f"2001:db8:{port - 40000}::/64", "tunnel": "care-of"}]} for port, kind in inside]}
+    own = "fe80::cb00:7101"
+    request = IPv6(src=own, dst=TUNNEL_END, hlim=255) / ICMPv6ND_NS(tgt=TUNNEL_END)
+    reply = IPv6(src=TUNNEL_END, dst=own, hlim=255) / ICMPv6ND_NA(R=1, S=1, O=0, tgt=TUNNEL_END)
+
+    def packet(port, kind, inner, to_node):
+        outer = (IP(src=tunnels.ENDPOINT, dst="203.0.113.1", id=0, flags="DF", ttl=64) if to_node
+                 else IP(src="203.0.113.1", dst=tunnels.ENDPOINT, id=7))
+        carried = (41, inner) if kind == "ip-in-ip" else (47, GRE(proto=0x86DD) / inner)
+        out = tunnels.in_udp(outer, *carried, None if to_node else port)
+        if to_node:
+            out[UDP].dport = port
+        return bytes(out)
+
+    for port, kind in inside:
+        case._receive("access", packet(port, kind, request, False))
+        case.absorbed += 1
+        case.generated["access"] += 1
+        case._transmit("access", packet(port, kind, reply, True))
+    for port, kind in ((40004, "ip-in-ip"), (40001, "gre"), (40003, "ip-in-ip")):
+        case.dropped("access", packet(port, kind, request, False), "inner-source-unregistered")
     return case
