@@ -116,11 +116,13 @@ extension Forwarder {
         return length <= limit ? nil : .packetTooBig
     }
 
-    /// Whether a packet is one that left here in a tunnel: another binding's may lead back here.
+    /// Whether a packet has left here in a tunnel, from an endpoint of the daemon's own: another binding's tunnel may lead
+    /// back here. One that left from an endpoint that a binding names may go into a second tunnel, as a mobile node's IPv6
+    /// does on its way by the home address (docs/setup.md).
     @inline(__always)
     private func isOwnTunnelPacket(_ inner: UnsafeRawPointer, _ source: IPv4Address) -> Bool {
         switch inner.byte(IPv4.Offset.protocol) {
-        case IPProtocol.ipv4, IPProtocol.ipv6, IPProtocol.gre, IPProtocol.minimal, IPProtocol.udp: isTunnelEnd(source)
+        case IPProtocol.ipv4, IPProtocol.ipv6, IPProtocol.gre, IPProtocol.minimal, IPProtocol.udp: isEndpoint(source)
         default: false
         }
     }

@@ -252,15 +252,15 @@ struct TunnelTests {
     @Test("a packet does not go round through the tunnels of two endpoints (RFC 2003, 3.2)")
     func loopOfTwo() throws {
         let forwarder = try TestForwarder(TunnelVectors.makeTable())
-        func binding(_ id: String, home: String, careOf: String, endpoint: String) -> Binding {
+        func binding(_ id: String, home: String, careOf: String, endpoint: String?) -> Binding {
             var binding = Binding(id: id, careOfAddress: IPv4Address(careOf)!)
             binding.homeAddress = IPv4Address(home)!
-            binding.endpoint = IPv4Address(endpoint)!
+            binding.endpoint = endpoint.flatMap(IPv4Address.init)
             return binding
         }
         _ = try forwarder.table.put(
             [
-                binding("a", home: "198.51.100.71", careOf: "198.51.100.72", endpoint: "192.0.2.71"),
+                binding("a", home: "198.51.100.71", careOf: "198.51.100.72", endpoint: nil),
                 binding("b", home: "198.51.100.72", careOf: "198.51.100.71", endpoint: "192.0.2.72"),
             ], now: 0)
         var header = IPv4Header(
