@@ -87,6 +87,10 @@ extension EndToEnd {
                             Self.prefix(node),
                         ])
                 }
+                // A kernel that is asking for a neighbour lets packets wait, which others then overtake.
+                let ping = ["ping", "-n", "-c", "1", "-W", "10"]
+                try await topology.run(in: .homeAgent, ping + [Topology.correspondentAddress])
+                try await topology.run(in: .networkA, ping + [Topology.endpoint])
                 let out = try await topology.startCapture(at: .networkA, interface: "home-agent", filter: "ip proto 41")
                 let home = try await topology.startCapture(
                     at: .correspondent, interface: "home-agent", filter: "ip6 and udp port 4300")
