@@ -18,17 +18,22 @@ struct Control: ParsableCommand {
             Examples:
               swift run Bench control
               swift run Bench control --bindings 100000 --rounds 5 --json
+              swift run Bench control --bindings 1000 --bindings 30000 --bindings 1000000 --plot control.svg
             """)
 
-    @Option(help: "Bindings, each with a home address and a prefix.") var bindings = 1_000_000
+    @Option(help: "Bindings, each with a home address and a prefix; may be given several times.")
+    var bindings = [1_000_000]
     @Option(help: "Rounds, each with a new daemon; medians are printed, of stalls the longest.") var rounds = 3
     @Option(help: "Thousands of packets a second that pass, 0 to 300.") var load = 40
     @Option(help: "Bindings of a batch.") var batch = 1000
     @Option(help: "Batches that are under way at a time.") var window = ControlClient.usualWindow
+    @Option(help: ArgumentHelp("Draw the figures over the number of bindings.", valueName: "file.svg")) var plot:
+        String?
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard (100...4_000_000).contains(bindings), (1...100).contains(rounds), (1...300).contains(load),
+        guard bindings.allSatisfy({ (100...4_000_000).contains($0) }), (1...100).contains(rounds),
+            (1...300).contains(load),
             (1...10_000).contains(batch), (1...1000).contains(window)
         else {
             throw ValidationError(
@@ -41,15 +46,53 @@ struct Control: ParsableCommand {
         try OptimisedBuild.build(["mooringd"])
         let network = try Network()
         defer { network.remove() }
-        var figures: [ControlFigures] = []
-        for round in 1...rounds {
-            FileHandle.standardError.write(Data("round \(round) of \(rounds)\n".utf8))
-            figures.append(try ControlTrial(network, self).run())
+        var all: [(bindings: Int, figures: [ControlFigures])] = []
+        for bindings in bindings {
+            var figures: [ControlFigures] = []
+            for round in 1...rounds {
+                FileHandle.standardError.write(Data("\(bindings) bindings, round \(round) of \(rounds)\n".utf8))
+                figures.append(try ControlTrial(network, self, bindings: bindings).run())
+            }
+            report(bindings, figures)
+            all.append((bindings, figures))
         }
-        report(figures)
+        if let plot { try Self.plot(all).write(to: plot) }
     }
 
-    private func report(_ figures: [ControlFigures]) {
+    private static func plot(_ all: [(bindings: Int, figures: [ControlFigures])]) -> Plot {
+        func series(_ name: String, _ value: KeyPath<ControlFigures, Double>, highest: Bool = false) -> Plot.Series {
+            Plot.Series(
+                name: name,
+                points: all.map { bindings, figures in
+                    let values = figures.map { $0[keyPath: value] }.sorted()
+                    return (Double(bindings), highest ? values[values.count - 1] : values[values.count / 2])
+                })
+        }
+        return Plot(
+            title: "Bindings through the control socket", number: "bindings",
+            charts: [
+                Plot.Chart(
+                    title: "Puts", unit: "a second",
+                    series: [series("new", \.addsPerSecond), series("put anew", \.updatesPerSecond)]),
+                Plot.Chart(
+                    title: "A resynchronisation", unit: "s",
+                    series: [
+                        series("until it is done", \.resyncSeconds),
+                        series("the daemon's processor", \.resyncCPUSeconds),
+                    ]),
+                Plot.Chart(
+                    title: "Longest stall of a packet", unit: "us",
+                    series: [
+                        series("while they change", \.longestStall, highest: true),
+                        series("in quiet time", \.baselineStall, highest: true),
+                        series("one in a thousand", \.stallThousandth),
+                    ]),
+                Plot.Chart(
+                    title: "Memory", unit: "bytes a binding", series: [series("of the daemon", \.bytesPerBinding)]),
+            ])
+    }
+
+    private func report(_ bindings: Int, _ figures: [ControlFigures]) {
         func median(_ path: KeyPath<ControlFigures, Double>) -> Double {
             figures.map { $0[keyPath: path] }.sorted()[figures.count / 2]
         }

@@ -9,10 +9,12 @@ import Wire
 struct ControlTrial {
     private let network: Network
     private let settings: Control
+    private let bindings: Int
 
-    init(_ network: Network, _ settings: Control) {
+    init(_ network: Network, _ settings: Control, bindings: Int) {
         self.network = network
         self.settings = settings
+        self.bindings = bindings
     }
 
     func run() throws -> ControlFigures {
@@ -38,15 +40,15 @@ struct ControlTrial {
         sleep(3)
         let quiet = try probe.stretch()
         let memoryBefore = try residentBytes(of: daemon)
-        figures.addsPerSecond = Double(settings.bindings) / (try measure { try await put(client, careOf: 0x0A00_0000) })
+        figures.addsPerSecond = Double(bindings) / (try measure { try await put(client, careOf: 0x0A00_0000) })
         let memoryAfter = try residentBytes(of: daemon)
         let begin = try writerSeconds(of: daemon)
         let updateSeconds = try measure { try await put(client, careOf: 0x0B00_0000) }
         let middle = try writerSeconds(of: daemon)
         figures.resyncSeconds = try measure { try await resynchronize(client) }
         figures.resyncCPUSeconds = try writerSeconds(of: daemon) - middle
-        figures.updatesPerSecond = Double(settings.bindings) / updateSeconds
-        figures.updateCPUMicroseconds = (middle - begin) * 1e6 / Double(settings.bindings)
+        figures.updatesPerSecond = Double(bindings) / updateSeconds
+        figures.updateCPUMicroseconds = (middle - begin) * 1e6 / Double(bindings)
         let busy = try probe.stretch()
         try waiting { await client.close() }
 
@@ -60,7 +62,7 @@ struct ControlTrial {
         figures.baselineThousandth = stall(quiet.thousandth)
         // What was under way when the stretch ended is not lost.
         figures.lost = max(0, busy.sent - busy.seen - 64)
-        figures.bytesPerBinding = Double(memoryAfter - memoryBefore) / Double(settings.bindings)
+        figures.bytesPerBinding = Double(memoryAfter - memoryBefore) / Double(bindings)
         return figures
     }
 
@@ -88,22 +90,22 @@ struct ControlTrial {
     private func put(_ client: ControlClient, careOf: UInt32) async throws {
         var count: UInt32 = 0
         try await client.put(
-            pipelining: batches(0..<settings.bindings, careOf: { _ in careOf }), window: settings.window
+            pipelining: batches(0..<bindings, careOf: { _ in careOf }), window: settings.window
         ) { count += $0.added + $0.replaced }
-        guard count == settings.bindings else { throw BenchError("\(count) bindings were put") }
+        guard count == bindings else { throw BenchError("\(count) bindings were put") }
     }
 
     /// One in a hundred is gone, one new, one changed; the others are as they were.
     private func resynchronize(_ client: ControlClient) async throws {
-        let part = settings.bindings / 100
+        let part = bindings / 100
         try await client.beginResynchronization()
         try await client.put(
             pipelining: batches(
-                part..<settings.bindings + part, careOf: { $0 % 100 == 7 ? 0x0C00_0000 : 0x0B00_0000 }),
+                part..<bindings + part, careOf: { $0 % 100 == 7 ? 0x0C00_0000 : 0x0B00_0000 }),
             window: settings.window
         ) { _ in }
         let counts = try await client.endResynchronization()
-        guard counts.removed == part, counts.kept > settings.bindings / 2 else {
+        guard counts.removed == part, counts.kept > bindings / 2 else {
             throw BenchError("not resynchronised as it should be: \(counts)")
         }
     }
@@ -114,7 +116,7 @@ struct ControlTrial {
 
     private func startDaemon() throws -> Process {
         // Room for twice as many prefixes: those that go count until they have gone.
-        let limit = settings.bindings + settings.bindings / 50 + 100
+        let limit = bindings + bindings / 50 + 100
         let process = try network.start(
             in: "agent",
             [
