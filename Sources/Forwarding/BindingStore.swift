@@ -15,7 +15,8 @@ final class BindingStore {
     private let bindings: UnsafeMutablePointer<StoredBinding>
     private let memory: ReservedMemory<StoredBinding>
     /// Numbers, each in the place of its id's hash or behind; a power of two, half of them free at least.
-    private var places: [UInt32]
+    private var places: UnsafeMutableBufferPointer<UInt32>
+    private var placeMemory: ReservedMemory<UInt32>
     /// Numbers in the order of their ids, where somebody has asked; those that came and went since are beside it.
     private var sorted: [UInt32]?
     private var added: Set<UInt32> = []
@@ -28,7 +29,14 @@ final class BindingStore {
         memory = try ReservedMemory(capacity: capacity)
         bindings = memory.base
         lifetimes = LifetimeWheel(linking: bindings)
-        places = Array(repeating: LifetimeWheel.none, count: 64)
+        (placeMemory, places) = Self.freePlaces(64)
+    }
+
+    private static func freePlaces(_ count: Int) -> (ReservedMemory<UInt32>, UnsafeMutableBufferPointer<UInt32>) {
+        let memory = ReservedMemory<UInt32>(capacity: count, for: "bindings")
+        let places = UnsafeMutableBufferPointer(start: memory.base, count: count)
+        places.initialize(repeating: LifetimeWheel.none)
+        return (memory, places)
     }
 
     deinit {
@@ -182,8 +190,9 @@ final class BindingStore {
     }
 
     private func grow() {
-        let numbers = Array(self.numbers)
-        places = Array(repeating: LifetimeWheel.none, count: places.count * 2)
-        for number in numbers { place(number) }
+        let (old, oldMemory) = (places, placeMemory)
+        (placeMemory, places) = Self.freePlaces(old.count * 2)
+        for number in old where number != LifetimeWheel.none { place(number) }
+        withExtendedLifetime(oldMemory) {}
     }
 }

@@ -23,10 +23,15 @@ public final class AddressTable {
         static let headerSize = 64
 
         let start: UnsafeMutableRawPointer
+        /// Where it is the writer's.
+        private var memory: ReservedMemory<UInt64>?
 
         init(bits: Int) {
             let count = 1 << bits
-            start = .allocate(byteCount: Self.headerSize + count * MemoryLayout<UInt64>.stride, alignment: 64)
+            let memory = ReservedMemory<UInt64>(
+                capacity: Self.headerSize / MemoryLayout<UInt64>.stride + count, for: "addresses")
+            self.memory = memory
+            start = UnsafeMutableRawPointer(memory.base)
             start.storeBytes(of: UInt64(64 - bits), as: UInt64.self)
             let slots = (start + Self.headerSize).bindMemory(to: Slot.self, capacity: count)
             for index in 0..<count { (slots + index).initialize(to: Slot(AddressTable.emptySlot)) }
@@ -70,8 +75,6 @@ public final class AddressTable {
     }
 
     deinit {
-        limbo.forEach { $0.start.deallocate() }
-        block.start.deallocate()
         root.deallocate()
     }
 
@@ -181,7 +184,6 @@ public final class AddressTable {
     private func releaseOld() {
         limbo.release { block in
             oldBytes -= block.byteCount
-            block.start.deallocate()
         }
     }
 

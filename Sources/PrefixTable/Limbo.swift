@@ -26,7 +26,4 @@ struct Limbo<Element> {
             start = 0
         }
     }
-
-    /// All that still waits; for who lets everything go, readers included.
-    func forEach(_ body: (Element) -> Void) { waiting[start...].forEach { body($0.element) } }
 }

@@ -15,6 +15,7 @@ final class PrefixRules {
         var lengthPlusOne: UInt32
     }
 
+    private var memory: ReservedMemory<Rule>
     private var rules: UnsafeMutablePointer<Rule>
     private var size: Int
     private static var leastSize: Int { 64 }
@@ -29,27 +30,21 @@ final class PrefixRules {
     /// None.
     init() {
         size = Self.leastSize
-        rules = Self.room(for: size)
-    }
-
-    deinit { free(rules) }
-
-    /// All zero; large ones the kernel gives as they are touched.
-    private static func room(for size: Int) -> UnsafeMutablePointer<Rule> {
-        guard let memory = calloc(size, MemoryLayout<Rule>.stride) else { fatalError("no memory for \(size) prefixes") }
-        return memory.bindMemory(to: Rule.self, capacity: size)
+        memory = ReservedMemory(capacity: size, for: "prefixes")
+        rules = memory.base
     }
 
     private func resize(to newSize: Int) {
-        let (old, oldSize) = (rules, size)
+        let (old, oldSize, oldMemory) = (rules, size, memory)
         size = newSize
-        rules = Self.room(for: size)
+        memory = ReservedMemory(capacity: size, for: "prefixes")
+        rules = memory.base
         for index in 0..<oldSize where old[index].lengthPlusOne != 0 {
             var place = home(old[index].high, old[index].low, old[index].lengthPlusOne)
             while rules[place].lengthPlusOne != 0 { place = behind(place) }
             rules[place] = old[index]
         }
-        free(old)
+        withExtendedLifetime(oldMemory) {}
     }
 
     private func home(_ high: UInt64, _ low: UInt64, _ lengthPlusOne: UInt32) -> Int {

@@ -28,5 +28,11 @@ public final class ReservedMemory<Element: ~Copyable> {
         byteCount = bytes
     }
 
+    /// Room without which nothing can go on. What is given back goes to the kernel, where a heap would keep it.
+    /// - Parameter purpose: said where the kernel has no address space.
+    public convenience init(capacity: Int, for purpose: String) {
+        do { try self.init(capacity: capacity) } catch { fatalError("\(purpose): \(error)") }
+    }
+
     deinit { munmap(base, byteCount) }
 }
