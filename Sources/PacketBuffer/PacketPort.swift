@@ -22,6 +22,13 @@ public protocol PacketPort: ~Copyable {
     /// this returns.
     mutating func complete(_ batch: inout PacketBatch)
 
+    /// Stops reading, so that another process may read from the same queues: what was not read yet stays in them. Fills
+    /// the batch, which must be empty, with what was read already; to be called until it returns true, and what is in the
+    /// batch to be completed each time. The next `receive` reads again.
+    /// - Returns: whether nothing comes any more, and all that was given to `complete` is done.
+    /// - Throws: as `receive`.
+    mutating func suspend(into batch: inout PacketBatch) throws(PortError) -> Bool
+
     /// Packets given to `complete` for transmission whose fate the kernel has not told yet.
     var inFlight: Int { get }
 
@@ -31,6 +38,11 @@ public protocol PacketPort: ~Copyable {
     /// Packets lost in reception since the port was made, because they were larger than a slot, and reads that the
     /// kernel refused.
     var receiveFailures: PortFailures { get }
+}
+
+extension PacketPort where Self: ~Copyable {
+    /// For ports that read only while they receive.
+    public mutating func suspend(into batch: inout PacketBatch) throws(PortError) -> Bool { true }
 }
 
 /// What went wrong at a port, by side. Counts only grow.

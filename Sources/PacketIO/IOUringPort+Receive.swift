@@ -152,6 +152,7 @@ extension IOUringPort {
             }
         case RequestKind.resumeHome: homeRead = .wanted
         case RequestKind.resumeAccess: accessRead = .wanted
+        case RequestKind.cancel: break
         default: preconditionFailure("a completion that nobody asked for")
         }
     }

@@ -37,12 +37,15 @@ struct ForwardingLoop: ~Copyable {
     /// Called with the workers that packets were handed to, a bit each.
     let handedOver: @Sendable (UInt64) -> Void
     private var isWaiting = false
+    /// What it is to do where it is told to stop; where nobody gives orders, to end.
+    private let orders: WorkerOrders?
 
     init(
         reader: QuiescentReader, forwarder: consuming Forwarder, punted: @escaping @Sendable () -> Void = {},
         waits: @escaping @Sendable (Bool) -> Void = { _ in },
-        handedOver: @escaping @Sendable (UInt64) -> Void = { _ in }
+        handedOver: @escaping @Sendable (UInt64) -> Void = { _ in }, orders: WorkerOrders? = nil
     ) {
+        self.orders = orders
         self.reader = reader
         self.forwarder = forwarder
         self.punted = punted
@@ -73,6 +76,13 @@ struct ForwardingLoop: ~Copyable {
         var drained = 0
         while true {
             let stop = stopping.load(ordering: .relaxed)
+            if stop {
+                switch try obey(&port) {
+                case .goOn: continue
+                case .leave: return
+                case .end: break
+                }
+            }
             try port.receive(into: &batch, wait: false)
             forwarder.publishCounters(
                 inFlight: port.inFlight, transmitFailures: port.transmitFailures,
@@ -83,21 +93,65 @@ struct ForwardingLoop: ~Copyable {
                 try port.receive(into: &batch, wait: true)
                 reader.goOnline()
             }
-            forwarder.process(&batch, now: bootTimeNanoseconds(), inFlight: port.inFlight)
-            if !forwarder.injections.isEmpty { forwarder.inject(into: &batch) }
-            if forwarder.hasHandovers { forwarder.takeHandovers(into: &batch) }
-            port.complete(&batch)
-            while batch.isUnfinished {
-                forwarder.resume(&batch)
-                port.complete(&batch)
-            }
-            reader.quiesce()
-            if !forwarder.punts.isEmpty { tellOfPunts() }
-            if forwarder.hasHandedOver { wakeOthers() }
-            if (forwarder.waitingCount > 0) != isWaiting { tellOfWaiting() }
+            carryOut(&port)
             if stop {
                 drained += 1
                 if drained == Self.drainLimit { return }
+            }
+        }
+    }
+
+    /// Brings a batch to its end, and what others gave this worker.
+    @inline(__always)
+    private mutating func carryOut<Port: PacketPort & ~Copyable>(_ port: inout Port) {
+        forwarder.process(&batch, now: bootTimeNanoseconds(), inFlight: port.inFlight)
+        if !forwarder.injections.isEmpty { forwarder.inject(into: &batch) }
+        if forwarder.hasHandovers { forwarder.takeHandovers(into: &batch) }
+        port.complete(&batch)
+        while batch.isUnfinished {
+            forwarder.resume(&batch)
+            port.complete(&batch)
+        }
+        reader.quiesce()
+        if !forwarder.punts.isEmpty { tellOfPunts() }
+        if forwarder.hasHandedOver { wakeOthers() }
+        if (forwarder.waitingCount > 0) != isWaiting { tellOfWaiting() }
+    }
+
+    /// Rests as long as it is told to: reads no more, brings all that was read to its end, and what other workers that read
+    /// no more handed over. What waits for others stays, should it go on.
+    @inline(never)
+    private mutating func obey<Port: PacketPort & ~Copyable>(_ port: inout Port) throws(PortError) -> WorkerOrders.Next
+    {
+        var last: (rest: WorkersRest, isThere: Bool)?
+        while true {
+            let rest: WorkersRest
+            switch orders?.current ?? .next(.end) {
+            // What still lies in the queues after a rest may be a successor's.
+            case .next(.end) where last != nil: return .leave
+            case .next(let next): return next
+            case .rest(let ordered): rest = ordered
+            }
+            // Asked before it is looked whether others handed something over, and not after.
+            let allReadNoMore = rest.allReadNoMore
+            let isQuiet = try port.suspend(into: &batch)
+            forwarder.publishCounters(
+                inFlight: port.inFlight, transmitFailures: port.transmitFailures,
+                receiveFailures: port.receiveFailures)
+            if !batch.isEmpty || !forwarder.injections.isEmpty || forwarder.hasHandovers {
+                carryOut(&port)
+            } else if isQuiet {
+                if last?.rest !== rest {
+                    last = (rest, false)
+                    rest.readsNoMore()
+                } else if allReadNoMore, last?.isThere == false {
+                    last = (rest, true)
+                    rest.isThere()
+                }
+                reader.goOffline()
+                // Rests are short, and nobody has to wake who looks for himself.
+                usleep(WorkersRest.lookInterval)
+                reader.goOnline()
             }
         }
     }
@@ -139,7 +193,8 @@ final class Worker: Sendable {
     private let isTold = SharedFlag()
     /// Whether packets wait whose time may be up before others come.
     private let hasWaiting = SharedFlag()
-    private let stopping = Atomic(false)
+    /// What it is to do.
+    let orders: WorkerOrders
     private let waker: PortWaker
     private let place: WorkerPlace
     /// Its port, until the thread takes it.
@@ -150,7 +205,9 @@ final class Worker: Sendable {
     ///   - port: for this worker alone.
     ///   - waker: of that port.
     ///   - place: which of the workers it is.
-    init(port: consuming ChosenPort, waker: PortWaker, place: WorkerPlace) {
+    ///   - rest: what it begins with; nil to forward at once.
+    init(port: consuming ChosenPort, waker: PortWaker, place: WorkerPlace, rest: WorkersRest?) {
+        orders = WorkerOrders(rest)
         io = port.name
         ioReason = port.reason
         self.port = PortBox(port)
@@ -186,11 +243,11 @@ final class Worker: Sendable {
                 waits: { [hasWaiting] isWaiting in
                     hasWaiting.value.store(isWaiting, ordering: .relaxed)
                     if isWaiting { waiting() }
-                }, handedOver: handedOver)
+                }, handedOver: handedOver, orders: orders)
             let result: PortError? =
                 switch port.take() {
-                case .ioUring(var port): loop.run(&port, until: stopping)
-                case .systemCalls(var port, _): loop.run(&port, until: stopping)
+                case .ioUring(var port): loop.run(&port, until: orders.isInterrupted)
+                case .systemCalls(var port, _): loop.run(&port, until: orders.isInterrupted)
                 }
             ended(result)
         }
@@ -217,8 +274,12 @@ final class Worker: Sendable {
 
     /// Tells the worker to finish what the kernel has handed over, and to end.
     func stop() {
-        stopping.store(true, ordering: .relaxed)
-        waker.wake()
+        order(.next(.end))
+    }
+
+    /// Has it do something else.
+    func order(_ order: WorkerOrders.Order) {
+        if orders.give(order) { waker.wake() }
     }
 }
 

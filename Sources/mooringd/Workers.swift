@@ -2,6 +2,7 @@
 // the signals. Each forwards the packets of its own queues of the devices and knows nothing of the others, but for those
 // to whom it hands packets of tunnels that they number.
 
+import Dispatch
 import Forwarding
 import Glibc
 import PacketBuffer
@@ -24,17 +25,20 @@ final class Workers: Sendable {
     /// - Parameters:
     ///   - queues: of the devices, a queue of each for every worker.
     ///   - count: of the workers.
+    ///   - areResting: whether they rest until `goOn`, once they are started.
     /// - Throws: `PortError` where a port can't be had.
     init(
-        _ io: IOChoice, queues: consuming PortQueues, count: Int, configuration: PortConfiguration
+        _ io: IOChoice, queues: consuming PortQueues, count: Int, configuration: PortConfiguration,
+        areResting: Bool = false
     ) throws(PortError) {
         queueDescriptors = queues.descriptors
         let handovers = Handovers(workers: count)
         var all: [Worker] = []
+        let rest = areResting ? WorkersRest(of: count) : nil
         for index in 0..<count {
             let waker = try PortWaker()
             let port = try ChosenPort(io, devices: queues.takeNext(), waker: waker, configuration: configuration)
-            all.append(Worker(port: port, waker: waker, place: WorkerPlace(index, of: handovers)))
+            all.append(Worker(port: port, waker: waker, place: WorkerPlace(index, of: handovers), rest: rest))
         }
         self.all = all
         running = Mutex((count, nil))
@@ -68,6 +72,20 @@ final class Workers: Sendable {
 
     /// Tells all workers to finish what the kernel has handed over, and to end.
     func stop() { for worker in all { worker.stop() } }
+
+    /// Has all read no more, and bring what they have read to its end. What comes waits in the devices' queues.
+    /// - Returns: false where they have not by then; they go on as soon as they are told to.
+    func rest(until deadline: DispatchTime) -> Bool {
+        let rest = WorkersRest(of: all.count)
+        for worker in all { worker.order(.rest(rest)) }
+        return rest.wait(until: deadline)
+    }
+
+    /// Has those that rest forward.
+    func goOn() { for worker in all { worker.order(.next(.goOn)) } }
+
+    /// Has those that rest end as they are: another process forwards.
+    func leave() { for worker in all { worker.order(.next(.leave)) } }
 
     /// Has workers take what was injected or handed to them; a bit each.
     func wake(_ workers: UInt64) {

@@ -58,6 +58,7 @@ struct HotPathTests {
         Function("Forwarder.inject", "$s10Forwarding9ForwarderV6inject", "the control plane sends"),
         Function("Forwarder.takeHandovers", "$s10Forwarding9ForwarderV13takeHandovers", "from another worker"),
         Function("Forwarder.handOver", "$s10Forwarding9ForwarderV8handOver", "to another worker"),
+        Function("ForwardingLoop.obey", "$s8mooringd14ForwardingLoopV4obey", "it is told to rest or to end"),
         Function("ForwardingLoop.wakeOthers", "$s8mooringd14ForwardingLoopV10wakeOthers", "they got packets"),
         Function("ForwardingLoop.tellOfPunts", "$s8mooringd14ForwardingLoopV11tellOfPunts", "it gets packets"),
         Function(

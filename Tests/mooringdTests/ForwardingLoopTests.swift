@@ -115,6 +115,34 @@ private struct ListPort: PacketPort, ~Copyable {
     }
 }
 
+@Suite struct WorkerOrdersTests {
+    @Test("Who is told to end or to leave is told nothing else, and who rests goes on")
+    func orders() {
+        let rest = WorkersRest(of: 1)
+        let orders = WorkerOrders(rest)
+        func isInterrupted() -> Bool { orders.isInterrupted.load(ordering: .relaxed) }
+        #expect(isInterrupted())
+        #expect(orders.give(.next(.goOn)) && !isInterrupted())
+        #expect(orders.give(.rest(rest)) && orders.give(.next(.end)))
+        #expect(!orders.give(.next(.goOn)) && !orders.give(.rest(rest)))
+        #expect(isInterrupted())
+        #expect(orders.give(.next(.leave)) && !orders.give(.next(.end)))
+    }
+
+    @Test("Workers are at rest when all have read no more and then come to it")
+    func rest() {
+        let rest = WorkersRest(of: 2)
+        rest.readsNoMore()
+        #expect(!rest.allReadNoMore)
+        rest.readsNoMore()
+        #expect(rest.allReadNoMore)
+        rest.isThere()
+        #expect(!rest.wait(until: .now()))
+        rest.isThere()
+        #expect(rest.wait(until: .now()))
+    }
+}
+
 /// A flag that a sendable closure can set.
 private final class StopFlag: Sendable {
     let isSet = Atomic(false)
