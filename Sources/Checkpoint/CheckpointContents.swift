@@ -160,13 +160,18 @@ public struct CheckpointContents: Sendable {
 extension CheckpointContents {
     /// The bindings with their lifetimes on the clocks of now.
     public func carried(over now: CheckpointClock) -> [BindingTable.Saved] {
-        bindings.map { saved in
-            var saved = saved
-            saved.expiry = saved.expiry.map { header.clock.carry($0, over: now) }
-            if let expiry = saved.expiry, expiry > now.bootTime {
-                saved.binding.lifetime = UInt32(clamping: (expiry - now.bootTime - 1) / 1_000_000_000 + 1)
-            }
-            return saved
+        bindings.map { $0.carried(from: header.clock, over: now) }
+    }
+}
+
+extension BindingTable.Saved {
+    /// The same with its lifetime on other clocks.
+    public func carried(from clock: CheckpointClock, over now: CheckpointClock) -> BindingTable.Saved {
+        var saved = self
+        saved.expiry = expiry.map { clock.carry($0, over: now) }
+        if let expiry = saved.expiry, expiry > now.bootTime {
+            saved.binding.lifetime = UInt32(clamping: (expiry - now.bootTime - 1) / 1_000_000_000 + 1)
         }
+        return saved
     }
 }

@@ -33,7 +33,12 @@ public final class CheckpointSnapshot {
     /// What the table's `touchCount` was when it was done.
     public private(set) var touchCount: UInt64 = 0
 
+    /// Ids that were touched while it was made, where the table goes on to note them: the first `CheckpointChanges` has
+    /// these too, since what had gone through them was not looked at.
+    public private(set) var touchedMeanwhile: Set<String> = []
+
     private let table: BindingTable
+    private let keepsNoting: Bool
     private unowned let origin: any CheckpointOrigin
     private var encoder: CheckpointEncoder
     /// How many numbers of bindings are still to be copied: a number is used again only for what is touched.
@@ -49,11 +54,14 @@ public final class CheckpointSnapshot {
     /// Begins a copy.
     /// - Parameters:
     ///   - number: one more than that of the checkpoint before.
+    ///   - keepsNoting: whether the table goes on to note what is touched when this is done, for `CheckpointChanges`.
     ///   - sink: gets the blocks in their order, on the calling thread.
     public init(
-        of table: BindingTable, origin: any CheckpointOrigin, number: UInt64, sink: @escaping (CheckpointBlock) -> Void
+        of table: BindingTable, origin: any CheckpointOrigin, number: UInt64, keepsNoting: Bool = false,
+        sink: @escaping (CheckpointBlock) -> Void
     ) {
         self.table = table
+        self.keepsNoting = keepsNoting
         self.origin = origin
         header = CheckpointHeader(clock: .now(), number: number)
         encoder = CheckpointEncoder(sink: sink)
@@ -62,7 +70,7 @@ public final class CheckpointSnapshot {
         groups = table.groupAddresses
     }
 
-    deinit { table.isNotingTouched = false }
+    deinit { if !(isDone && keepsNoting) { table.isNotingTouched = false } }
 
     /// Goes on.
     /// - Parameter limit: how long at about, while much is left to do.
@@ -79,6 +87,7 @@ public final class CheckpointSnapshot {
                 copy(until: nil)
             }
             let touched = table.takeTouched()
+            if keepsNoting { touchedMeanwhile.formUnion(touched.ids) }
             (ids, groups) = (Array(touched.ids), Array(touched.groups))
             (nextID, nextGroup) = (0, 0)
             pass = .changes
@@ -131,6 +140,6 @@ public final class CheckpointSnapshot {
         touchCount = table.touchCount
         encoder.end(
             bindings: count, members: table.memberCount, lastRevision: table.lastRevision, file: origin.fileDigest)
-        table.isNotingTouched = false
+        if !keepsNoting { table.isNotingTouched = false }
     }
 }

@@ -7,10 +7,10 @@ import Glibc
 public final class CheckpointWriter {
     private let file: CheckpointFile
     private let descriptor: CInt
-    private var checksum: UInt32
+    private let stream: CheckpointStream
     private var isCommitted = false
     /// In bytes, so far.
-    public private(set) var size = 0
+    public var size: Int { stream.size }
 
     /// Begins a new file.
     public init(_ file: CheckpointFile, header: CheckpointHeader) throws(CheckpointError) {
@@ -18,9 +18,8 @@ public final class CheckpointWriter {
         if unlink(file.newPath) != 0, errno != ENOENT { throw .failed("removing \(file.newPath)", errorNumber: errno) }
         descriptor = open(file.newPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .failed("making \(file.newPath)", errorNumber: errno) }
-        let bytes = header.bytes
-        checksum = bytes.withUnsafeBytes { $0.number(UInt32.self, at: 60) }
-        try write(bytes)
+        stream = CheckpointStream(descriptor, name: file.newPath)
+        try stream.begin(header)
     }
 
     deinit {
@@ -30,8 +29,7 @@ public final class CheckpointWriter {
 
     /// Adds a block.
     public func write(_ block: consuming CheckpointBlock) throws(CheckpointError) {
-        checksum = block.seal(behind: checksum)
-        try write(block.bytes)
+        try stream.write(block)
     }
 
     /// Makes it the last checkpoint, behind the last block.
@@ -54,22 +52,5 @@ public final class CheckpointWriter {
         guard directory >= 0 else { throw .failed("opening \(file.directory)", errorNumber: errno) }
         defer { close(directory) }
         guard fsync(directory) == 0 else { throw .failed("flushing \(file.directory)", errorNumber: errno) }
-    }
-
-    private func write(_ bytes: [UInt8]) throws(CheckpointError) {
-        let failure = bytes.withUnsafeBytes { bytes -> CInt? in
-            var done = 0
-            while done < bytes.count {
-                let count = Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-                if count >= 0 {
-                    done += count
-                } else if errno != EINTR {
-                    return errno
-                }
-            }
-            return nil
-        }
-        if let failure { throw .failed("writing \(file.newPath)", errorNumber: failure) }
-        size += bytes.count
     }
 }
