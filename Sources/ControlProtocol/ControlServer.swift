@@ -94,16 +94,22 @@ public final class ControlServer: Sendable {
 
     /// Starts serving.
     /// - Parameters:
+    ///   - descriptor: of a listener at that path that another process hands over; nil to make one.
     ///   - eventLoop: of a group that stays until `close` has returned.
     ///   - makeHandler: called once on the event loop, with what publishes events to those who watch.
     /// - Throws: `ControlSocketError` where the socket can't be had (another instance listens, the file is no socket,
     ///   rights are missing), or what `makeHandler` throws.
     public static func start(
-        _ configuration: Configuration, on eventLoop: any EventLoop, logger: Logger,
+        _ configuration: Configuration, adopting descriptor: CInt? = nil, on eventLoop: any EventLoop, logger: Logger,
         handler makeHandler: @escaping @Sendable (ControlPublisher) throws -> any ControlHandler
     ) async throws -> ControlServer {
-        let socket = try ControlSocket.listen(
-            at: configuration.path, mode: configuration.mode, group: configuration.group)
+        let socket =
+            if let descriptor {
+                try ControlSocket(adopting: descriptor, at: configuration.path)
+            } else {
+                try ControlSocket.listen(
+                    at: configuration.path, mode: configuration.mode, group: configuration.group)
+            }
         let service: NIOLoopBound<ControlService>
         do {
             service = try await eventLoop.submit {
@@ -140,6 +146,23 @@ public final class ControlServer: Sendable {
                 return service.value.stop(on: eventLoop)
             }
         }.get()
+    }
+
+    /// The listening socket, which another process may be handed.
+    public var descriptor: CInt { socket.descriptor }
+
+    /// Accepts connections, or lets them wait in the kernel's queue. On the event loop.
+    public func setAccepting(_ accepts: Bool) {
+        eventLoop.assertInEventLoop()
+        try? channel.syncOptions?.setOption(.autoRead, value: accepts)
+    }
+
+    /// Leaves the socket to another process, which has its descriptor: connections that wait are that one's, and the file
+    /// stays. Those that are here end as in `close`. On the event loop.
+    /// - Returns: when all are closed.
+    public func handOver() -> EventLoopFuture<Void> {
+        channel.close(promise: nil)
+        return service.value.stop(on: eventLoop)
     }
 
     /// Accepts what has connected and waits in the kernel's queue: closing the listener would reset it without a word.

@@ -66,6 +66,24 @@ struct ControlSocket: Sendable {
         }
     }
 
+    /// Takes over a socket that another process listens at.
+    /// - Parameter descriptor: which this has from now on.
+    init(adopting descriptor: CInt, at path: String) throws(ControlSocketError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            let reason = errorText()
+            Glibc.close(descriptor)
+            throw ControlSocketError("can't look at \(path): \(reason)")
+        }
+        self.init(descriptor: descriptor, path: path, file: FileIdentity(status))
+    }
+
+    private init(descriptor: CInt, path: String, file: FileIdentity) {
+        self.descriptor = descriptor
+        self.path = path
+        self.file = file
+    }
+
     /// Removes the file, where it is still the one that was made.
     func removeFile() {
         var status = stat()

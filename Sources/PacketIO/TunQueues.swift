@@ -43,6 +43,24 @@ public struct TunQueues: ~Copyable, Sendable {
         self.descriptors = descriptors
     }
 
+    /// Takes over queues that another process attached to, in their order, and owns their descriptors from now on. The
+    /// device keeps the program by which it chooses one.
+    /// - Throws: where they are of no device of that name.
+    public init(name: String, adopting descriptors: [Int32]) throws(TunDeviceError) {
+        precondition((1...Steering.queueLimit).contains(descriptors.count), "a device has queues")
+        do throws(TunDeviceError) {
+            interfaceIndex = if_nametoindex(name)
+            guard interfaceIndex != 0 else { throw .failed(name, errorNumber: errno) }
+            for descriptor in descriptors where clinuxnet_tun_check(descriptor) != 0 { throw .notTun(name) }
+        } catch {
+            for descriptor in descriptors { close(descriptor) }
+            throw error
+        }
+        self.name = name
+        self.descriptors = descriptors
+        wasCreated = false
+    }
+
     deinit {
         for descriptor in descriptors[taken...] { close(descriptor) }
     }

@@ -42,9 +42,11 @@ final class CheckpointSchedule {
     weak var origin: (any CheckpointOrigin)?
 
     private var result = ControlCheckpointStatus()
-    private var number: UInt64
+    private(set) var number: UInt64
     /// Keeps others from the file. Where it could not be had, each checkpoint tries for itself.
-    private var lock: CInt?
+    let lock: CInt?
+    /// Whether none is begun, since somebody else copies the table.
+    private var isHeld = false
     private var snapshot: CheckpointSnapshot?
     private var writing: CheckpointWriting?
     private var begun: UInt64 = 0
@@ -81,7 +83,7 @@ final class CheckpointSchedule {
 
     /// Begins one where it is time and something has changed.
     func tick(now: UInt64) {
-        guard writing == nil, now >= due, savedTouchCount != table.touchCount, let origin else { return }
+        guard writing == nil, !isHeld, now >= due, savedTouchCount != table.touchCount, let origin else { return }
         begun = now
         number += 1
         let writing = CheckpointWriting()
@@ -155,6 +157,17 @@ final class CheckpointSchedule {
         due = max(begun + interval, now + Self.rest * (now - begun))
         note(result, count: count, touchCount: touchCount, now: now)
     }
+
+    /// Begins none until `goOn`, and gives up what was begun.
+    func hold() {
+        drop()
+        // What was given up leaves a file behind until then.
+        queue.sync {}
+        isHeld = true
+    }
+
+    /// Ends what `hold` began.
+    func goOn() { isHeld = false }
 
     /// Gives up what was begun.
     private func drop() {

@@ -18,13 +18,13 @@ extension Daemon: CheckpointOrigin {
         if let file = restored.file {
             checkpoints = CheckpointSchedule(
                 file, lock: restored.lock, intervalSeconds: configuration.checkpointInterval,
-                number: restored.contents?.header.number ?? 0, of: table, on: eventLoop, logger: logger)
+                number: restored.number, of: table, on: eventLoop, logger: logger)
             checkpoints?.origin = self
         }
-        if let contents = restored.contents {
-            fileBindings = contents.fileBindings
-            fileMembers = contents.fileMembers
-            fileDigest = contents.file
+        if restored.isRestored {
+            fileBindings = restored.fileBindings
+            fileMembers = restored.fileMembers
+            fileDigest = restored.fileDigest
             routeEndpoints()
         }
         guard let path = configuration.bindings else {

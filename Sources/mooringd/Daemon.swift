@@ -51,6 +51,8 @@ final class Daemon {
     private(set) lazy var punts = PuntDelivery(
         on: eventLoop, take: { [workers] in workers.takePunts(limit: $0) }, deliver: { [unowned self] in deliver($0) })
     let eventLoop: any EventLoop
+    /// Whether another process forwards from now on. Then nothing of the host is this one's any more.
+    private(set) var hasSuccessor = false
 
     init(
         configuration: DaemonConfiguration, table: BindingTable, workers: Workers, hostSetup: HostSetup,
@@ -159,10 +161,17 @@ final class Daemon {
         }
     }
 
+    /// Leaves all to a successor.
+    func handOver() {
+        hasSuccessor = true
+        hostSetup.leave()
+    }
+
     // MARK: Time
 
     /// What is due: lifetimes that have passed, packets that nobody had a right to send.
     func tick() {
+        if hasSuccessor { return }
         let now = bootTimeNanoseconds()
         expire(now: now)
         checkpoints?.tick(now: now)
@@ -249,6 +258,7 @@ final class Daemon {
     /// Takes over what may change while packets flow, and says what needs a restart. A configuration or binding file
     /// that is wrong changes nothing.
     func reload(_ resolve: () throws -> DaemonConfiguration) {
+        if hasSuccessor { return }
         do {
             let new = try resolve()
             let fixed = new.settingsThatNeedRestart(comparedTo: configuration)

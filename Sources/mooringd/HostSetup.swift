@@ -72,6 +72,9 @@ final class HostSetup {
         try apply()
     }
 
+    /// Leaves everything as it is: it is another process's.
+    func leave() { hasEnded = true }
+
     /// Takes back what would outlive the devices.
     func undo() throws(SetupError) {
         if hasEnded { return }

@@ -12,6 +12,7 @@ import NIOPosix
 import PacketBuffer
 import PacketIO
 import RouteNetlink
+import Succession
 import Wire
 
 extension MooringDaemonCommand {
@@ -68,14 +69,23 @@ extension MooringDaemonCommand {
     ) async throws {
         let serverConfiguration = try ControlServer.Configuration(settings)
         try makeDirectory(ofSocket: settings.socket)
+        let predecessor = try takeOver ? Predecessor(settings) : nil
         // Before anything of the host is touched: it may say that this is no time to start.
-        let restored = try RestoredBindings(settings, logger)
-        let devices = try openDevices(settings, logger)
+        var restored =
+            if let predecessor {
+                try RestoredBindings(settings, of: predecessor, logger)
+            } else {
+                try RestoredBindings(settings, logger)
+            }
+        let devices = try predecessor?.takeQueues() ?? openDevices(settings, logger)
         for warning in try plan.warnings() { logger.warning("\(warning)") }
         // Used by this task until the server is there, and by the event loop from then on.
         nonisolated(unsafe) let hostSetup = HostSetup(
             plan, applies: settings.setup, log: { logger.info("\($0)") }, warn: { logger.warning("\($0)") })
+        // Of a predecessor's nothing is undone, until it is this one's.
+        var isOwn = predecessor == nil
         defer {
+            if !isOwn { hostSetup.leave() }
             do { try hostSetup.undo() } catch { logger.error("not undone", metadata: ["reason": "\(error)"]) }
         }
         try hostSetup.apply()
@@ -84,7 +94,8 @@ extension MooringDaemonCommand {
             settings.io, queues: devices, count: settings.workerCount,
             configuration: PortConfiguration(
                 packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
-                batchCapacity: ForwardingLoop.batchCapacity))
+                batchCapacity: ForwardingLoop.batchCapacity),
+            areResting: predecessor != nil)
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let ended = eventLoop.makePromise(of: Void.self)
         let table = restored.table
@@ -95,9 +106,11 @@ extension MooringDaemonCommand {
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
             logger: logger)
         // Before the first packet: none is told that there is no route.
-        do { try daemon.begin(with: restored) } catch {
-            ended.fail(error)
-            throw error
+        if predecessor == nil {
+            do { try daemon.begin(with: restored) } catch {
+                ended.fail(error)
+                throw error
+            }
         }
         workers.start(
             table: table, settings: ForwarderSettings(settings),
@@ -107,18 +120,34 @@ extension MooringDaemonCommand {
                 if let error { ended.fail(error) } else { ended.succeed() }
             })
 
-        // From here on table and daemon belong to the event loop.
         let server: ControlServer
         do {
-            server = try await ControlServer.start(serverConfiguration, on: eventLoop, logger: logger) { publisher in
+            if let predecessor {
+                do { try predecessor.takeOver(&restored) } catch {
+                    predecessor.giveUp(error)
+                    throw error
+                }
+                isOwn = true
+                workers.goOn()
+                // The host is as the predecessor has left it; only a binding file may be new, and is as at a reload.
+                do { try daemon.begin(with: restored) } catch {
+                    logger.error("binding file not loaded", metadata: ["reason": "\(error)"])
+                }
+            }
+            // From here on table and daemon belong to the event loop.
+            server = try await ControlServer.start(
+                serverConfiguration, adopting: predecessor?.controlListener, on: eventLoop, logger: logger
+            ) { publisher in
                 daemon.publisher = publisher
                 return daemon
             }
         } catch {
-            workers.stop()
+            if isOwn { workers.stop() } else { workers.leave() }
             try? await ended.futureResult.get()
             throw error
         }
+        let successionListener = listenForSuccessor(settings, predecessor, logger)
+        if let successionListener { SuccessionService(successionListener, daemon, server, logger).start() }
         let ticks = eventLoop.scheduleRepeatedTask(initialDelay: Daemon.tickInterval, delay: Daemon.tickInterval) { _ in
             daemon.tick()
         }
@@ -136,9 +165,15 @@ extension MooringDaemonCommand {
                 "workers": "\(workers.all.count)", "socket": "\(settings.socket)",
             ])
 
+        ServiceNotification.ready()
+        // Ends the exchange: the predecessor goes when it notices.
+        predecessor?.close()
+
         let result: Result<Void, any Error>
         do { result = .success(try await ended.futureResult.get()) } catch { result = .failure(error) }
         ticks.cancel()
+        if try await eventLoop.submit({ daemon.hasSuccessor }).get() { return }
+        successionListener?.removeFile()
         await server.close()
         // What the event loop still has to do for a signal comes before, and finds nothing to do afterwards.
         do {
@@ -152,6 +187,19 @@ extension MooringDaemonCommand {
         do { try result.get() } catch {
             logger.critical("forwarding has ended", metadata: ["reason": "\(error)"])
             throw ExitCode(1)
+        }
+    }
+
+    /// Where this daemon can be taken over itself.
+    private func listenForSuccessor(
+        _ settings: DaemonConfiguration, _ predecessor: Predecessor?, _ logger: Logger
+    ) -> SuccessionListener? {
+        if let predecessor { return predecessor.successionListener }
+        do throws(SuccessionError) {
+            return try SuccessionListener(path: SuccessionListener.path(beside: settings.socket))
+        } catch {
+            logger.warning("this daemon can't be taken over", metadata: ["reason": "\(error)"])
+            return nil
         }
     }
 

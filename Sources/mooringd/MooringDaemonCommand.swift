@@ -28,6 +28,8 @@ struct MooringDaemonCommand: AsyncParsableCommand {
                   --home-address 2001:db8:1:1::1/64 --home-route ::/0 --home-address 198.51.100.7/32
               Bindings that outlive a crash or a restart:
                 mooringd --config /etc/mooring/mooringd.json --checkpoint /var/lib/mooring/mooringd.checkpoint
+              Another version in the place of the one that runs, while packets flow:
+                mooringd --config /etc/mooring/mooringd.json --take-over
               What is missing on a host that somebody else sets up:
                 mooringd --config /etc/mooring/mooringd.json --check
               A home agent on a machine of four processors, two of them for forwarding:
@@ -75,6 +77,11 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "Prefixes at the most, over all bindings. (default: 262144)") var maxPrefixes: Int?
     @Option(help: "Members of multicast groups at the most, over all groups. (default: 65536)") var maxMembers: Int?
     @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)") var logLevel: Logger.Level?
+    @Flag(
+        help:
+            "Take over from the mooringd that runs with the same options, which forwards until then, and ends. No packet is lost."
+    )
+    var takeOver = false
     @Flag(help: "Print the commands that would set up what is missing, and exit: 0 if nothing is, else 1.")
     var check = false
 

@@ -6,6 +6,7 @@ import Checkpoint
 import Forwarding
 import Glibc
 import Logging
+import Wire
 
 /// A table, and what of its state lies beside it.
 struct RestoredBindings {
@@ -15,8 +16,16 @@ struct RestoredBindings {
     private static let loggedRefusals = 10
 
     let table: BindingTable
-    /// Of the checkpoint; nil where there is none.
-    let contents: CheckpointContents?
+    /// Whether there is a checkpoint, or a predecessor.
+    let isRestored: Bool
+    /// Whether a predecessor forwards by these bindings.
+    let isOfPredecessor: Bool
+    /// What came from the binding file, and from which.
+    private(set) var fileBindings: Set<String> = []
+    private(set) var fileMembers: [IPv6Address: Set<String>] = [:]
+    private(set) var fileDigest: CheckpointFileDigest?
+    /// Of the checkpoint; 0 where there is none.
+    private(set) var number: UInt64 = 0
     /// Where checkpoints are written, and the lock that keeps others from it.
     let file: CheckpointFile?
     let lock: CInt?
@@ -26,7 +35,8 @@ struct RestoredBindings {
     init(_ settings: DaemonConfiguration, _ logger: Logger) throws {
         let configuration = BindingTable.Configuration(settings)
         guard let path = settings.checkpoint else {
-            (table, contents, file, lock) = (try BindingTable(configuration), nil, nil, nil)
+            table = try BindingTable(configuration)
+            (file, lock, isRestored, isOfPredecessor) = (nil, nil, false, false)
             return
         }
         let file = CheckpointFile(path: path)
@@ -62,10 +72,13 @@ struct RestoredBindings {
                     ])
                 return (table, contents)
             })
+        isOfPredecessor = false
+        isRestored = found != nil
         if let found {
-            (table, contents) = found
+            table = found.0
+            take(found.1)
         } else {
-            (table, contents) = (try BindingTable(configuration), nil)
+            table = try BindingTable(configuration)
             if isEmpty {
                 logger.notice("there is no checkpoint yet", metadata: ["file": "\(path)"])
             } else {
@@ -74,8 +87,49 @@ struct RestoredBindings {
         }
     }
 
+    /// Begins with those of a daemon that is taken over, as they were when it copied them.
+    init(_ settings: DaemonConfiguration, of predecessor: Predecessor, _ logger: Logger) throws {
+        file = settings.checkpoint.map(CheckpointFile.init(path:))
+        lock = predecessor.lock
+        (isRestored, isOfPredecessor) = (true, true)
+        let contents = try predecessor.contents()
+        let refused: Int
+        (table, refused) = try Self.table(
+            BindingTable.Configuration(settings), contents, revisionGap: 0, continuesSequences: true, logger)
+        guard refused == 0 else {
+            throw CannotStart("\(refused) of the running mooringd's bindings are not allowed by these settings")
+        }
+        take(contents)
+    }
+
+    /// Carries out what has changed since in a predecessor's table.
+    mutating func follow(_ changes: CheckpointChangeContents) throws {
+        let now = CheckpointClock.now()
+        try table.follow(
+            changes.bindings.map { $0.carried(from: changes.header.clock, over: now) }, removed: changes.removed,
+            groups: changes.groups, lastRevision: changes.lastRevision, now: now.bootTime)
+        fileBindings.subtract(changes.removed)
+        for saved in changes.bindings {
+            let id = saved.binding.id
+            if changes.fileBindings.contains(id) { fileBindings.insert(id) } else { fileBindings.remove(id) }
+        }
+        for group in changes.groups {
+            let members = changes.fileMembers[group.address] ?? []
+            fileMembers[group.address] = members.isEmpty ? nil : members
+        }
+        fileDigest = changes.file
+    }
+
+    private mutating func take(_ contents: CheckpointContents) {
+        fileBindings = contents.fileBindings
+        fileMembers = contents.fileMembers
+        fileDigest = contents.file
+        number = contents.header.number
+    }
+
     private static func table(
-        _ configuration: BindingTable.Configuration, _ contents: CheckpointContents, _ logger: Logger
+        _ configuration: BindingTable.Configuration, _ contents: CheckpointContents,
+        revisionGap: UInt64 = revisionGap, continuesSequences: Bool = false, _ logger: Logger
     ) throws(CheckpointError) -> (BindingTable, refused: Int) {
         guard let table = try? BindingTable(configuration) else {
             throw .failed("making a table", errorNumber: ENOMEM)
@@ -85,7 +139,7 @@ struct RestoredBindings {
         do throws(BindingTableError) {
             refused = try table.restore(
                 contents.carried(over: now), groups: contents.groups, lastRevision: contents.lastRevision + revisionGap,
-                continuesSequences: false, now: now.bootTime)
+                continuesSequences: continuesSequences, now: now.bootTime)
         } catch {
             throw .malformed("\(error)")
         }

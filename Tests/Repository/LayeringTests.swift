@@ -32,11 +32,12 @@ struct LayeringTests {
         Module("RouteNetlink", ["Wire", "CLinuxNet"]),
         Module("PacketIO", ["Wire", "PacketBuffer", "IOUring", "RouteNetlink", "CLinuxNet"]),
         Module("ControlProtocol", ["Wire", "Bindings", "Logging", "NIOCore", "NIOPosix", "SwiftProtobuf"]),
+        Module("Succession", ["CLinuxNet"]),
         Module(
             "mooringd",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
-                "PacketIO", "ControlProtocol", "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
+                "PacketIO", "ControlProtocol", "Succession", "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
         Module(
