@@ -3,7 +3,6 @@
 // packets went through is seen by comparing, so that the forwarder has nothing to note.
 
 import Bindings
-import PrefixTable
 import Wire
 
 /// What had gone through each binding of a table when it was last looked at.
@@ -28,7 +27,7 @@ public struct TrafficMarks {
         let traffic = BindingTraffic(table.traffic.base[number])
         var sum = traffic.packetsToNode &+ traffic.packetsFromNode
         if isTouched || numbered.contains(number) {
-            if let sequence = table.sequenceNumbers(at: number) {
+            if let sequence = table.sequenceNumbers(of: table.entry(UInt32(number))) {
                 numbered.insert(number)
                 // Of different weight, lest what the one gains the other lose.
                 sum = sum &* 31 &+ UInt64(sequence.next) << 32 &+ UInt64(sequence.lastAccepted) &+ 1
@@ -42,11 +41,6 @@ public struct TrafficMarks {
 }
 
 extension BindingTable {
-    fileprivate func sequenceNumbers(at number: Int) -> SequenceNumbers? {
-        let sequence = entry(UInt32(number)).record.sequence
-        return sequence == PrefixTable.noValue ? nil : sequences.base[Int(sequence)].numbers
-    }
-
     /// A binding's number; nil where there is none.
     public func number(of id: String) -> Int? { store.number(of: id).map(Int.init) }
 
@@ -84,18 +78,7 @@ extension BindingTable {
         for saved in changed { go(on: saved) }
         for group in groups {
             leave(group.address, members(ofGroup: group.address))
-            try join(
-                group.address, group.members.filter { entry(of: $0)?.binding.carriesMulticast ?? false })
-        }
-    }
-
-    /// Sets what packets change of a binding that is there.
-    private func go(on saved: Saved) {
-        guard let number = store.number(of: saved.binding.id) else { preconditionFailure("what was put is there") }
-        traffic.base[Int(number)].set(saved.traffic)
-        let sequence = records.base[Int(store[number].record)].sequence
-        if let numbers = saved.sequence, sequence != PrefixTable.noValue {
-            sequences.base[Int(sequence)].numbers = numbers
+            try restoreMembers(of: group)
         }
     }
 }

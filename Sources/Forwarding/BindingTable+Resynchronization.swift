@@ -64,8 +64,8 @@ extension BindingTable {
         return stored.named < resynchronization.start && owners[stored.owner] == resynchronization.owner
     }
 
-    /// A binding that was there as it was put, and its lifetime from now on.
-    typealias Kept = (number: UInt32, lifetime: UInt32?)
+    /// A binding that was there as it was put, and as it was put: its lifetime counts from now on.
+    typealias Kept = (number: UInt32, binding: Binding)
 
     /// Marks the bindings of a batch that are there as they are put. Should the batch be refused, that does no harm: then
     /// nothing is swept.
@@ -89,7 +89,7 @@ extension BindingTable {
                 continue
             }
             store.name(entry.number, at: lastRevision)
-            kept.append((entry.number, binding.lifetime))
+            kept.append((entry.number, binding))
         }
         for binding in changing where !kept.isEmpty {
             guard store.number(of: binding.id).map({ store[$0].named }) != lastRevision else {
@@ -101,7 +101,7 @@ extension BindingTable {
 
     /// Lets the lifetimes of bindings that were marked begin anew.
     func renew(_ kept: [Kept], owner: UInt8, now: UInt64) {
-        for (number, lifetime) in kept {
+        for (number, binding) in kept {
             let stored = store[number]
             if stored.owner != owner {
                 owners.retain(owner)
@@ -109,7 +109,7 @@ extension BindingTable {
                 store.name(number, at: stored.named, owner: owner)
             }
             touched.note(stored.id)
-            store.renew(number, expiry: lifetime.map { now + UInt64($0) * 1_000_000_000 } ?? .max, now: now)
+            store.renew(number, expiry: binding.expiry(from: now) ?? .max, now: now)
         }
     }
 

@@ -115,9 +115,7 @@ extension BindingTable {
         Saved(
             binding: entry.binding, expiry: entry.expiry, revision: entry.stored.revision,
             traffic: BindingTraffic(traffic.base[Int(entry.number)]),
-            sequence: entry.record.sequence == PrefixTable.noValue
-                ? nil : sequences.base[Int(entry.record.sequence)].numbers,
-            owner: owners[entry.stored.owner])
+            sequence: sequenceNumbers(of: entry), owner: owners[entry.stored.owner])
     }
 
     /// Fills a new table with what another one had.
@@ -158,21 +156,28 @@ extension BindingTable {
             apply(
                 saved.binding, expiry: saved.expiry, revision: saved.revision,
                 owner: owner, named: saved.revision)
-            guard let number = store.number(of: saved.binding.id) else { preconditionFailure("what was put is there") }
-            traffic.base[Int(number)].set(saved.traffic)
-            let sequence = records.base[Int(store[number].record)].sequence
-            if continuesSequences, let numbers = saved.sequence, sequence != PrefixTable.noValue {
-                sequences.base[Int(sequence)].numbers = numbers
-            }
+            go(on: saved, continuesSequence: continuesSequences)
         }
-        for group in groups {
-            let members = group.members.filter {
-                entry(of: $0)?.binding.carriesMulticast ?? false
-            }
-            try join(group.address, members)
-        }
+        for group in groups { try restoreMembers(of: group) }
         return refused
     }
+
+    /// Sets what packets have changed of a binding that is there.
+    func go(on saved: Saved, continuesSequence: Bool = true) {
+        guard let entry = entry(of: saved.binding.id) else { preconditionFailure("what was put is there") }
+        traffic.base[Int(entry.number)].set(saved.traffic)
+        if continuesSequence, let numbers = saved.sequence, let slot = entry.sequence {
+            sequences.base[Int(slot)].numbers = numbers
+        }
+    }
+
+    /// Makes those of a group's members that are bound, and can be, members of it.
+    func restoreMembers(of group: Group) throws(BindingTableError) {
+        try join(group.address, group.members.filter { entry(of: $0)?.binding.carriesMulticast ?? false })
+    }
+
+    /// Where a GRE tunnel with sequence numbers is; nil where a binding has none.
+    func sequenceNumbers(of entry: Entry) -> SequenceNumbers? { entry.sequence.map { sequences.base[Int($0)].numbers } }
 
     private func checkAlone(_ binding: Binding) throws(BindingTableError) {
         do { try binding.validate() } catch { throw .malformed(binding.id, error) }

@@ -113,10 +113,9 @@ extension BindingTable {
         let isIPv4 = try InjectQueue.check(bytes)
         guard let entry = entry(of: id) else { throw .noBinding(id) }
         let binding = entry.binding
-        let form = TunnelForm(binding)
         // IPv6 by way of the home address, where there is one.
-        guard binding.homeAddress != nil || (!isIPv4 && !form.isMinimal) else { throw .notCarried(id) }
-        if isIPv4, form.isMinimal, let start = bytes.baseAddress, MinimalTunnel.refusal(of: start) != nil {
+        guard binding.homeAddress != nil || (!isIPv4 && !binding.isMinimal) else { throw .notCarried(id) }
+        if isIPv4, binding.isMinimal, let start = bytes.baseAddress, MinimalTunnel.refusal(of: start) != nil {
             throw .notCarried(id)
         }
         let (key, address): (TunnelOfInjected.Key, IPv6Address) =
