@@ -24,7 +24,11 @@ int clinuxnet_bpf_load(const uint64_t *instructions, uint32_t count)
     arguments.insn_cnt = count;
     arguments.license = (uintptr_t)"Apache-2.0";
     strcpy(arguments.prog_name, "mooring_queue");
-    return call(BPF_PROG_LOAD, &arguments);
+    // The verifier gives up with EAGAIN where a signal waits, which has been handled when the call comes back.
+    int result = -EAGAIN;
+    for (int attempt = 0; attempt < 16 && result == -EAGAIN; attempt++)
+        result = call(BPF_PROG_LOAD, &arguments);
+    return result;
 }
 
 int clinuxnet_bpf_run(int program, const void *packet, size_t length, uint32_t *result)
