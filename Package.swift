@@ -25,6 +25,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
@@ -66,6 +67,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: ["control.proto"]),
+        .target(name: "MobileIP", dependencies: ["Wire", .product(name: "Crypto", package: "swift-crypto")]),
 
         // The programs.
         .executableTarget(
@@ -147,6 +149,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        .testTarget(
+            name: "MobileIPTests",
+            dependencies: ["MobileIP", "Wire", "TestSupport"]),
         // Runs the program, so it is built before.
         .testTarget(
             name: "mooringTests",

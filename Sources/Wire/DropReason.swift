@@ -3,7 +3,7 @@
 // malformed header throws one of them.
 
 /// Why a packet was dropped.
-public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
+public enum DropReason: UInt8, CountedReason, BitwiseCopyable {
     // Malformed, either side.
     case empty
     case notIP
@@ -80,18 +80,6 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     /// How many reasons there are. `allCases` makes an array; counters are laid out where nothing may be allocated.
     @inlinable
     public static var count: Int { Int(transmitFailed.rawValue) + 1 }
-
-    /// The counter's name: the case in kebab case, such as `no-binding`.
-    public var name: String {
-        var name = ""
-        var previousIsLowercase = false
-        for character in String(describing: self) {
-            if character.isUppercase, previousIsLowercase { name += "-" }
-            previousIsLowercase = !character.isUppercase
-            name += character.lowercased()
-        }
-        return name
-    }
 
     /// A sentence for people: what was wrong with the packet.
     public var explanation: String {

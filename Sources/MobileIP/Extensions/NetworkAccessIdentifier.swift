@@ -1,0 +1,92 @@
+// Network access identifiers: the mobile node's (RFC 2794, 2), type 131, and others' (RFC 3846, 3), type 136.
+//
+//      0                   1                   2                   3
+//      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//     +---------------+---------------+-------------------------------+
+//     |   Type, 131   |    Length     |   NAI …
+//     +---------------+---------------+-------------------------------+
+//     |   Type, 136   |    Length     |   Sub-Type    |   NAI …
+//     +---------------+---------------+---------------+---------------+
+
+/// The name of a user or a node, such as `user@realm`. Bytes as they came: nothing says that they are text.
+public struct NetworkAccessIdentifier: Hashable, Sendable {
+    static let mobileNodeType: UInt8 = 131
+    /// In bytes: what both extensions can carry.
+    public static let maximumLength = 254
+
+    /// 1 to `maximumLength` of them.
+    public let bytes: [UInt8]
+
+    /// Nil where it is empty or longer than `maximumLength`.
+    public init?(bytes: [UInt8]) {
+        guard (1...Self.maximumLength).contains(bytes.count) else { return nil }
+        self.bytes = bytes
+    }
+
+    /// Nil where it is empty or longer than `maximumLength` bytes of UTF-8.
+    public init?(_ text: String) { self.init(bytes: Array(text.utf8)) }
+
+    func writeAsMobileNode(to writer: inout MessageWriter) {
+        writer.write(Self.mobileNodeType)
+        writer.write(UInt8(bytes.count))
+        writer.write(bytes)
+    }
+}
+
+extension NetworkAccessIdentifier: CustomStringConvertible {
+    /// For people and logs: what is no printable ASCII, and the backslash, as `\x00`.
+    public var description: String {
+        bytes.reduce(into: "") { text, byte in
+            if (0x20...0x7E).contains(byte), byte != UInt8(ascii: "\\") {
+                text.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                let digits = String(byte, radix: 16)
+                text += "\\x" + (digits.count == 1 ? "0" : "") + digits
+            }
+        }
+    }
+}
+
+/// An extension that carries the NAI of another than the mobile node.
+public struct CarriedNetworkAccessIdentifier: Hashable, Sendable {
+    static let type: UInt8 = 136
+
+    /// Whose; the numbers are those of the subtype.
+    public struct Subtype: RawRepresentable, Hashable, Sendable {
+        public var rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// The home agent's (RFC 3846, 4).
+        public static let homeAgent = Subtype(rawValue: 1)
+        /// The AAA server's in the home network (RFC 3846, 5).
+        public static let homeAAAServer = Subtype(rawValue: 2)
+    }
+
+    /// Whose it is.
+    public var subtype: Subtype
+    /// Its name.
+    public var identifier: NetworkAccessIdentifier
+
+    public init(subtype: Subtype, identifier: NetworkAccessIdentifier) {
+        self.subtype = subtype
+        self.identifier = identifier
+    }
+
+    /// Nil for a length that the extension can't have.
+    init?(reading reader: inout MessageReader) {
+        guard reader.remaining >= 1 else { return nil }
+        subtype = Subtype(rawValue: reader.readUInt8())
+        guard let identifier = NetworkAccessIdentifier(bytes: reader.readRest()) else { return nil }
+        self.identifier = identifier
+    }
+
+    /// Type and length bytes included.
+    var length: Int { 3 + identifier.bytes.count }
+
+    func write(to writer: inout MessageWriter) {
+        writer.write(Self.type)
+        writer.write(UInt8(1 + identifier.bytes.count))
+        writer.write(subtype.rawValue)
+        writer.write(identifier.bytes)
+    }
+}

@@ -1,0 +1,38 @@
+// Writes big-endian fields one behind the other. Who writes says beforehand how much it will be.
+
+import Wire
+
+/// The bytes of a message that is being made.
+public struct MessageWriter {
+    /// What was written.
+    public private(set) var bytes: [UInt8] = []
+
+    /// A writer with room for `capacity` bytes.
+    public init(capacity: Int) { bytes.reserveCapacity(capacity) }
+
+    /// A writer that goes on behind bytes, with room for `count` more.
+    public init(continuing bytes: [UInt8], room count: Int) {
+        self.bytes = bytes
+        self.bytes.reserveCapacity(bytes.count + count)
+    }
+
+    /// One byte.
+    public mutating func write(_ value: UInt8) { bytes.append(value) }
+
+    /// A number in network order.
+    public mutating func write(_ value: some FixedWidthInteger) {
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    /// Four bytes.
+    public mutating func write(_ address: IPv4Address) { write(address.rawValue) }
+
+    /// Sixteen bytes.
+    public mutating func write(_ address: IPv6Address) {
+        write(address.high)
+        write(address.low)
+    }
+
+    /// Bytes as they are.
+    public mutating func write(_ content: [UInt8]) { bytes.append(contentsOf: content) }
+}
