@@ -10,23 +10,21 @@
 /// The content of a slot.
 @usableFromInline
 struct PrefixEntry: Equatable, BitwiseCopyable, Sendable {
-    @usableFromInline
     enum Kind {
-        @inlinable static var none: UInt32 { 0 }
+        /// Nothing; or, with a bit of the rank set, a prefix that ends further up, handed down to a slot in which none ends.
+        static var handedDown: UInt32 { 0 }
         /// A prefix that ends in this node.
-        @inlinable static var value: UInt32 { 1 }
-        /// A prefix that ends further up, where a node has no other place for it.
-        @inlinable static var inherited: UInt32 { 2 }
-        // Bit 2 says that it is a node, bit 1 that it is one of those that are rare further down.
-        @inlinable static var node8: UInt32 { 4 }
-        @inlinable static var node4: UInt32 { 5 }
-        @inlinable static var node16: UInt32 { 6 }
-        @inlinable static var skip: UInt32 { 7 }
+        static var value: UInt32 { 1 }
+        // Nodes; bit 1 says that it is one of those that are rare further down, bit 2 that it is one of the others.
+        static var node16: UInt32 { 2 }
+        static var skip: UInt32 { 3 }
+        static var sparse8: UInt32 { 4 }
+        static var runs8: UInt32 { 5 }
     }
 
     @usableFromInline let rawValue: UInt32
 
-    @inlinable @inline(__always)
+    @inline(__always)
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
     static var none: PrefixEntry { PrefixEntry(rawValue: 0) }
@@ -36,61 +34,48 @@ struct PrefixEntry: Equatable, BitwiseCopyable, Sendable {
 
     init(node kind: UInt32, line: UInt32) { rawValue = line << 3 | kind }
 
-    @inlinable @inline(__always)
+    @inline(__always)
     var kind: UInt32 { rawValue & 7 }
 
-    @inlinable @inline(__always)
-    var line: Int { Int(rawValue >> 3) }
-
-    @inlinable @inline(__always)
-    var value: UInt32 { rawValue >> 7 }
-
-    /// The entry, or another where this is none.
+    /// Of a node, in bytes from the first of all lines.
     @inline(__always)
-    func or(_ other: PrefixEntry) -> PrefixEntry { rawValue != 0 ? self : other }
+    var offset: Int { Int(rawValue & ~7) &* (PrefixMemory.lineSize / 8) }
 
+    var line: UInt32 { rawValue >> 3 }
+
+    /// Of a value; `PrefixTable.noValue` where it is nothing. Without a branch, which the processor would guess wrong.
     @inline(__always)
+    var value: UInt32 { rawValue &>> 7 | ~(0 &- ((rawValue | (0 &- rawValue)) &>> 31)) }
+
     var isNone: Bool { rawValue == 0 }
-    var isNode: Bool { kind >= Kind.node8 }
 
-    /// Of a value, in bits: 1 to 16.
+    @inline(__always)
+    var isNode: Bool { kind >= Kind.node16 }
+
+    var isNode8: Bool { rawValue & 4 != 0 }
+
+    /// Whether it is a skip or a node of 16 bits.
+    @inline(__always)
+    var isRare: Bool { rawValue & 2 != 0 }
+
+    /// Whether it is a prefix that ends in this node.
+    var isOwn: Bool { kind == Kind.value }
+
+    /// Of a prefix that ends in this node, in bits: 1 to 16.
     var rank: Int { Int(rawValue >> 3 & 15) + 1 }
 
-    // MARK: Without a branch
-
-    // Whether a slot holds a value or a node can't be guessed, and a wrong guess costs as much as all else of a step. So
-    // these are masks, all bits set for true: the compiler makes no branch of them.
-
-    /// Whether it is anything.
+    /// All bits are set for a node of 8 bits, none for all else: for readers, without a branch.
     @inline(__always)
-    var isSomeMask: UInt32 { 0 &- ((rawValue | (0 &- rawValue)) &>> 31) }
+    var node8Mask: Int { 0 &- Int(truncatingIfNeeded: (rawValue &>> 2) & 1) }
 
-    /// Whether it is a node.
-    @inline(__always)
-    var isNodeMask: UInt32 { 0 &- ((rawValue &>> 2) & 1) }
-
-    /// Of a node of 8 or 4 bits: whether it is the latter.
-    @inline(__always)
-    var isNode4Mask: UInt32 { 0 &- (rawValue & 1) }
-
-    /// Whether it is a node of neither 8 nor 4 bits.
-    @inline(__always)
-    var isRareNodeMask: UInt32 { 0 &- ((rawValue &>> 2) & (rawValue &>> 1) & 1) }
-
-    /// The entry, or another where a mask is clear.
-    @inline(__always)
-    func or(_ other: PrefixEntry, unless mask: UInt32) -> PrefixEntry {
-        PrefixEntry(rawValue: other.rawValue ^ ((other.rawValue ^ rawValue) & mask))
-    }
-
-    // MARK: Values handed down
+    // MARK: For the writer
 
     /// The same value, as it is handed down.
-    var inherited: PrefixEntry { isNone ? self : PrefixEntry(rawValue: rawValue & ~7 | Kind.inherited) }
-
-    /// The value that was handed down, as it stood above.
-    var own: PrefixEntry { isNone ? self : PrefixEntry(rawValue: rawValue & ~7 | Kind.value) }
+    var handedDown: PrefixEntry { isNone ? self : PrefixEntry(rawValue: rawValue & ~0x7F | 1 << 3 | Kind.handedDown) }
 
     /// The same value seen from a node that begins so many bits further up.
     func raised(by bits: Int) -> PrefixEntry { isNone ? self : PrefixEntry(value: value, rank: rank + bits) }
+
+    /// The entry, or another where this is nothing.
+    func or(_ other: PrefixEntry) -> PrefixEntry { isNone ? other : self }
 }

@@ -1,13 +1,18 @@
 // Nodes of the trie, as bytes in lines of 64. A node begins at some depth, a number of bits that all addresses below it
-// share, and tells apart the next 4, 8 or 16; one that skips stands where all addresses below share more bits than that.
+// share, and tells apart the next 8 or 16; one that skips stands where all addresses below share more bits than that.
 //
-//     node 8    bitmap of the slots that hold something (32 bytes) │ inherited (4) │ slots before each quarter (4) │ entries
-//     node 4    16 entries, one line
-//     node 16   inherited, one line │ 65,536 entries
-//     skip      address (16 bytes) │ inherited (4) │ depth of the node below (4) │ its entry (4)
+//     node 8    bitmap (32 bytes) │ inherited (4) │ bits before each quarter (4) │ handed (4) │ an entry for each bit
+//     node 16   inherited (4) │ depth (4) │ padding to a line │ 65,536 entries
+//     skip      address (16 bytes) │ inherited (4) │ depth of the node below (4) │ its entry (4) │ handed (4)
 //
-// Inherited is the value that the slot above would have if this node were not in it. A node of 4 bits has no place for it:
-// its empty slots hold it.
+// A node of 8 bits is one of two. Of a sparse one, the bitmap tells which slots have an entry; all others hold what is
+// handed down. Of the other, slots beside each other that hold the same are a run, and the bitmap tells where runs begin.
+// Either way a reader counts the bits up to its slot's, and reads the entry of that number; that of number 0 is what is
+// handed down. Whichever takes less is made: sparse for prefixes that end with a byte of the address, runs for others.
+//
+// Handed down is the longest prefix further up, to slots in which none ends, and to what lies outside of a skip. Thus the
+// last entry that a reader comes to is its answer. Inherited is the prefix that ends in the slot which leads to a node, if
+// one does; only the writer asks for it.
 
 import Synchronization
 import Wire
@@ -15,31 +20,33 @@ import Wire
 typealias PrefixSlot = UnsafeMutablePointer<Atomic<UInt32>>
 
 /// A node, by the address of its first byte.
-@usableFromInline
 struct PrefixNode {
-    @usableFromInline
     enum Offset {
-        @inlinable static var inherited8: Int { 32 }
-        @inlinable static var ranks8: Int { 36 }
-        @inlinable static var entries8: Int { 40 }
-        @inlinable static var entries16: Int { 64 }
-        @inlinable static var inheritedSkip: Int { 16 }
-        @inlinable static var depthSkip: Int { 20 }
-        @inlinable static var entrySkip: Int { 24 }
+        static var inherited8: Int { 32 }
+        static var before8: Int { 36 }
+        static var handed8: Int { 40 }
+        static var entries8: Int { 44 }
+        static var inherited16: Int { 0 }
+        static var depth16: Int { 4 }
+        static var entries16: Int { 64 }
+        static var inheritedSkip: Int { 16 }
+        static var depthSkip: Int { 20 }
+        static var entrySkip: Int { 24 }
+        static var handedSkip: Int { 28 }
     }
 
-    @usableFromInline let start: UnsafeMutableRawPointer
-
-    @inlinable @inline(__always)
-    init(_ start: UnsafeMutableRawPointer) { self.start = start }
+    let start: UnsafeMutableRawPointer
+    /// All bits are set for a node of 8 bits whose bitmap tells where runs begin, none for a sparse one.
+    private let runsMask: Int
 
     /// The node that an entry names.
     @inline(__always)
     init(_ base: UnsafeMutableRawPointer, _ entry: PrefixEntry) {
-        start = base + entry.line &* PrefixMemory.lineSize
+        start = base + entry.offset
+        runsMask = 0 &- Int(entry.rawValue & 1)
     }
 
-    @inlinable @inline(__always)
+    @inline(__always)
     func load(_ offset: Int) -> PrefixEntry {
         PrefixEntry(
             rawValue: (start + offset).assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .acquiring))
@@ -53,104 +60,73 @@ struct PrefixNode {
 
     // MARK: Of 8 bits
 
-    /// Where a slot's entry stands; nil where the slot is empty.
-    func offset8(of slot: Int) -> Int? {
-        let (isThere, offset) = place8(slot)
-        return isThere == 0 ? nil : offset
-    }
-
-    /// Whether a slot holds something, as a mask, and where its entry stands; the first where it holds nothing.
+    /// Where that stands which a slot holds.
     @inline(__always)
-    func place8(_ slot: Int) -> (isThere: UInt32, offset: Int) {
+    func offset8(of slot: Int) -> Int {
         let quarter = slot &>> 6
         let word = start.load(fromByteOffset: quarter &* 8, as: UInt64.self)
-        let before = Int(start.load(fromByteOffset: Offset.ranks8 &+ quarter, as: UInt8.self))
-        let isThere = 0 &- ((word &>> UInt64(slot)) & 1)
-        let place = before &+ (word & ((1 &<< UInt64(slot)) &- 1)).nonzeroBitCount
-        return (UInt32(truncatingIfNeeded: isThere), Offset.entries8 &+ (place & Int(bitPattern: UInt(isThere))) &* 4)
+        let before = Int(start.load(fromByteOffset: Offset.before8 &+ quarter, as: UInt8.self))
+        // The slot's own bit becomes the highest; shifts take the lowest six bits of a number.
+        let upToSlot = word &<< ~UInt64(truncatingIfNeeded: slot)
+        let hasEntry = Int(truncatingIfNeeded: Int64(bitPattern: upToSlot) &>> 63) | runsMask
+        return Offset.handed8 &+ ((before &+ upToSlot.nonzeroBitCount) & hasEntry) &* 4
+    }
+
+    /// How many bits are set up to a slot's: entries have numbers from 1 on.
+    func number8(of slot: Int) -> Int {
+        let word = start.load(fromByteOffset: slot >> 6 * 8, as: UInt64.self)
+        return Int(start.load(fromByteOffset: Offset.before8 + (slot >> 6), as: UInt8.self))
+            + (word << UInt64(63 - slot & 63)).nonzeroBitCount
     }
 
     /// What a slot holds.
     @inline(__always)
-    func load8(_ slot: Int) -> PrefixEntry {
-        let (isThere, offset) = place8(slot)
-        return PrefixEntry(rawValue: load(offset).rawValue & isThere)
+    func load8(_ slot: Int) -> PrefixEntry { load(offset8(of: slot)) }
+
+    /// Whether a slot's bit is set.
+    func hasBit8(_ slot: Int) -> Bool {
+        start.load(fromByteOffset: slot >> 6 * 8, as: UInt64.self) >> UInt64(slot & 63) & 1 != 0
     }
 
-    /// How many slots hold something.
+    /// Where the entries stand that are those of the slots of a range and of no others; nil where there are none such.
+    func offsets8(of range: Range<Int>) -> StrideThrough<Int>? {
+        let areOwn =
+            runsMask == 0
+            ? range.allSatisfy(hasBit8)
+            : hasBit8(range.lowerBound) && (range.upperBound == 256 || hasBit8(range.upperBound))
+        guard areOwn else { return nil }
+        return stride(from: offset8(of: range.lowerBound), through: offset8(of: range.upperBound - 1), by: 4)
+    }
+
+    /// How many entries there are.
     var count8: Int {
-        Int(start.load(fromByteOffset: Offset.ranks8 + 3, as: UInt8.self))
+        Int(start.load(fromByteOffset: Offset.before8 + 3, as: UInt8.self))
             + start.load(fromByteOffset: 24, as: UInt64.self).nonzeroBitCount
     }
 
+    /// Where all entries stand.
+    var entries8: StrideTo<Int> { stride(from: Offset.entries8, to: Offset.entries8 + count8 * 4, by: 4) }
+
     static func lines8(_ count: Int) -> Int { (Offset.entries8 + count * 4 + 63) / 64 }
+
+    // MARK: Of 16 bits
+
+    /// Where a slot's entry stands.
+    @inline(__always)
+    func offset16(of slot: Int) -> Int { Offset.entries16 &+ slot &* 4 }
+
+    /// How many bits lie before it.
+    @inline(__always)
+    var depth16: Int { Int(start.load(fromByteOffset: Offset.depth16, as: UInt32.self)) }
 
     // MARK: Skips
 
-    @inlinable @inline(__always)
+    /// How many bits lie before the node below.
+    @inline(__always)
     var depth: Int { Int(start.load(fromByteOffset: Offset.depthSkip, as: UInt32.self)) }
 
-    @inlinable @inline(__always)
+    @inline(__always)
     var address: IPv6Address {
         IPv6Address(high: start.load(as: UInt64.self), low: start.load(fromByteOffset: 8, as: UInt64.self))
-    }
-}
-
-extension UnsafeRawPointer {
-    /// The 8 bits from `depth` on, a multiple of 8, of the address that lies here: without a branch.
-    @inline(__always)
-    func addressByte(_ depth: Int) -> Int { addressBits(depth, 8) }
-
-    /// The 16 bits from `depth` on, a multiple of 16, of the address that lies here.
-    @inline(__always)
-    func addressPair(_ depth: Int) -> Int { addressBits(depth, 16) }
-
-    @inline(__always)
-    private func addressBits(_ depth: Int, _ count: UInt64) -> Int {
-        // Its halves lie one behind the other.
-        let half = load(fromByteOffset: ((depth &>> 6) & 1) &* 8, as: UInt64.self)
-        return Int(truncatingIfNeeded: (half &<< UInt64(depth)) &>> (64 &- count))
-    }
-}
-
-extension IPv6Address {
-    /// The 8 bits from `depth` on, a multiple of 8 below 128.
-    @inline(__always)
-    func byte(_ depth: Int) -> Int { bits(depth, 8) }
-
-    /// The 16 bits from `depth` on, a multiple of 16 of at most 112.
-    @inline(__always)
-    func pair(_ depth: Int) -> Int { bits(depth, 16) }
-
-    @inline(__always)
-    private func bits(_ depth: Int, _ count: UInt64) -> Int {
-        let half = depth < 64 ? high : low
-        return Int(truncatingIfNeeded: (half &<< UInt64(depth)) &>> (64 &- count))
-    }
-
-    /// Whether the first `length` bits, up to 128, are those of another.
-    @inlinable @inline(__always)
-    func shares(_ length: Int, with other: IPv6Address) -> Bool {
-        let (high, low) = (high ^ other.high, low ^ other.low)
-        return length <= 64
-            ? length == 0 || high &>> UInt64(64 &- length) == 0
-            : high == 0 && low &>> UInt64(128 &- length) == 0
-    }
-
-    /// How many leading bits the two have in common, 0 to 128.
-    func sharedLength(with other: IPv6Address) -> Int {
-        high != other.high
-            ? (high ^ other.high).leadingZeroBitCount : 64 + (low ^ other.low).leadingZeroBitCount
-    }
-
-    /// The address with the 8 bits from `depth` on set to a slot's number.
-    func settingByte(_ depth: Int, to slot: Int) -> IPv6Address {
-        var address = self
-        if depth < 64 {
-            address.high = high & ~(0xFF << UInt64(56 - depth)) | UInt64(slot) << UInt64(56 - depth)
-        } else {
-            address.low = low & ~(0xFF << UInt64(120 - depth)) | UInt64(slot) << UInt64(120 - depth)
-        }
-        return address
     }
 }

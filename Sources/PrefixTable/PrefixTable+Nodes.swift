@@ -12,35 +12,40 @@ extension PrefixTable {
 
     func set(_ slot: PrefixSlot, _ entry: PrefixEntry) { slot.pointee.store(entry.rawValue, ordering: .releasing) }
 
-    func lines(_ entry: PrefixEntry) -> Int {
-        switch entry.kind {
-        case PrefixEntry.Kind.node8: PrefixNode.lines8(node(entry).count8)
-        case PrefixEntry.Kind.node16: PrefixMemory.largeLines
-        default: 1
-        }
+    func retire(_ entry: PrefixEntry) {
+        let lines =
+            switch entry.kind {
+            case PrefixEntry.Kind.sparse8, PrefixEntry.Kind.runs8: PrefixNode.lines8(node(entry).count8)
+            case PrefixEntry.Kind.node16: PrefixMemory.largeLines
+            default: 1
+            }
+        memory.retire(entry.line, lines: lines)
     }
-
-    func retire(_ entry: PrefixEntry) { memory.retire(UInt32(entry.line), lines: lines(entry)) }
 
     // MARK: Making
 
-    /// A node of 8 bits with what stands in `slots`.
-    func makeNode8(inherited: PrefixEntry) -> PrefixEntry {
-        var count = 0
-        for slot in 0..<256 where !slots[slot].isNone { count += 1 }
-        let line = memory.take(PrefixNode.lines8(count))
-        let new = PrefixEntry(node: PrefixEntry.Kind.node8, line: line)
-        let start = node(new).start
+    /// A node of 8 bits with what stands in `slots`, where no prefix ends that is what is handed down.
+    func makeNode8(inherited: PrefixEntry, handed: PrefixEntry) -> PrefixEntry {
+        var (filled, runs) = (0, 1)
+        for slot in 0..<256 {
+            if slots[slot] != handed { filled += 1 }
+            if slot > 0, slots[slot] != slots[slot - 1] { runs += 1 }
+        }
+        let isSparse = filled <= runs
+        let (new, start) = takeNode8(
+            isSparse ? PrefixEntry.Kind.sparse8 : PrefixEntry.Kind.runs8, entries: isSparse ? filled : runs)
         start.storeBytes(of: inherited.rawValue, toByteOffset: PrefixNode.Offset.inherited8, as: UInt32.self)
+        start.storeBytes(of: handed.rawValue, toByteOffset: PrefixNode.Offset.handed8, as: UInt32.self)
         var written = 0
         for quarter in 0..<4 {
-            start.storeBytes(of: UInt8(written), toByteOffset: PrefixNode.Offset.ranks8 + quarter, as: UInt8.self)
+            start.storeBytes(of: UInt8(written), toByteOffset: PrefixNode.Offset.before8 + quarter, as: UInt8.self)
             var bitmap: UInt64 = 0
-            for bit in 0..<64 where !slots[quarter * 64 + bit].isNone {
-                bitmap |= 1 << UInt64(bit)
+            for slot in quarter * 64..<quarter * 64 + 64 {
+                let hasEntry = isSparse ? slots[slot] != handed : slot == 0 || slots[slot] != slots[slot - 1]
+                guard hasEntry else { continue }
+                bitmap |= 1 << UInt64(slot & 63)
                 start.storeBytes(
-                    of: slots[quarter * 64 + bit].rawValue, toByteOffset: PrefixNode.Offset.entries8 + written * 4,
-                    as: UInt32.self)
+                    of: slots[slot].rawValue, toByteOffset: PrefixNode.Offset.entries8 + written * 4, as: UInt32.self)
                 written += 1
             }
             start.storeBytes(of: bitmap, toByteOffset: quarter * 8, as: UInt64.self)
@@ -48,49 +53,78 @@ extension PrefixTable {
         return new
     }
 
-    /// A node of 8 bits like another, with one slot more, or one less where the entry is none.
+    /// A node of 8 bits in place of another, with what stands in `slots`.
+    func makeNode8(like old: PrefixEntry) -> PrefixEntry {
+        makeNode8(inherited: inherited(old), handed: node(old).load(PrefixNode.Offset.handed8))
+    }
+
+    /// A node of 8 bits of whose slots one holds something of its own.
+    func makeNode8(inherited: PrefixEntry, handed: PrefixEntry, slot: Int, _ entry: PrefixEntry) -> PrefixEntry {
+        setSlots(to: handed)
+        slots[slot] = entry
+        return makeNode8(inherited: inherited, handed: handed)
+    }
+
+    private func takeNode8(_ kind: UInt32, entries: Int) -> (PrefixEntry, start: UnsafeMutableRawPointer) {
+        let new = PrefixEntry(node: kind, line: memory.take(PrefixNode.lines8(entries)))
+        return (new, node(new).start)
+    }
+
+    /// A node of 8 bits like another but for one slot, which had no entry of its own, or is to have none any more. Of a
+    /// run, what remains of it before and behind the slot stays, and the slot joins a run beside it that holds the same.
     func makeNode8(like old: PrefixEntry, settingSlot slot: Int, to entry: PrefixEntry) -> PrefixEntry {
         let from = node(old)
         let count = from.count8
-        let newCount = entry.isNone ? count - 1 : count + 1
-        let new = PrefixEntry(
-            node: PrefixEntry.Kind.node8, line: memory.take(PrefixNode.lines8(newCount)))
-        let to = node(new)
-        to.start.copyMemory(from: from.start, byteCount: PrefixNode.Offset.entries8)
-        let quarter = slot >> 6
-        let bit = UInt64(1) << UInt64(slot & 63)
-        let word = from.start.load(fromByteOffset: quarter * 8, as: UInt64.self)
-        to.start.storeBytes(of: word ^ bit, toByteOffset: quarter * 8, as: UInt64.self)
-        let before =
-            Int(from.start.load(fromByteOffset: PrefixNode.Offset.ranks8 + quarter, as: UInt8.self))
-            + (word & (bit - 1)).nonzeroBitCount
-        for later in quarter + 1..<4 where later < 4 {
-            let rank = from.start.load(fromByteOffset: PrefixNode.Offset.ranks8 + later, as: UInt8.self)
-            to.start.storeBytes(
-                of: entry.isNone ? rank - 1 : rank + 1, toByteOffset: PrefixNode.Offset.ranks8 + later, as: UInt8.self)
-        }
-        let (source, target) = (from.start + PrefixNode.Offset.entries8, to.start + PrefixNode.Offset.entries8)
-        target.copyMemory(from: source, byteCount: before * 4)
-        if entry.isNone {
-            (target + before * 4).copyMemory(from: source + (before + 1) * 4, byteCount: (count - before - 1) * 4)
+        let number = from.number8(of: slot)
+        /// Entries that stay before the slot's own, whether it gets one, and the first of those that stay behind it.
+        var (before, isWritten, behind) = (number, true, number)
+        var bits = [(slot, true)]
+        if old.kind == PrefixEntry.Kind.sparse8 {
+            let hasEntry = from.hasBit8(slot)
+            if hasEntry { (before, isWritten, bits) = (number - 1, false, [(slot, false)]) }
         } else {
-            (target + before * 4).storeBytes(of: entry.rawValue, as: UInt32.self)
-            (target + (before + 1) * 4).copyMemory(from: source + before * 4, byteCount: (count - before) * 4)
+            func held(_ number: Int) -> PrefixEntry { from.load(PrefixNode.Offset.handed8 + number * 4) }
+            let (isFirst, isLast) = (from.hasBit8(slot), slot == 255 || from.hasBit8(slot + 1))
+            let joinsBefore = isFirst && slot > 0 && held(number - 1) == entry
+            let joinsBehind = isLast && slot < 255 && held(number + 1) == entry
+            before = isFirst ? number - 1 : number
+            isWritten = !joinsBefore
+            behind = !isLast ? number - 1 : joinsBehind ? number + 1 : number
+            bits = [(slot, !joinsBefore)]
+            if slot < 255 { bits.append((slot + 1, !joinsBehind)) }
         }
+        let (new, start) = takeNode8(old.kind, entries: before + (isWritten ? 1 : 0) + count - behind)
+        var target = start + PrefixNode.Offset.entries8
+        let source = from.start + PrefixNode.Offset.entries8
+        start.copyMemory(from: from.start, byteCount: PrefixNode.Offset.entries8 + before * 4)
+        target += before * 4
+        if isWritten {
+            target.storeBytes(of: entry.rawValue, as: UInt32.self)
+            target += 4
+        }
+        target.copyMemory(from: source + behind * 4, byteCount: (count - behind) * 4)
+        for (slot, isSet) in bits { setBit8(slot, isSet, start) }
+        countBits8(start)
         return new
     }
 
-    /// A node of 4 bits whose slots are every sixteenth of `slots`.
-    func makeNode4() -> PrefixEntry {
-        let new = PrefixEntry(node: PrefixEntry.Kind.node4, line: memory.take(1))
-        let start = node(new).start
-        for slot in 0..<16 {
-            start.storeBytes(of: slots[slot * 16].rawValue, toByteOffset: slot * 4, as: UInt32.self)
-        }
-        return new
+    private func setBit8(_ slot: Int, _ isSet: Bool, _ start: UnsafeMutableRawPointer) {
+        let (offset, bit) = (slot >> 6 * 8, UInt64(1) << UInt64(slot & 63))
+        let word = start.load(fromByteOffset: offset, as: UInt64.self)
+        start.storeBytes(of: isSet ? word | bit : word & ~bit, toByteOffset: offset, as: UInt64.self)
     }
 
-    func makeSkip(_ address: IPv6Address, depth: Int, inherited: PrefixEntry, to below: PrefixEntry) -> PrefixEntry {
+    private func countBits8(_ start: UnsafeMutableRawPointer) {
+        var count = 0
+        for quarter in 0..<4 {
+            start.storeBytes(of: UInt8(count), toByteOffset: PrefixNode.Offset.before8 + quarter, as: UInt8.self)
+            count += start.load(fromByteOffset: quarter * 8, as: UInt64.self).nonzeroBitCount
+        }
+    }
+
+    private func makeSkip(
+        _ address: IPv6Address, depth: Int, inherited: PrefixEntry, handed: PrefixEntry, to below: PrefixEntry
+    ) -> PrefixEntry {
         let new = PrefixEntry(node: PrefixEntry.Kind.skip, line: memory.take(1))
         let start = node(new).start
         let address = IPv6Prefix(containing: address, length: UInt8(depth)).address
@@ -99,43 +133,42 @@ extension PrefixTable {
         start.storeBytes(of: inherited.rawValue, toByteOffset: PrefixNode.Offset.inheritedSkip, as: UInt32.self)
         start.storeBytes(of: UInt32(depth), toByteOffset: PrefixNode.Offset.depthSkip, as: UInt32.self)
         start.storeBytes(of: below.rawValue, toByteOffset: PrefixNode.Offset.entrySkip, as: UInt32.self)
+        start.storeBytes(of: handed.rawValue, toByteOffset: PrefixNode.Offset.handedSkip, as: UInt32.self)
         return new
     }
 
-    /// What a slot at `depth` holds for a single prefix that is longer: a node for it, and a skip to that where the two are
-    /// further apart.
-    func makeBranch(_ prefix: IPv6Prefix, _ value: UInt32, depth: Int, inherited: PrefixEntry) -> PrefixEntry {
+    /// What a slot holds for a single prefix that is longer: a node for it, and a skip to that where the two are further
+    /// apart.
+    /// - Parameters:
+    ///   - depth: how many bits lie before what the slot leads to.
+    ///   - old: what the slot holds until then, no node.
+    func makeBranch(_ prefix: IPv6Prefix, _ value: UInt32, depth: Int, in old: PrefixEntry) -> PrefixEntry {
         let nodeDepth = (Int(prefix.length) - 1) & ~7
         let isSkipped = nodeDepth > depth
-        let rank = Int(prefix.length) - nodeDepth
-        let own = isSkipped ? PrefixEntry.none : inherited
-        clearSlots()
-        for slot in Self.slots(of: prefix, nodeDepth, bits: 8) { slots[slot] = PrefixEntry(value: value, rank: rank) }
-        let new: PrefixEntry
-        if rank <= 4 {
-            for slot in stride(from: 0, to: 256, by: 16) where slots[slot].isNone { slots[slot] = own.inherited }
-            new = makeNode4()
-        } else {
-            new = makeNode8(inherited: own)
-        }
+        let (inherited, handed) = (old.isOwn ? old : .none, old.handedDown)
+        setSlots(to: handed)
+        let own = PrefixEntry(value: value, rank: Int(prefix.length) - nodeDepth)
+        for slot in Self.slots(of: prefix, nodeDepth, bits: 8) { slots[slot] = own }
+        let new = makeNode8(inherited: isSkipped ? .none : inherited, handed: handed)
         guard isSkipped else { return new }
-        return makeLink(prefix.address, from: depth, to: nodeDepth, inherited: inherited, new)
+        return makeLink(prefix.address, from: depth, to: nodeDepth, inherited: inherited, handed: handed, new)
     }
 
     /// What leads to a node that begins further down: a node of 8 bits where that is all between, which takes no more
     /// memory than a skip and is gone through like others; else a skip.
     func makeLink(
-        _ address: IPv6Address, from depth: Int, to below: Int, inherited: PrefixEntry, _ node: PrefixEntry
+        _ address: IPv6Address, from depth: Int, to below: Int, inherited: PrefixEntry, handed: PrefixEntry,
+        _ node: PrefixEntry
     ) -> PrefixEntry {
-        guard below == depth + 8 else { return makeSkip(address, depth: below, inherited: inherited, to: node) }
-        clearSlots()
-        slots[address.byte(depth)] = node
-        return makeNode8(inherited: inherited)
+        guard below == depth + 8 else {
+            return makeSkip(address, depth: below, inherited: inherited, handed: handed, to: node)
+        }
+        return makeNode8(inherited: inherited, handed: handed, slot: address.byte(depth), node)
     }
 
     // MARK: Taking apart
 
-    func clearSlots() { slots.update(repeating: .none, count: 256) }
+    func setSlots(to entry: PrefixEntry) { slots.update(repeating: entry, count: 256) }
 
     /// Spreads a node of 8 bits out.
     func fillSlots(from entry: PrefixEntry) {
@@ -145,39 +178,47 @@ extension PrefixTable {
 
     /// The slots of a node that a prefix covers which ends in it.
     static func slots(of prefix: IPv6Prefix, _ depth: Int, bits: Int) -> Range<Int> {
-        let first = bits == 16 ? prefix.address.pair(depth) : prefix.address.byte(depth) >> (8 - bits)
+        let first = bits == 16 ? prefix.address.pair(depth) : prefix.address.byte(depth)
         return first..<first + 1 << (depth + bits - Int(prefix.length))
     }
 
-    /// The value that a node has from above.
-    func inherited(_ entry: PrefixEntry) -> PrefixEntry {
-        let node = node(entry)
+    // MARK: Handing down
+
+    /// The prefix that ends in the slot which leads to a node.
+    func inherited(_ entry: PrefixEntry) -> PrefixEntry { node(entry).load(Self.inheritedOffset(entry)) }
+
+    func setInherited(_ entry: PrefixEntry, to value: PrefixEntry) {
+        node(entry).store(value, Self.inheritedOffset(entry))
+    }
+
+    private static func inheritedOffset(_ entry: PrefixEntry) -> Int {
         switch entry.kind {
-        case PrefixEntry.Kind.node8: return node.load(PrefixNode.Offset.inherited8)
-        case PrefixEntry.Kind.node16: return node.load(0)
-        case PrefixEntry.Kind.skip: return node.load(PrefixNode.Offset.inheritedSkip)
-        default:
-            for slot in 0..<16 where node.load(slot * 4).kind == PrefixEntry.Kind.inherited {
-                return node.load(slot * 4).own
-            }
-            return .none
+        case PrefixEntry.Kind.sparse8, PrefixEntry.Kind.runs8: PrefixNode.Offset.inherited8
+        case PrefixEntry.Kind.node16: PrefixNode.Offset.inherited16
+        default: PrefixNode.Offset.inheritedSkip
         }
     }
 
-    /// Hands a value down to a node.
-    func setInherited(_ entry: PrefixEntry, to value: PrefixEntry) {
+    /// Gives a value to all slots of a node, and of those below it, in which no prefix ends.
+    func handDown(_ value: PrefixEntry, to entry: PrefixEntry) {
         let node = node(entry)
-        switch entry.kind {
-        case PrefixEntry.Kind.node8: node.store(value, PrefixNode.Offset.inherited8)
-        case PrefixEntry.Kind.node16: node.store(value, 0)
-        case PrefixEntry.Kind.skip: node.store(value, PrefixNode.Offset.inheritedSkip)
-        default:
-            for slot in 0..<16 {
-                let kind = node.load(slot * 4).kind
-                if kind == PrefixEntry.Kind.none || kind == PrefixEntry.Kind.inherited {
-                    node.store(value.inherited, slot * 4)
-                }
+        func hand(_ offset: Int) {
+            let held = node.load(offset)
+            if held.isNode {
+                if inherited(held).isNone { handDown(value, to: held) }
+            } else if !held.isOwn {
+                node.store(value, offset)
             }
+        }
+        switch entry.kind {
+        case PrefixEntry.Kind.sparse8, PrefixEntry.Kind.runs8:
+            node.store(value, PrefixNode.Offset.handed8)
+            for offset in node.entries8 { hand(offset) }
+        case PrefixEntry.Kind.node16:
+            for slot in 0..<1 << 16 { hand(node.offset16(of: slot)) }
+        default:
+            node.store(value, PrefixNode.Offset.handedSkip)
+            hand(PrefixNode.Offset.entrySkip)
         }
     }
 }

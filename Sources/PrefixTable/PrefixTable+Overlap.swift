@@ -33,23 +33,16 @@ extension PrefixTable {
     ) -> Bool {
         let node = node(here)
         switch here.kind {
-        case PrefixEntry.Kind.node8:
+        case PrefixEntry.Kind.sparse8, PrefixEntry.Kind.runs8:
             let range = prefix.length > depth ? Self.range(of: prefix, depth, bits: 8) : 0..<256
             for slot in range {
-                guard let offset = node.offset8(of: slot) else { continue }
                 let below = address.settingByte(depth, to: slot)
-                guard visitSlot(node.load(offset), depth, depth + 8, below, prefix, body) else { return false }
-            }
-        case PrefixEntry.Kind.node4:
-            let range = prefix.length > depth ? Self.range(of: prefix, depth, bits: 4) : 0..<16
-            for slot in range {
-                let below = address.settingByte(depth, to: slot << 4)
-                guard visitSlot(node.load(slot * 4), depth, depth + 4, below, prefix, body) else { return false }
+                guard visitSlot(node.load8(slot), depth, depth + 8, below, prefix, body) else { return false }
             }
         case PrefixEntry.Kind.node16:
             let range = prefix.length > depth ? Self.range(of: prefix, depth, bits: 16) : 0..<1 << 16
             for slot in range {
-                let entry = node.load(PrefixNode.Offset.entries16 + slot * 4)
+                let entry = node.load(node.offset16(of: slot))
                 if entry.isNone { continue }
                 let below = address.settingByte(depth, to: slot >> 8).settingByte(depth + 8, to: slot & 0xFF)
                 guard visitSlot(entry, depth, depth + 16, below, prefix, body) else { return false }
@@ -68,14 +61,14 @@ extension PrefixTable {
         _ body: (IPv6Prefix) -> Bool
     ) -> Bool {
         if entry.isNode { return visit(entry, depth: depthBelow, address, prefix, body) }
-        guard entry.kind == PrefixEntry.Kind.value else { return true }
+        guard entry.isOwn else { return true }
         return body(IPv6Prefix(containing: address, length: UInt8(depth + entry.rank)))
     }
 
     /// The slots of a node that a prefix touches, which may be longer than what the node tells apart.
     private static func range(of prefix: IPv6Prefix, _ depth: Int, bits: Int) -> Range<Int> {
         if Int(prefix.length) <= depth + bits { return slots(of: prefix, depth, bits: bits) }
-        let slot = bits == 16 ? prefix.address.pair(depth) : prefix.address.byte(depth) >> (8 - bits)
+        let slot = bits == 16 ? prefix.address.pair(depth) : prefix.address.byte(depth)
         return slot..<slot + 1
     }
 }

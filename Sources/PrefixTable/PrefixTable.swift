@@ -1,15 +1,16 @@
-// Longest-prefix match for IPv6: a trie whose nodes tell 8 bits apart, with a bitmap of the slots that hold something
-// (after Hari Adiseshu's and Degermark's compressed tables; Asai and Ohara's poptrie is the nearest), 4 bits where that is
-// enough, and 16 bits where prefixes are dense. Bits that all prefixes below a node share are skipped. Within a node, each
-// slot holds the longest prefix of those that end there, so that a look-up reads one slot of each node on its way.
+// Longest-prefix match for IPv6: a trie whose nodes tell 8 bits apart, with a bitmap of where runs of equal slots begin
+// (Asai and Ohara's poptrie is the nearest), and 16 bits where prefixes are dense. Bits that all prefixes below a node
+// share are skipped. Each slot holds the longest prefix of all that hold its addresses, or leads to a node for them; so a
+// look-up reads one slot of each node on its way, and the last one is its answer.
 //
 // One writer changes it in place; readers take no lock. A slot changes by a single store. What a node has in common with
-// readers otherwise (its bitmap) never changes: where a slot is added or taken away, a new node takes the place of the old
-// one, whose memory is used again when every reader has passed a quiescent point.
+// readers otherwise (its bitmap) never changes: where runs change, a new node takes the place of the old one, whose memory
+// is used again when every reader has passed a quiescent point.
 //
-// A look-up is no single moment, though: where a prefix is put and a longer one that held the same address is removed
-// while a reader stands between the two, it would see neither. So a reader that has found nothing looks again until no
-// removal has begun meanwhile; an address that is held at every moment is found.
+// A prefix is handed down to all slots below it in which no longer one ends. So a reader, which may come to a node just
+// when it is replaced, still finds there what was true when it came: at no moment is an address that is held by one prefix
+// or another found to be held by none. What this costs is that a prefix which holds many others takes as long to put as
+// those are many; prefixes of two mobile nodes never overlap (RFC 5454, 3.3).
 
 import Glibc
 import Synchronization
@@ -34,10 +35,8 @@ public final class PrefixTable {
 
     let rules: PrefixRules
     let memory: PrefixMemory
-    /// The entry of the root, and behind it the value of the prefix of length 0.
+    /// What leads to the first node: a slot of a node that isn't there, in which the prefix of length 0 ends.
     let root: PrefixSlot
-    /// Removals that have begun.
-    private let removals: UnsafeMutablePointer<Atomic<UInt64>>
     /// The slots of a node that is made anew.
     let slots = UnsafeMutablePointer<PrefixEntry>.allocate(capacity: 256)
 
@@ -55,22 +54,18 @@ public final class PrefixTable {
         rules = PrefixRules()
         // A prefix may need two nodes of 8 bits and two that skip; nodes may wait for the readers.
         memory = try PrefixMemory(lines: min(capacity * 16 + (1 << 18), 1 << 29 - 1), quiescentStates: quiescentStates)
-        removals = .allocate(capacity: 1)
-        removals.initialize(to: Atomic(0))
-        root = .allocate(capacity: 2)
+        root = .allocate(capacity: 1)
         root.initialize(to: Atomic(0))
-        (root + 1).initialize(to: Atomic(0))
         slots.initialize(repeating: .none, count: 256)
     }
 
     deinit {
-        removals.deallocate()
         root.deallocate()
         slots.deallocate()
     }
 
     /// Looks things up, on a thread that has registered with the table's quiescent states. The table must outlive it.
-    public var reader: Reader { Reader(base: memory.base, root: root, removals: removals) }
+    public var reader: Reader { Reader(base: memory.base, root: root) }
 
     /// Puts a prefix, or gives it another value.
     /// - Parameter value: at most `largestValue`.
@@ -83,11 +78,7 @@ public final class PrefixTable {
             throw PrefixTableFull(capacity: capacity)
         }
         let old = rules.insert(prefix, value)
-        if prefix.length == 0 {
-            set(root + 1, PrefixEntry(value: value, rank: 1))
-        } else {
-            place(prefix, value)
-        }
+        place(prefix, value)
         return old
     }
 
@@ -96,20 +87,14 @@ public final class PrefixTable {
     @discardableResult
     public func remove(_ prefix: IPv6Prefix) -> UInt32? {
         guard let old = rules.remove(prefix) else { return nil }
-        // Before its first effect, so that who sees the effect sees this too; behind all insertions before it.
-        removals.pointee.add(1, ordering: .acquiringAndReleasing)
-        if prefix.length == 0 {
-            set(root + 1, .none)
-        } else {
-            takeOut(prefix)
-        }
+        takeOut(prefix)
         return old
     }
 
     /// The value of exactly that prefix; nil where it is not there.
     public func value(of prefix: IPv6Prefix) -> UInt32? { rules.value(of: prefix) }
 
-    func node(_ entry: PrefixEntry) -> PrefixNode { PrefixNode(memory.base + entry.line * PrefixMemory.lineSize) }
+    func node(_ entry: PrefixEntry) -> PrefixNode { PrefixNode(memory.base, entry) }
 }
 
 /// The table holds as many prefixes as it may.

@@ -46,7 +46,6 @@ struct HotPathTests {
         Function("Forwarder.takeOfLink", "$s10Forwarding9ForwarderV10takeOfLink"),
         Function("Forwarder.answer", "$s10Forwarding9ForwarderV6answer_7dropped"),
         Function("Forwarder.publishCounters", "$s10Forwarding9ForwarderV15publishCounters"),
-        Function("PrefixTable.Reader.lookupAgain", "$s11PrefixTableAAC6ReaderV11lookupAgain"),
     ]
 
     /// Functions that are not followed.
