@@ -1,5 +1,5 @@
-// Why a message of Mobile IPv4 was not taken. RFC 5944 has it discarded silently: nobody is answered, it is counted. This
-// one list makes the case, the counter's name (the case in kebab case) and the sentence for people.
+// Why a message of Mobile IPv4 was not taken. RFC 5944 has it discarded silently: nobody is answered, it is counted.
+// This one list makes the case, the counter's name (the case in kebab case) and the sentence for people.
 
 import Wire
 

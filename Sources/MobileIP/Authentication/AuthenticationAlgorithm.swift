@@ -1,6 +1,6 @@
 // How authenticators are made (RFC 5944, 3.5.1 and 5.1). HMAC-MD5 is the default that everyone has. HMAC-SHA-256 is a
-// choice that both ends must make, as RFC 5944, 5.1 allows; its authenticator is not shortened. Keyed MD5, the key before
-// and behind the data, is what RFC 2002 had, for nodes that know nothing else.
+// choice that both ends must make, as RFC 5944, 5.1 allows; its authenticator is not shortened. Keyed MD5, the key
+// before and behind the data, is what RFC 2002 had, for nodes that know nothing else.
 
 import Crypto
 

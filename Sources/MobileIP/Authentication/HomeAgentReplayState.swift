@@ -21,8 +21,8 @@ public struct HomeAgentReplayState: Hashable, Sendable {
     public enum Verdict: Hashable, Sendable {
         /// It is fresh.
         case fresh(reply: UInt64)
-        /// It is, with nonces, the last accepted one again, whose reply was lost (RFC 5944, 3.6.3): the same reply answers it,
-        /// and nothing changes.
+        /// It is, with nonces, the last accepted one again, whose reply was lost (RFC 5944, 3.6.3): the same reply
+        /// answers it, and nothing changes.
         case repeated(reply: UInt64)
         /// It is to be rejected with code 133; the mobile node learns the time, or a nonce, from the reply.
         case mismatch(reply: UInt64)

@@ -11,8 +11,8 @@ public struct MobileNodeReplayState: Hashable, Sendable {
     /// The nonce for the next request.
     public private(set) var nonce: UInt32
 
-    /// - Parameter nonce: with nonces, what the last reply brought, or any number: the first request is then rejected, and
-    ///   the reply brings one.
+    /// - Parameter nonce: with nonces, what the last reply brought, or any number: the first request is then rejected,
+    ///   and the reply brings one.
     public init(lastSent: UInt64? = nil, lastAccepted: UInt64? = nil, clockOffset: Int64 = 0, nonce: UInt32 = 0) {
         self.lastSent = lastSent
         self.lastAccepted = lastAccepted
@@ -23,8 +23,8 @@ public struct MobileNodeReplayState: Hashable, Sendable {
     /// The identification for a new request. With nonces, a request that is sent again keeps its own (RFC 5944, 3.6.3).
     /// - Parameters:
     ///   - now: the node's time of day.
-    ///   - random: a random number: with timestamps its lowest bits stand for those that a clock of nanoseconds does not
-    ///     have, with nonces it is the node's own nonce.
+    ///   - random: a random number: with timestamps its lowest bits stand for those that a clock of nanoseconds does
+    ///     not have, with nonces it is the node's own nonce.
     public mutating func makeIdentification(by style: ReplayProtection, at now: NetworkTime, random: UInt32) -> UInt64 {
         var identification: UInt64
         switch style {

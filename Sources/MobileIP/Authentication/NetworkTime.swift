@@ -1,6 +1,6 @@
 // Times as the Network Time Protocol writes them: 32 bits of seconds since 1900 and 32 bits of their fraction, which is
-// what an identification with timestamps is (RFC 5944, 5.7.1). The seconds begin anew in 2036, so two times are compared by
-// the shorter way from one to the other; that holds for times less than 68 years apart.
+// what an identification with timestamps is (RFC 5944, 5.7.1). The seconds begin anew in 2036, so two times are
+// compared by the shorter way from one to the other; that holds for times less than 68 years apart.
 
 /// A time of day in 64 bits.
 public struct NetworkTime: Hashable, Sendable {

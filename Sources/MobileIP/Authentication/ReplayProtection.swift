@@ -1,5 +1,5 @@
-// How two nodes tell a fresh registration from a replayed one (RFC 5944, 5.7): by the time of day, which every node knows,
-// or by nonces, which the home agent makes and the mobile node returns.
+// How two nodes tell a fresh registration from a replayed one (RFC 5944, 5.7): by the time of day, which every node
+// knows, or by nonces, which the home agent makes and the mobile node returns.
 
 /// The style of replay protection of a security association.
 public enum ReplayProtection: Hashable, Sendable {

@@ -62,7 +62,8 @@ public struct SecurityAssociation: Sendable {
         return writer.bytes
     }
 
-    /// Checks a message's authentication of that kind, of which it must have exactly one (RFC 5944, 3.6.2.1 and 3.8.2.1).
+    /// Checks a message's authentication of that kind, of which it must have exactly one (RFC 5944, 3.6.2.1 and
+    /// 3.8.2.1).
     /// - Throws: what is wrong with it.
     public func verify<Message>(
         _ received: ReceivedMessage<Message>, _ kind: AuthenticationExtension.Kind

@@ -1,4 +1,5 @@
-// A foreign agent's challenge (RFC 4721, 2 and 4): in its advertisements with type 24, in requests and replies with 132.
+// A foreign agent's challenge (RFC 4721, 2 and 4): in its advertisements with type 24, in requests and replies with
+// 132.
 //
 //      0                   1                   2                   3
 //      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

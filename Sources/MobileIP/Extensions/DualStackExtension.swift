@@ -52,6 +52,7 @@ public struct IPv6PrefixRequest: Hashable, Sendable {
     /// What it asks for.
     public var prefix: IPv6HomePrefix
 
+    /// A request for that.
     public init(prefix: IPv6HomePrefix) { self.prefix = prefix }
 
     init(reading reader: inout MessageReader) {
@@ -76,6 +77,7 @@ public struct IPv6PrefixReply: Hashable, Sendable {
     /// That of the request.
     public var prefix: IPv6HomePrefix
 
+    /// A reply to a request for that.
     public init(code: IPv6PrefixReplyCode, prefix: IPv6HomePrefix) {
         self.code = code
         self.prefix = prefix
@@ -99,7 +101,9 @@ public struct IPv6PrefixReply: Hashable, Sendable {
 
 /// What became of a prefix request (RFC 5454, 2.2 and 5): codes up to 7 accept, those from 8 on reject, known or not.
 public struct IPv6PrefixReplyCode: RawRepresentable, Hashable, Sendable {
+    /// As it stands in a message.
     public var rawValue: UInt8
+    /// From what stands in a message.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Accepted; IPv6 goes in a tunnel to the home address.
@@ -113,6 +117,17 @@ public struct IPv6PrefixReplyCode: RawRepresentable, Hashable, Sendable {
 
     /// Whether the prefix is registered, if the reply's own code accepts too (RFC 5454, 3.2).
     public var isAccepted: Bool { rawValue <= 7 }
+
+    /// A sentence for people: what became of the request.
+    public var explanation: String {
+        switch self {
+        case .acceptedHomeAddress: "Accepted; IPv6 goes in a tunnel to the home address."
+        case .acceptedCareOfAddress: "Accepted; IPv6 goes in a tunnel to the care-of address."
+        case .reasonUnspecified: "Rejected; the home agent does not say why."
+        case .administrativelyProhibited: "Rejected; the mobile node may not have it."
+        default: isAccepted ? "Accepted, with a code that is not known." : "Rejected, with a code that is not known."
+        }
+    }
 }
 
 /// A mobile node lets IPv6 be tunneled to its care-of address. It says nothing but that.

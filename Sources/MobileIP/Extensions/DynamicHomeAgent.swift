@@ -1,5 +1,6 @@
 // The dynamic home agent extension (RFC 4433, 3.4). It has the long format though it may be skipped, so that to whoever
-// does not know it, its subtype is its length. Here, too, one that is not of a known subtype with length 4 is skipped so.
+// does not know it, its subtype is its length. Here, too, one that is not of a known subtype with length 4 is skipped
+// so.
 //
 //      0                   1                   2                   3
 //      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -31,6 +32,7 @@ public struct DynamicHomeAgent: Hashable, Sendable {
     /// A unicast address.
     public var address: IPv4Address
 
+    /// An extension with a home agent's address.
     public init(role: Role, address: IPv4Address) {
         self.role = role
         self.address = address

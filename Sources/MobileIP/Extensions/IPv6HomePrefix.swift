@@ -1,8 +1,8 @@
 // The Mobile IPv6 Network Prefix of RFC 5454, 2.1 and 2.2: a length and sixteen bytes. Bits past the length are cleared
 // here, so that they are written as zero and what comes is compared without them. Length 255 says that a link-local
-// address stands in place of a prefix. Lengths from 129 to 254 mean nothing: RFC 5454 does not say what becomes of such a
-// request, and each request is to have a reply with its prefix (3.3), so they are kept as they came, are neither prefix nor
-// address, and the home agent rejects them.
+// address stands in place of a prefix. Lengths from 129 to 254 mean nothing: RFC 5454 does not say what becomes of such
+// a request, and each request is to have a reply with its prefix (3.3), so they are kept as they came, are neither
+// prefix nor address, and the home agent rejects them.
 
 import Wire
 

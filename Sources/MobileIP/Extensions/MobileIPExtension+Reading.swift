@@ -1,5 +1,5 @@
-// Reads one extension after the other. The three formats of RFC 5944, 1.9 to 1.11 differ in where the length stands; only
-// types 36 and 48, and 139 where it is well-formed, have it in two bytes.
+// Reads one extension after the other. The three formats of RFC 5944, 1.9 to 1.11 differ in where the length stands;
+// only types 36 and 48, and 139 where it is well-formed, have it in two bytes.
 
 extension MobileIPExtension {
     /// An extension that was read.

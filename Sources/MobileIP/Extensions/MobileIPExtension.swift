@@ -1,6 +1,6 @@
 // The extensions of control messages (RFC 5944, 1.8 to 1.11). What is not known is not kept: of types from 128 on it is
-// skipped and counted, and a known one whose subtype is not known or whose length is wrong likewise; of types below 128 it
-// makes the message malformed. One-byte padding (type 0) is passed over.
+// skipped and counted, and a known one whose subtype is not known or whose length is wrong likewise; of types below 128
+// it makes the message malformed. One-byte padding (type 0) is passed over.
 
 /// An extension of a control message.
 public enum MobileIPExtension: Hashable, Sendable {

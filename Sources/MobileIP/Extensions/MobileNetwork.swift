@@ -45,6 +45,7 @@ public struct MobileNetworkRequest: Hashable, Sendable {
     /// Which.
     public var prefix: MobileNetworkPrefix
 
+    /// A request for that.
     public init(prefix: MobileNetworkPrefix) { self.prefix = prefix }
 
     init(reading reader: inout MessageReader) {
@@ -73,12 +74,18 @@ public struct MobileNetworkAcknowledgment: Hashable, Sendable {
 
     /// What became of it (RFC 5177, 4.2).
     public struct Code: RawRepresentable, Hashable, Sendable {
+        /// As it stands in a message.
         public var rawValue: UInt8
+        /// From what stands in a message.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+        /// The home agent forwards it.
         public static let success = Code(rawValue: 0)
+        /// No prefix has such a length.
         public static let invalidPrefixLength = Code(rawValue: 1)
+        /// The mobile router may not have it.
         public static let unauthorized = Code(rawValue: 2)
+        /// It could not be set up.
         public static let forwardingSetupFailed = Code(rawValue: 3)
     }
 
@@ -89,6 +96,7 @@ public struct MobileNetworkAcknowledgment: Hashable, Sendable {
     /// That of the request.
     public var prefix: MobileNetworkPrefix
 
+    /// An acknowledgment of that prefix.
     public init(mode: Mode, code: Code, prefix: MobileNetworkPrefix) {
         self.mode = mode
         self.code = code

@@ -53,7 +53,9 @@ public struct CarriedNetworkAccessIdentifier: Hashable, Sendable {
 
     /// Whose; the numbers are those of the subtype.
     public struct Subtype: RawRepresentable, Hashable, Sendable {
+        /// As it stands in a message.
         public var rawValue: UInt8
+        /// From what stands in a message.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
         /// The home agent's (RFC 3846, 4).
@@ -67,6 +69,7 @@ public struct CarriedNetworkAccessIdentifier: Hashable, Sendable {
     /// Its name.
     public var identifier: NetworkAccessIdentifier
 
+    /// An extension with the name of a node of that kind.
     public init(subtype: Subtype, identifier: NetworkAccessIdentifier) {
         self.subtype = subtype
         self.identifier = identifier

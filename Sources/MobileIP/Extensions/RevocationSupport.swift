@@ -19,6 +19,7 @@ public struct RevocationSupport: Hashable, Sendable {
     /// The sender's clock; later revocations have a later time of the same clock.
     public var timestamp: UInt32
 
+    /// An extension with the time of the sender's clock.
     public init(inform: Bool, timestamp: UInt32) {
         self.inform = inform
         self.timestamp = timestamp

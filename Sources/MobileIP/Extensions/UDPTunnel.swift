@@ -25,9 +25,11 @@ public struct UDPTunnelRequest: Hashable, Sendable {
     public var force: Bool
     /// R: the care-of address is co-located, but the registration goes by way of a foreign agent.
     public var registrationThroughForeignAgentRequired: Bool
-    /// What the tunnel is to carry, numbered like the protocol field of IPv4; 0 leaves it to the request's M and G bits.
+    /// What the tunnel is to carry, numbered like the protocol field of IPv4; 0 leaves it to the request's M and G
+    /// bits.
     public var encapsulation: UInt8
 
+    /// A request; by default it leaves all to the home agent.
     public init(
         force: Bool = false, registrationThroughForeignAgentRequired: Bool = false, encapsulation: UInt8 = 0
     ) {
@@ -67,7 +69,9 @@ public struct UDPTunnelReply: Hashable, Sendable {
 
     /// Whether it will (RFC 3519, 3.2.1).
     public struct Code: RawRepresentable, Hashable, Sendable {
+        /// As it stands in a message.
         public var rawValue: UInt8
+        /// From what stands in a message.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
         /// It will.
@@ -86,6 +90,7 @@ public struct UDPTunnelReply: Hashable, Sendable {
     /// In seconds; 0 leaves it to the mobile node.
     public var keepaliveInterval: UInt16
 
+    /// A reply; the interval is in seconds.
     public init(code: Code, isForced: Bool = false, keepaliveInterval: UInt16 = 0) {
         self.code = code
         self.isForced = isForced

@@ -1,5 +1,5 @@
-// Reads and writes agent advertisements. Extensions that are not known are skipped or make the advertisement malformed as
-// in control messages (RFC 5944, 1.8), though their numbers are others. Reserved bits are ignored (2.4).
+// Reads and writes agent advertisements. Extensions that are not known are skipped or make the advertisement malformed
+// as in control messages (RFC 5944, 1.8), though their numbers are others. Reserved bits are ignored (2.4).
 
 import Wire
 

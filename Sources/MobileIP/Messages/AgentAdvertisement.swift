@@ -1,6 +1,6 @@
-// The Agent Advertisement (RFC 5944, 2.1): an ICMP Router Advertisement (RFC 1256, 3) with a mobility agent's extension,
-// sent with TTL 1. U says that the agent tunnels in UDP (RFC 3519, 3.4), X that it revokes (RFC 3543, 3.1), I that it
-// registers regionally.
+// The Agent Advertisement (RFC 5944, 2.1): an ICMP Router Advertisement (RFC 1256, 3) with a mobility agent's
+// extension, sent with TTL 1. U says that the agent tunnels in UDP (RFC 3519, 3.4), X that it revokes (RFC 3543, 3.1),
+// I that it registers regionally.
 //
 //      0                   1                   2                   3
 //      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -30,6 +30,7 @@ public struct AgentAdvertisement: Hashable, Sendable {
         /// The higher, the more it is to be preferred.
         public var preference: Int32
 
+        /// An address and how much it is to be preferred.
         public init(address: IPv4Address, preference: Int32) {
             self.address = address
             self.preference = preference
@@ -38,7 +39,9 @@ public struct AgentAdvertisement: Hashable, Sendable {
 
     /// What the agent offers.
     public struct Flags: OptionSet, Hashable, Sendable {
+        /// As it stands in a message.
         public let rawValue: UInt16
+        /// From what stands in a message.
         public init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// R: registration with an agent of this link is required.
@@ -98,6 +101,7 @@ public struct AgentAdvertisement: Hashable, Sendable {
     /// Nil where the extension is missing.
     public var challenge: Challenge?
 
+    /// An advertisement of these; by default of a router, valid for half an hour.
     public init(
         routesCommonTraffic: Bool = true, lifetime: UInt16 = 1800, routers: [Router] = [], sequenceNumber: UInt16,
         registrationLifetime: RegistrationLifetime, flags: Flags, careOfAddresses: [IPv4Address] = [],

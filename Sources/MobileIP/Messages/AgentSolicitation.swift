@@ -16,6 +16,7 @@ public struct AgentSolicitation: Hashable, Sendable {
     /// In bytes.
     public static let length = 8
 
+    /// A solicitation.
     public init() {}
 
     /// The ICMP message's bytes.

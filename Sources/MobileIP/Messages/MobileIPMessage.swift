@@ -1,9 +1,9 @@
-// A message of Mobile IPv4 (RFC 5944, 1.8): a fixed part, and extensions up to the end of the UDP datagram. The order of
-// the extensions is part of the message (RFC 5944, 3.6.1.3, 3.7.2.2 and 3.8.3.3), since an authentication covers what
-// stands before it:
+// A message of Mobile IPv4 (RFC 5944, 1.8): a fixed part, and extensions up to the end of the UDP datagram. The order
+// of the extensions is part of the message (RFC 5944, 3.6.1.3, 3.7.2.2 and 3.8.3.3), since an authentication covers
+// what stands before it:
 //
 //     fixed part │ for the home agent … │ mobile-home │ for the foreign agent … │ mobile-foreign    mobile node sends
-//     fixed part │ for the home agent … │ mobile-home │ of the foreign agent …  │ foreign-home      foreign agent relays
+//     fixed part │ for the home agent … │ mobile-home │ of the foreign agent … │ foreign-home       foreign agent relays
 //     fixed part │ for the mobile node … │ mobile-home │ for the foreign agent … │ foreign-home     home agent sends
 
 /// The first byte of a message to or from UDP port 434.
@@ -37,8 +37,8 @@ extension MobileIPMessage {
     /// The longest payload of a UDP datagram over IPv4, in bytes.
     public static var maximumLength: Int { 65507 }
 
-    /// Extensions that are kept of one message; a message with more is malformed. Prefix requests fill a datagram before
-    /// (RFC 5454, 3.1): 3274 of them.
+    /// Extensions that are kept of one message; a message with more is malformed. Prefix requests fill a datagram
+    /// before (RFC 5454, 3.1): 3274 of them.
     public static var maximumExtensions: Int { 4096 }
 
     /// What `write` writes, in bytes.

@@ -1,5 +1,5 @@
-// Reads the fixed part and every extension up to the end of the datagram. Lengths are asked for before anything is read;
-// what reads fields relies on it.
+// Reads the fixed part and every extension up to the end of the datagram. Lengths are asked for before anything is
+// read; what reads fields relies on it.
 
 extension ReceivedMessage {
     init(parsing bytes: [UInt8]) throws(MobileIPError) {

@@ -34,8 +34,8 @@ public struct ReceivedMessage<Message: MobileIPMessage>: Hashable, Sendable {
         return message.extensions[..<first.index]
     }
 
-    /// The extensions behind the first authentication of that kind, up to the next authentication of any kind; none where
-    /// there is no such authentication.
+    /// The extensions behind the first authentication of that kind, up to the next authentication of any kind; none
+    /// where there is no such authentication.
     public func extensions(behind kind: AuthenticationExtension.Kind) -> ArraySlice<MobileIPExtension> {
         guard let place = authentications.firstIndex(where: { $0.value.kind == kind }) else { return [] }
         let start = authentications[place].index + 1
@@ -60,6 +60,7 @@ public struct SkippedExtensions: Hashable, Sendable {
     /// By the first byte of the extension.
     public private(set) var countByType: [UInt8: Int] = [:]
 
+    /// None.
     public init() {}
 
     /// Of all types.

@@ -1,4 +1,5 @@
-// The lifetime of a registration (RFC 5944, 3.3, 3.4 and 2.1.1), a number of seconds with one value that means for ever.
+// The lifetime of a registration (RFC 5944, 3.3, 3.4 and 2.1.1), a number of seconds with one value that means for
+// ever.
 
 /// How long a registration lasts.
 public struct RegistrationLifetime: Hashable, Sendable {

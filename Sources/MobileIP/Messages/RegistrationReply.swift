@@ -18,7 +18,9 @@ import Wire
 
 /// A Registration Reply.
 public struct RegistrationReply: MobileIPMessage {
+    /// The first byte.
     public static let type = MobileIPMessageType.registrationReply
+    /// What stands before the extensions, in bytes.
     public static let fixedLength = 20
 
     /// Whether the request was accepted, and by whom it was not.
@@ -31,8 +33,10 @@ public struct RegistrationReply: MobileIPMessage {
     public var homeAgent: IPv4Address
     /// The lower half is that of the request, the upper half depends on the replay protection (RFC 5944, 5.7).
     public var identification: UInt64
+    /// In their order.
     public var extensions: [MobileIPExtension]
 
+    /// A message with these fields.
     public init(
         code: ReplyCode, lifetime: RegistrationLifetime, homeAddress: IPv4Address, homeAgent: IPv4Address,
         identification: UInt64, extensions: [MobileIPExtension] = []
@@ -45,6 +49,7 @@ public struct RegistrationReply: MobileIPMessage {
         self.extensions = extensions
     }
 
+    /// Reads the bytes that are known to be there; reserved bits are ignored.
     public init(readingFixedPart reader: inout MessageReader) {
         reader.skip(1)
         code = ReplyCode(rawValue: reader.readUInt8())
@@ -55,6 +60,7 @@ public struct RegistrationReply: MobileIPMessage {
         extensions = []
     }
 
+    /// Writes `fixedLength` bytes; reserved bits are zero.
     public func writeFixedPart(to writer: inout MessageWriter) {
         writer.write(Self.type.rawValue)
         writer.write(code.rawValue)

@@ -22,7 +22,9 @@ import Wire
 public struct RegistrationRequest: MobileIPMessage {
     /// What the mobile node asks for.
     public struct Flags: OptionSet, Hashable, Sendable {
+        /// As it stands in a message.
         public let rawValue: UInt8
+        /// From what stands in a message.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
         /// S: earlier bindings are to be kept.
@@ -45,7 +47,9 @@ public struct RegistrationRequest: MobileIPMessage {
         ]
     }
 
+    /// The first byte.
     public static let type = MobileIPMessageType.registrationRequest
+    /// What stands before the extensions, in bytes.
     public static let fixedLength = 24
 
     /// What is asked for.
@@ -60,8 +64,10 @@ public struct RegistrationRequest: MobileIPMessage {
     public var careOfAddress: IPv4Address
     /// Matches replies to requests, and protects against replay (RFC 5944, 5.7).
     public var identification: UInt64
+    /// In their order.
     public var extensions: [MobileIPExtension]
 
+    /// A message with these fields.
     public init(
         flags: Flags = [], lifetime: RegistrationLifetime, homeAddress: IPv4Address, homeAgent: IPv4Address,
         careOfAddress: IPv4Address, identification: UInt64, extensions: [MobileIPExtension] = []
@@ -75,6 +81,7 @@ public struct RegistrationRequest: MobileIPMessage {
         self.extensions = extensions
     }
 
+    /// Reads the bytes that are known to be there; reserved bits are ignored.
     public init(readingFixedPart reader: inout MessageReader) {
         reader.skip(1)
         flags = Flags(rawValue: reader.readUInt8()).intersection(.all)
@@ -86,6 +93,7 @@ public struct RegistrationRequest: MobileIPMessage {
         extensions = []
     }
 
+    /// Writes `fixedLength` bytes; reserved bits are zero.
     public func writeFixedPart(to writer: inout MessageWriter) {
         writer.write(Self.type.rawValue)
         writer.write(flags.intersection(.all).rawValue)
@@ -103,7 +111,7 @@ public struct RegistrationRequest: MobileIPMessage {
 }
 
 extension ReceivedMessage where Message == RegistrationRequest {
-    /// Whether a reserved bit is set. RFC 5944 has the two bits ignored (3.3), and a request with reserved bits rejected
-    /// as poorly formed (3.8.2.3); who answers it decides.
+    /// Whether a reserved bit is set. RFC 5944 has the two bits ignored (3.3), and a request with reserved bits
+    /// rejected as poorly formed (3.8.2.3); who answers it decides.
     public var hasReservedBits: Bool { bytes[1] & ~RegistrationRequest.Flags.all.rawValue != 0 }
 }

@@ -30,7 +30,9 @@ import Wire
 public struct RegistrationRevocation: MobileIPMessage {
     /// What stands in the 16 bits behind the reserved byte.
     public struct Flags: OptionSet, Hashable, Sendable {
+        /// As it stands in a message.
         public let rawValue: UInt16
+        /// From what stands in a message.
         public init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// A: the home agent revokes; else the foreign agent does.
@@ -41,7 +43,9 @@ public struct RegistrationRevocation: MobileIPMessage {
         public static let all: Flags = [.homeAgent, .inform]
     }
 
+    /// The first byte.
     public static let type = MobileIPMessageType.registrationRevocation
+    /// What stands before the extensions, in bytes.
     public static let fixedLength = 20
 
     /// Who revokes, and whether the mobile node is told.
@@ -54,8 +58,10 @@ public struct RegistrationRevocation: MobileIPMessage {
     public var foreignDomainAddress: IPv4Address
     /// A time of the clock that revocation support extensions have theirs from (RFC 3543, 3.5).
     public var identifier: UInt32
+    /// In their order.
     public var extensions: [MobileIPExtension]
 
+    /// A message with these fields.
     public init(
         flags: Flags, homeAddress: IPv4Address, homeDomainAddress: IPv4Address, foreignDomainAddress: IPv4Address,
         identifier: UInt32, extensions: [MobileIPExtension] = []
@@ -68,6 +74,7 @@ public struct RegistrationRevocation: MobileIPMessage {
         self.extensions = extensions
     }
 
+    /// Reads the bytes that are known to be there; reserved bits are ignored.
     public init(readingFixedPart reader: inout MessageReader) {
         reader.skip(2)
         flags = Flags(rawValue: reader.readUInt16()).intersection(.all)
@@ -78,6 +85,7 @@ public struct RegistrationRevocation: MobileIPMessage {
         extensions = []
     }
 
+    /// Writes `fixedLength` bytes; reserved bits are zero.
     public func writeFixedPart(to writer: inout MessageWriter) {
         writer.write(Self.type.rawValue)
         writer.write(UInt8(0))
@@ -91,7 +99,9 @@ public struct RegistrationRevocation: MobileIPMessage {
 
 /// A Registration Revocation Acknowledgment.
 public struct RegistrationRevocationAcknowledgment: MobileIPMessage {
+    /// The first byte.
     public static let type = MobileIPMessageType.registrationRevocationAcknowledgment
+    /// What stands before the extensions, in bytes.
     public static let fixedLength = 12
     private static let informBit: UInt16 = 0x8000
 
@@ -101,8 +111,10 @@ public struct RegistrationRevocationAcknowledgment: MobileIPMessage {
     public var homeAddress: IPv4Address
     /// Copied from the revocation.
     public var identifier: UInt32
+    /// In their order.
     public var extensions: [MobileIPExtension]
 
+    /// A message with these fields.
     public init(
         inform: Bool, homeAddress: IPv4Address, identifier: UInt32, extensions: [MobileIPExtension] = []
     ) {
@@ -112,6 +124,7 @@ public struct RegistrationRevocationAcknowledgment: MobileIPMessage {
         self.extensions = extensions
     }
 
+    /// Reads the bytes that are known to be there; reserved bits are ignored.
     public init(readingFixedPart reader: inout MessageReader) {
         reader.skip(2)
         inform = reader.readUInt16() & Self.informBit != 0
@@ -120,6 +133,7 @@ public struct RegistrationRevocationAcknowledgment: MobileIPMessage {
         extensions = []
     }
 
+    /// Writes `fixedLength` bytes; reserved bits are zero.
     public func writeFixedPart(to writer: inout MessageWriter) {
         writer.write(Self.type.rawValue)
         writer.write(UInt8(0))
