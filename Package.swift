@@ -151,7 +151,7 @@ let package = Package(
             ]),
         .testTarget(
             name: "MobileIPTests",
-            dependencies: ["MobileIP", "Wire", "TestSupport"]),
+            dependencies: ["MobileIP", "Wire", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
         // Runs the program, so it is built before.
         .testTarget(
             name: "mooringTests",
