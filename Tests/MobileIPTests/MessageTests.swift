@@ -44,6 +44,8 @@ struct MessageTests {
         #expect(hexadecimal(bytes) == hexadecimal(vector.written.bytes))
         #expect(value.length == bytes.count)
         #expect(areEqual(try MobileIPDatagram.parse(bytes).message, value))
+        let received = try MobileIPDatagram.parse(vector.bytes.bytes).message
+        #expect(hexadecimal(try received.write()) == hexadecimal(vector.written.bytes))
     }
 
     @Test("a message that is cut off is refused, or is the shorter message where an extension ends")

@@ -22,7 +22,7 @@ extension AgentAdvertisement {
         writer.write(lifetime)
         for router in routers {
             writer.write(router.address)
-            writer.write(router.preference)
+            writer.write(UInt32(bitPattern: router.preference))
         }
         writer.write(Self.mobilityAgentType)
         writer.write(UInt8(6 + 4 * careOfAddresses.count))

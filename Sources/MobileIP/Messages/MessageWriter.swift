@@ -19,9 +19,18 @@ public struct MessageWriter {
     /// One byte.
     public mutating func write(_ value: UInt8) { bytes.append(value) }
 
-    /// A number in network order.
-    public mutating func write(_ value: some FixedWidthInteger) {
-        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    /// Two bytes in network order.
+    public mutating func write(_ value: UInt16) { append(value.bigEndian) }
+
+    /// Four bytes in network order.
+    public mutating func write(_ value: UInt32) { append(value.bigEndian) }
+
+    /// Eight bytes in network order.
+    public mutating func write(_ value: UInt64) { append(value.bigEndian) }
+
+    // Not public: a number without a type would be written as an Int of eight bytes.
+    private mutating func append(_ value: some FixedWidthInteger) {
+        withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
     }
 
     /// Four bytes.
