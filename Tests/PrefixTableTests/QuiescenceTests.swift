@@ -1,5 +1,6 @@
-import PrefixTable
 import Testing
+
+@testable import PrefixTable
 
 @Suite("Quiescence")
 struct QuiescenceTests {
@@ -84,6 +85,28 @@ struct QuiescenceTests {
         // Numbers that wait are taken back only when others are asked for; then all of them are.
         _ = slab.take()
         #expect(slab.inUse <= 4001)
+    }
+
+    @Test("what was let go owns nothing any more, and what waits does")
+    func ownership() throws {
+        final class Block {}
+        let states = QuiescentStates()
+        let online = try reader(states)
+        online.goOnline()
+        var limbo = Limbo<Block>(states)
+        var blocks = [Block(), Block()]
+        weak let (first, second) = (blocks[0], blocks[1])
+        limbo.append(blocks.removeFirst())
+        limbo.release { _ in }
+        #expect(first != nil, "the reader may still be looking at it")
+        online.quiesce()
+        limbo.release { _ in }
+        #expect(first == nil)
+        limbo.append(blocks.removeFirst())
+        #expect(second != nil)
+        online.quiesce()
+        limbo.release { _ in }
+        #expect(second == nil)
     }
 
     @Test("readers past the limit are refused")
