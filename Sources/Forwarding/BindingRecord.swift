@@ -1,7 +1,7 @@
 // What the hot path knows of a binding: one cache line, made when the binding is put and never changed after readers can
 // see it. A binding that changes gets a new record. All headers before a packet are written from it, whichever way the
 // packet goes: IPv4 to the home address, IPv6 to the care-of address, or IPv6 to the home address and that packet to the
-// care-of address.
+// care-of address. What room is left in the line holds the first prefix, for the writer.
 
 import Bindings
 import PrefixTable
@@ -43,8 +43,11 @@ struct BindingRecord: BitwiseCopyable {
     let greFlags: UInt8
     /// Of GRE, in bytes; 0 where there is none.
     let greLength: UInt8
-    private let padding: UInt16 = 0
-    private let spare: (UInt64, UInt64) = (0, 0)
+    /// Of the binding's first prefix; the writer knows whether there is one.
+    let prefixLength: UInt8
+    private let padding: UInt8 = 0
+    /// Of the binding's first prefix.
+    let prefixAddress: IPv6Address
 
     init(
         _ binding: Binding, endpoint: IPv4Address, tunnelMTU: UInt16, timeToLive: UInt8, traffic: UInt32,
@@ -67,6 +70,8 @@ struct BindingRecord: BitwiseCopyable {
         copiedIn = binding.dscp == .uniform ? 0xFC : 0
         let options = form.isGRE ? binding.gre ?? GREOptions() : nil
         (greFlags, greLength) = options.map(GRETunnel.shape) ?? (0, 0)
+        prefixLength = binding.prefixes.first?.prefix.length ?? 0
+        prefixAddress = binding.prefixes.first?.prefix.address ?? .unspecified
     }
 
     private static func fixedSum(from source: IPv4Address, to destination: IPv4Address, timeToLive: UInt8) -> UInt32 {

@@ -324,15 +324,15 @@ public final class BindingTable {
 
     /// Takes away the prefixes and the home address of a binding that still lead to its record.
     private func release(_ stored: StoredBinding) {
-        stored.forEachPrefix { bound in
+        let record = records.base[Int(stored.record)]
+        stored.forEachPrefix(record) { bound in
             if prefixes.value(of: bound.prefix) == bound.reference(stored.record).rawValue {
                 prefixes.remove(bound.prefix)
             }
         }
         guard stored.hasHomeAddress else { return }
-        let address = records.base[Int(stored.record)].homeAddress
         let own = BindingReference(stored.record, usesHomeAddress: false).rawValue
-        if homeAddresses.value(of: address) == own { homeAddresses.remove(address) }
+        if homeAddresses.value(of: record.homeAddress) == own { homeAddresses.remove(record.homeAddress) }
     }
 }
 

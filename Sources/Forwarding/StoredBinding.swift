@@ -5,7 +5,7 @@ import Bindings
 import PrefixTable
 import Wire
 
-/// A binding in a store. 80 bytes; ids of up to 15 bytes and one prefix have their place in them.
+/// A binding in a store. 64 bytes; ids of up to 15 bytes have their place in them.
 struct StoredBinding {
     /// What the binding said, where its record holds what it came to.
     struct Choices: OptionSet {
@@ -21,8 +21,7 @@ struct StoredBinding {
     }
 
     let id: String
-    private let prefixAddress: IPv6Address
-    /// All prefixes but the first.
+    /// All prefixes but the first, which its record holds.
     private let furtherPrefixes: [BoundPrefix]
     /// In nanoseconds, on the clock of `BindingTable.put`; the largest value for ever.
     var expiry: UInt64
@@ -36,7 +35,6 @@ struct StoredBinding {
     var previous = LifetimeWheel.none
     /// Whose it is, as `BindingOwners` counts them.
     var owner: UInt8
-    private let prefixLength: UInt8
     private let choices: Choices
 
     /// Where the byte stands that is zero where there is no binding.
@@ -44,8 +42,6 @@ struct StoredBinding {
 
     init(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64, record: UInt32) {
         id = binding.id
-        prefixAddress = binding.prefixes.first?.prefix.address ?? .unspecified
-        prefixLength = binding.prefixes.first?.prefix.length ?? 0
         furtherPrefixes = Array(binding.prefixes.dropFirst())
         self.expiry = expiry ?? .max
         self.revision = revision
@@ -74,23 +70,23 @@ struct StoredBinding {
     var hasHomeAddress: Bool { choices.contains(.homeAddress) }
     var prefixCount: Int { furtherPrefixes.count + (choices.contains(.prefix) ? 1 : 0) }
 
-    private var firstPrefix: BoundPrefix? {
+    private func firstPrefix(_ record: BindingRecord) -> BoundPrefix? {
         guard choices.contains(.prefix) else { return nil }
         return BoundPrefix(
-            IPv6Prefix(containing: prefixAddress, length: prefixLength),
+            IPv6Prefix(containing: record.prefixAddress, length: record.prefixLength),
             tunnel: choices.contains(.prefixByHomeAddress) ? .homeAddress : .careOf)
     }
 
     /// Its prefixes, one after the other.
-    func forEachPrefix(_ body: (BoundPrefix) -> Void) {
-        if let firstPrefix { body(firstPrefix) }
+    func forEachPrefix(_ record: BindingRecord, _ body: (BoundPrefix) -> Void) {
+        if let first = firstPrefix(record) { body(first) }
         for bound in furtherPrefixes { body(bound) }
     }
 
     /// The binding without its lifetime.
     func binding(_ record: BindingRecord) -> Binding {
         var binding = Binding(id: id, careOfAddress: record.careOfAddress)
-        if let firstPrefix { binding.prefixes = [firstPrefix] + furtherPrefixes }
+        if let first = firstPrefix(record) { binding.prefixes = [first] + furtherPrefixes }
         if hasHomeAddress { binding.homeAddress = record.homeAddress }
         if hasOwnEndpoint { binding.endpoint = record.endpoint }
         if hasOwnTunnelMTU { binding.tunnelMTU = record.tunnelMTU }

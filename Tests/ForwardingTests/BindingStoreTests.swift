@@ -13,9 +13,9 @@ struct BindingStoreTests {
             named: 1, record: 0)
     }
 
-    @Test("a binding takes 80 bytes, and its record a cache line")
+    @Test("a binding takes a cache line, and its record another")
     func size() {
-        #expect(MemoryLayout<StoredBinding>.stride == 80)
+        #expect(MemoryLayout<StoredBinding>.stride == 64)
         #expect(MemoryLayout<BindingRecord>.stride == 64)
     }
 
