@@ -190,9 +190,8 @@ final class BindingStore {
     }
 
     private func grow() {
-        let (old, oldMemory) = (places, placeMemory)
-        (placeMemory, places) = Self.freePlaces(old.count * 2)
-        for number in old where number != LifetimeWheel.none { place(number) }
-        withExtendedLifetime(oldMemory) {}
+        (placeMemory, places) = Self.freePlaces(places.count * 2)
+        // One binding after the other, as they lie in memory.
+        for number in 0..<end where isThere(number) { place(number) }
     }
 }
