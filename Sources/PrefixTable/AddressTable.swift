@@ -1,10 +1,10 @@
 // Exact match of IPv4 addresses: a hash table whose slots are single words, so that a look-up reads one cache line almost
-// always. It takes 16 bytes an address, where the trie of prefixes takes three times as much, and asks for no order.
+// always. It takes 11 to 16 bytes an address, where the trie of prefixes takes three times as much, and asks for no order.
 //
 // One writer changes it in place, readers take no lock. A slot holds an address and its value together, so a reader sees
 // both or neither. Slots never move while readers may look: what is taken out leaves a mark, over which look-ups go on to
-// what was put behind it, unless nothing stands behind. Where the table grows, or has too many marks, it is written anew
-// beside the old one, which is let go when every reader has passed a quiescent point.
+// what was put behind it, unless nothing stands behind. Where the table grows, by half, or has too many marks, it is
+// written anew beside the old one, which is let go when every reader has passed a quiescent point.
 //
 // The hash has a secret in it: whoever chooses addresses, as mobile nodes do, can't choose them to fall together.
 
@@ -19,30 +19,41 @@ public final class AddressTable {
 
     /// Slots, and behind their number the slots themselves.
     struct Block {
-        /// In front of the slots: how far a hash is shifted to number a slot.
+        /// In front of the slots: how many there are.
         static let headerSize = 64
 
         let start: UnsafeMutableRawPointer
         /// Where it is the writer's.
         private var memory: ReservedMemory<UInt64>?
 
-        init(bits: Int) {
-            let count = 1 << bits
+        init(count: Int) {
             let memory = ReservedMemory<UInt64>(
                 capacity: Self.headerSize / MemoryLayout<UInt64>.stride + count, for: "addresses")
             self.memory = memory
             start = UnsafeMutableRawPointer(memory.base)
-            start.storeBytes(of: UInt64(64 - bits), as: UInt64.self)
+            start.storeBytes(of: UInt64(count), as: UInt64.self)
             let slots = (start + Self.headerSize).bindMemory(to: Slot.self, capacity: count)
             for index in 0..<count { (slots + index).initialize(to: Slot(AddressTable.emptySlot)) }
         }
 
         init(start: UnsafeMutableRawPointer) { self.start = start }
 
-        var shift: UInt64 { start.load(as: UInt64.self) }
-        var count: Int { 1 << (64 - Int(shift)) }
+        @inline(__always)
+        var count: Int { start.load(as: Int.self) }
         var slots: UnsafeMutablePointer<Slot> { (start + Self.headerSize).assumingMemoryBound(to: Slot.self) }
         var byteCount: Int { Self.headerSize + count * MemoryLayout<UInt64>.stride }
+
+        /// The slot at which the search for an address begins.
+        /// - Parameter factor: odd; the table's secret.
+        @inline(__always)
+        func first(_ address: IPv4Address, _ factor: UInt64) -> Int {
+            let hash = UInt64(address.rawValue) &* factor
+            return Int(truncatingIfNeeded: hash.multipliedFullWidth(by: UInt64(truncatingIfNeeded: count)).high)
+        }
+
+        /// The slot behind one; behind the last is the first.
+        @inline(__always)
+        func next(_ index: Int) -> Int { index &+ 1 == count ? 0 : index &+ 1 }
     }
 
     /// No value is larger.
@@ -68,7 +79,7 @@ public final class AddressTable {
     /// An empty table.
     /// - Parameter quiescentStates: of the threads that look things up.
     public init(quiescentStates: QuiescentStates) {
-        block = Block(bits: 6)
+        block = Block(count: 64)
         root = .allocate(capacity: 1)
         root.initialize(to: Atomic(block.start))
         limbo = Limbo(quiescentStates)
@@ -153,20 +164,17 @@ public final class AddressTable {
         }
     }
 
-    private func first(_ address: IPv4Address) -> Int {
-        Int(truncatingIfNeeded: (UInt64(address.rawValue) &* factor) >> block.shift)
-    }
+    private func first(_ address: IPv4Address) -> Int { block.first(address, factor) }
 
-    private func next(_ index: Int) -> Int { (index + 1) & (block.count - 1) }
+    private func next(_ index: Int) -> Int { block.next(index) }
 
-    private func previous(_ index: Int) -> Int { (index - 1) & (block.count - 1) }
+    private func previous(_ index: Int) -> Int { index == 0 ? block.count - 1 : index - 1 }
 
-    /// Writes all into a new block, of twice the size where the old one is full of addresses and not of marks. What is
-    /// half full of addresses is full enough: look-ups then read one line.
+    /// Writes all into a new block, a larger one where the old one is full of addresses and not of marks. What is half
+    /// full of addresses is full enough: look-ups then read one line.
     private func makeAnew() {
         let old = block
-        let bits = 64 - Int(old.shift)
-        block = Block(bits: (count + 1) * 2 > old.count ? bits + 1 : bits)
+        block = Block(count: (count + 1) * 2 > old.count ? old.count + old.count / 2 : old.count)
         for index in 0..<old.count {
             let slot = old.slots[index].load(ordering: .relaxed)
             guard slot != Self.emptySlot, slot != Self.mark else { continue }
@@ -209,7 +217,7 @@ public final class AddressTable {
             let block = Block(start: root.pointee.load(ordering: .acquiring))
             for index in 0..<count {
                 let address = Self.address(addresses + index &* stride)
-                CPrefetch_line(block.slots + first(address, block))
+                CPrefetch_line(block.slots + block.first(address, factor))
             }
             for index in 0..<count {
                 let value = lookup(Self.address(addresses + index &* stride), block)
@@ -223,21 +231,15 @@ public final class AddressTable {
         }
 
         @inline(__always)
-        private func first(_ address: IPv4Address, _ block: Block) -> Int {
-            Int(truncatingIfNeeded: (UInt64(address.rawValue) &* factor) &>> block.shift)
-        }
-
-        @inline(__always)
         private func lookup(_ address: IPv4Address, _ block: Block) -> UInt32 {
-            let last = (1 &<< (64 &- block.shift)) &- 1
-            var index = UInt64(first(address, block))
+            var index = block.first(address, factor)
             while true {
-                let slot = block.slots[Int(truncatingIfNeeded: index)].load(ordering: .acquiring)
+                let slot = block.slots[index].load(ordering: .acquiring)
                 if slot == AddressTable.emptySlot { return PrefixTable.noValue }
                 if slot >> 32 == UInt64(address.rawValue), slot != AddressTable.mark {
                     return UInt32(truncatingIfNeeded: slot)
                 }
-                index = (index &+ 1) & last
+                index = block.next(index)
             }
         }
     }
