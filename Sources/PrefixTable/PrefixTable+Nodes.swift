@@ -58,11 +58,16 @@ extension PrefixTable {
         makeNode8(inherited: inherited(old), handed: node(old).load(PrefixNode.Offset.handed8))
     }
 
-    /// A node of 8 bits of whose slots one holds something of its own.
+    /// A node of 8 bits of whose slots one holds something of its own. Where prefixes are scattered most are such.
     func makeNode8(inherited: PrefixEntry, handed: PrefixEntry, slot: Int, _ entry: PrefixEntry) -> PrefixEntry {
-        setSlots(to: handed)
-        slots[slot] = entry
-        return makeNode8(inherited: inherited, handed: handed)
+        let (new, start) = takeNode8(PrefixEntry.Kind.sparse8, entries: 1)
+        start.initializeMemory(as: UInt8.self, repeating: 0, count: PrefixNode.Offset.entries8)
+        start.storeBytes(of: inherited.rawValue, toByteOffset: PrefixNode.Offset.inherited8, as: UInt32.self)
+        start.storeBytes(of: handed.rawValue, toByteOffset: PrefixNode.Offset.handed8, as: UInt32.self)
+        start.storeBytes(of: entry.rawValue, toByteOffset: PrefixNode.Offset.entries8, as: UInt32.self)
+        setBit8(slot, true, start)
+        countBits8(start)
+        return new
     }
 
     private func takeNode8(_ kind: UInt32, entries: Int) -> (PrefixEntry, start: UnsafeMutableRawPointer) {
@@ -146,10 +151,17 @@ extension PrefixTable {
         let nodeDepth = (Int(prefix.length) - 1) & ~7
         let isSkipped = nodeDepth > depth
         let (inherited, handed) = (old.isOwn ? old : .none, old.handedDown)
-        setSlots(to: handed)
+        let inheritedBelow = isSkipped ? .none : inherited
         let own = PrefixEntry(value: value, rank: Int(prefix.length) - nodeDepth)
-        for slot in Self.slots(of: prefix, nodeDepth, bits: 8) { slots[slot] = own }
-        let new = makeNode8(inherited: isSkipped ? .none : inherited, handed: handed)
+        let range = Self.slots(of: prefix, nodeDepth, bits: 8)
+        let new: PrefixEntry
+        if range.count == 1 {
+            new = makeNode8(inherited: inheritedBelow, handed: handed, slot: range.lowerBound, own)
+        } else {
+            setSlots(to: handed)
+            for slot in range { slots[slot] = own }
+            new = makeNode8(inherited: inheritedBelow, handed: handed)
+        }
         guard isSkipped else { return new }
         return makeLink(prefix.address, from: depth, to: nodeDepth, inherited: inherited, handed: handed, new)
     }
