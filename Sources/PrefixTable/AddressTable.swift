@@ -116,7 +116,10 @@ public final class AddressTable {
         if free == nil {
             // Behind the last free slot a look-up for what is not there would never end.
             guard (used + 1) * 4 <= block.count * 3 else {
-                makeAnew()
+                // Where it is full of marks it need not grow. What is half full of addresses is full enough: look-ups then
+                // read one line.
+                let size = block.count
+                makeAnew(slots: (count + 1) * 2 > size ? size + size / 2 : size)
                 return insert(address, value: value)
             }
             used += 1
@@ -125,6 +128,14 @@ public final class AddressTable {
         count += 1
         return nil
     }
+
+    /// Makes room for so many addresses, and some more, at once.
+    public func reserve(_ count: Int) {
+        if count * 4 > block.count * 3 { makeAnew(slots: count + count / 2) }
+    }
+
+    /// Has the slot of an address fetched, which will be put or looked for soon.
+    public func prefetch(_ address: IPv4Address) { CPrefetch_line(block.slots + first(address)) }
 
     /// Takes an address out.
     /// - Returns: the value it had; nil where it was not there.
@@ -170,11 +181,10 @@ public final class AddressTable {
 
     private func previous(_ index: Int) -> Int { index == 0 ? block.count - 1 : index - 1 }
 
-    /// Writes all into a new block, a larger one where the old one is full of addresses and not of marks. What is half
-    /// full of addresses is full enough: look-ups then read one line.
-    private func makeAnew() {
+    /// Writes all into a new block.
+    private func makeAnew(slots: Int) {
         let old = block
-        block = Block(count: (count + 1) * 2 > old.count ? old.count + old.count / 2 : old.count)
+        block = Block(count: slots)
         for index in 0..<old.count {
             let slot = old.slots[index].load(ordering: .relaxed)
             guard slot != Self.emptySlot, slot != Self.mark else { continue }

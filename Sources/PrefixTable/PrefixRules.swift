@@ -2,6 +2,7 @@
 // of those that hold it. A hash table with open addressing; what is removed leaves no mark, since those behind it move up. It
 // grows by half where it is four fifths full, and halves where it is one fifth full.
 
+import CPrefetch
 import Glibc
 import Wire
 
@@ -80,6 +81,16 @@ final class PrefixRules {
         guard countByLength[Int(prefix.length)] > 0 else { return nil }
         let place = place(prefix)
         return rules[place].lengthPlusOne == 0 ? nil : rules[place].value
+    }
+
+    /// Makes room for so many, and some more, at once.
+    func reserve(_ count: Int) {
+        if count * 5 > size * 4 { resize(to: count + count / 2) }
+    }
+
+    /// Has the place of a prefix fetched, which will be asked for soon.
+    func prefetch(_ prefix: IPv6Prefix) {
+        CPrefetch_line(rules + home(prefix.address.high, prefix.address.low, UInt32(prefix.length) + 1))
     }
 
     /// Puts a prefix, or gives it another value.

@@ -127,7 +127,7 @@ extension PrefixTable {
     private static var denseCount: Int { 1 << 14 }
 
     /// Puts a node of 16 bits in place of one of 8 and those right below it, where these hold much.
-    private func widen(_ link: PrefixSlot, _ depth: Int) {
+    func widen(_ link: PrefixSlot, _ depth: Int) {
         let here = entry(link)
         let upper = node(here)
         guard depth.isMultiple(of: 16), upper.count8 >= 64 else { return }

@@ -34,5 +34,18 @@ public final class ReservedMemory<Element: ~Copyable> {
         do { try self.init(capacity: capacity) } catch { fatalError("\(purpose): \(error)") }
     }
 
+    /// Has the kernel give memory for some elements before they are touched. Any thread may ask for it, whatever others do
+    /// with the elements. A kernel before 5.14 does not know how, and gives it as they are touched.
+    public func populate(_ elements: Range<Int>) {
+        // MADV_POPULATE_WRITE, which Glibc's headers lack.
+        let populateForWriting: CInt = 23
+        let page = Int(sysconf(CInt(_SC_PAGESIZE)))
+        let stride = MemoryLayout<Element>.stride
+        let start = elements.lowerBound * stride / page * page
+        let end = min(elements.upperBound * stride, byteCount)
+        guard start < end else { return }
+        _ = madvise(UnsafeMutableRawPointer(base) + start, end - start, populateForWriting)
+    }
+
     deinit { munmap(base, byteCount) }
 }

@@ -38,6 +38,9 @@ public final class Slab<Element: ~Copyable> {
         return UInt32(untouched)
     }
 
+    /// Has the kernel give memory for elements of these numbers. Any thread may ask for it.
+    public func populate(_ numbers: Range<Int>) { memory.populate(numbers) }
+
     /// Gives back a number that readers can no longer come upon, though some may still be looking at its element.
     public func retire(_ number: UInt32) { limbo.append(number) }
 
