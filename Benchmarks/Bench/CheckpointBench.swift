@@ -75,20 +75,28 @@ struct CheckpointBench: ParsableCommand {
         let empty = try table()
         begin = ContinuousClock.now
         let limits = CheckpointContents.Limits(bindings: bindings, prefixes: bindings * 2, members: 1)
-        var decodeTime = Duration.zero
-        _ = try file.load(limits: limits, unusable: { path, error in print("\(path) \(error)") }) { contents, _ in
-            let saved = contents.carried(over: .now())
-            decodeTime = ContinuousClock.now - begin
+        var layTime = Duration.zero
+        let now = CheckpointClock.now()
+        _ = try file.load(unusable: { path, error in print("\(path) \(error)") }) {
+            (descriptor, _) throws(CheckpointError) in
+            var contents = try CheckpointContents(descriptor: descriptor, limits: limits)
+            let clock = contents.header.clock
+            var restoration = BindingTable.Restoration(
+                into: empty, expecting: contents.bindingCount, continuesSequences: false, now: now.bootTime)
             do {
-                _ = try empty.restore(
-                    saved, groups: contents.groups, lastRevision: contents.lastRevision, continuesSequences: false,
-                    now: 0)
-            } catch { print("\(error)") }
+                try contents.read { saved throws(CheckpointError) in
+                    do { try restoration.add(saved.carried(from: clock, over: now)) } catch {
+                        throw .malformed("\(error)")
+                    }
+                }
+                layTime = ContinuousClock.now - begin
+                _ = try restoration.finish(groups: contents.groups, lastRevision: contents.lastRevision)
+            } catch { throw .malformed("\(error)") }
         }
         let restoreTime = ContinuousClock.now - begin
         precondition(empty.count == bindings, "all bindings are back")
         report(
-            size: writer.size, put: putTime, encode: encodeTime, longest: longest, write: writeTime, decode: decodeTime,
+            size: writer.size, put: putTime, encode: encodeTime, longest: longest, write: writeTime, decode: layTime,
             restore: restoreTime)
     }
 

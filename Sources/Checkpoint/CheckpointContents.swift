@@ -1,13 +1,13 @@
 // Reads a checkpoint from a descriptor in two passes of a block at a time, so that memory is bounded by what the tables
 // may hold and not by the file. The first pass checks all checksums and takes what concerns all: only a checkpoint that
-// is whole is looked at any further. The second takes the records.
+// is whole is looked at any further. The second hands each binding on as it is read, and takes the groups.
 
 import Bindings
 import Forwarding
 import Glibc
 import Wire
 
-/// What a checkpoint holds.
+/// What a checkpoint holds beside its bindings.
 public struct CheckpointContents: Sendable {
     /// What it holds at the most; more is an error that names the option to raise.
     public struct Limits: Sendable {
@@ -28,34 +28,39 @@ public struct CheckpointContents: Sendable {
 
     /// Of the whole.
     public let header: CheckpointHeader
-    /// Bindings, each id once.
-    public private(set) var bindings: [BindingTable.Saved] = []
-    /// Groups with their members in the order in which they joined.
+    /// How many bindings it says that there are.
+    public let bindingCount: Int
+    /// The last revision that was given.
+    public let lastRevision: UInt64
+    /// The binding file that was read last.
+    public let file: CheckpointFileDigest?
+    /// In bytes.
+    public let size: Int
+    /// Groups with their members in the order in which they joined; this and the following by `read`.
     public private(set) var groups: [BindingTable.Group] = []
     /// Ids of bindings that the binding file named.
     public private(set) var fileBindings: Set<String> = []
     /// Members that the binding file named.
     public private(set) var fileMembers: [IPv6Address: Set<String>] = [:]
-    /// The last revision that was given.
-    public private(set) var lastRevision: UInt64 = 0
-    /// The binding file that was read last.
-    public private(set) var file: CheckpointFileDigest?
-    /// In bytes.
-    public private(set) var size = 0
 
+    private let descriptor: CInt
     private let limits: Limits
+    private let toldMembers: UInt64
+    /// Bindings and groups that are told of again behind the copy.
+    private var outdated: Set<String> = []
+    private var outdatedGroups: Set<IPv6Address> = []
+    private var readCount = 0
     private var prefixCount = 0
     private var memberCount = 0
     private var groupPositions: [IPv6Address: Int] = [:]
 
-    /// Reads a checkpoint.
-    /// - Parameter descriptor: of a file, whose offset does not matter.
+    /// Looks through a checkpoint.
+    /// - Parameter descriptor: of a file, whose offset does not matter; open until `read` is done.
     public init(descriptor: CInt, limits: Limits) throws(CheckpointError) {
+        self.descriptor = descriptor
         self.limits = limits
         var reader = try CheckpointReader(descriptor)
         header = reader.header
-        var outdated: Set<String> = []
-        var outdatedGroups: Set<IPv6Address> = []
         var end: (bindings: UInt64, members: UInt64, lastRevision: UInt64, file: CheckpointFileDigest?)?
         // All that is touched while a copy is made comes from as many bindings, or from some that are gone.
         let changeLimit = 4 * limits.bindings + 1 << 20
@@ -83,20 +88,27 @@ public struct CheckpointContents: Sendable {
             throw .tooMany("bindings", option: "--max-bindings", limit: limits.bindings)
         }
         guard end.lastRevision < 1 << 62 else { throw .malformed("revision \(end.lastRevision)") }
+        bindingCount = Int(end.bindings)
+        toldMembers = end.members
         lastRevision = end.lastRevision
         file = end.file
         size = reader.position
-        bindings.reserveCapacity(Int(end.bindings))
+    }
 
+    /// Reads the bindings, and all else. To be called once.
+    /// - Parameter body: takes each binding, in any order, with its lifetime on the clock of the checkpoint.
+    public mutating func read(
+        eachBinding body: (BindingTable.Saved) throws(CheckpointError) -> Void
+    ) throws(CheckpointError) {
         var last: [String: (BindingTable.Saved, isFromFile: Bool)?] = [:]
-        reader = try CheckpointReader(descriptor)
+        var reader = try CheckpointReader(descriptor)
         while let (kind, count) = try reader.next() {
             var records = CheckpointRecords(reader.payload)
             for _ in 0..<count {
                 switch kind {
                 case .bindings:
                     let (saved, isFromFile) = try records.binding()
-                    if outdated.isEmpty || !outdated.contains(saved.binding.id) { try take(saved, isFromFile) }
+                    if outdated.isEmpty || !outdated.contains(saved.binding.id) { try take(saved, isFromFile, body) }
                 case .changedBindings:
                     let change = try records.binding()
                     last[change.0.binding.id] = .some(change)
@@ -112,18 +124,20 @@ public struct CheckpointContents: Sendable {
             }
             guard records.isAtEnd else { throw .malformed("a block has bytes behind its records") }
         }
-        for case .some(let change) in last.values { try take(change.0, change.isFromFile) }
-        guard bindings.count == end.bindings, memberCount == end.members else {
+        for case .some(let change) in last.values { try take(change.0, change.isFromFile, body) }
+        guard readCount == bindingCount, memberCount == toldMembers else {
             throw .malformed(
-                "\(bindings.count) bindings and \(memberCount) members, where \(end.bindings) and \(end.members) are told"
-            )
+                "\(readCount) bindings and \(memberCount) members, where \(bindingCount) and \(toldMembers) are told")
         }
         groups.removeAll { $0.members.isEmpty }
     }
 
-    private mutating func take(_ saved: BindingTable.Saved, _ isFromFile: Bool) throws(CheckpointError) {
+    private mutating func take(
+        _ saved: BindingTable.Saved, _ isFromFile: Bool,
+        _ body: (BindingTable.Saved) throws(CheckpointError) -> Void
+    ) throws(CheckpointError) {
         prefixCount += saved.binding.prefixes.count
-        guard bindings.count < limits.bindings else {
+        guard readCount < limits.bindings else {
             throw .tooMany("bindings", option: "--max-bindings", limit: limits.bindings)
         }
         guard prefixCount <= limits.prefixes else {
@@ -131,7 +145,8 @@ public struct CheckpointContents: Sendable {
         }
         guard saved.revision <= lastRevision else { throw .malformed("revision \(saved.revision) of a binding") }
         if isFromFile { fileBindings.insert(saved.binding.id) }
-        bindings.append(saved)
+        readCount += 1
+        try body(saved)
     }
 
     private mutating func take(
@@ -154,13 +169,6 @@ public struct CheckpointContents: Sendable {
         let group = BindingTable.Group(address: part.address, members: members)
         groupPositions[part.address] = position
         if position < groups.count { groups[position] = group } else { groups.append(group) }
-    }
-}
-
-extension CheckpointContents {
-    /// The bindings with their lifetimes on the clocks of now.
-    public func carried(over now: CheckpointClock) -> [BindingTable.Saved] {
-        bindings.map { $0.carried(from: header.clock, over: now) }
     }
 }
 

@@ -44,20 +44,19 @@ public struct CheckpointFile: Hashable, Sendable {
 
     /// Hands the last checkpoint that can be used to `body`.
     /// - Parameters:
-    ///   - limits: what may be in it.
     ///   - unusable: is told of each that can't be used, and why. The last one is then kept beside.
-    ///   - body: takes what it holds, or throws where it can't be taken.
+    ///   - body: reads it from a descriptor (`CheckpointContents`), or throws where it can't be taken.
     /// - Returns: what `body` returns; nil where there is no checkpoint that can be used.
     /// - Throws: where the operator has something to put right first.
     public func load<Result>(
-        limits: CheckpointContents.Limits, unusable: (_ path: String, CheckpointError) -> Void,
-        _ body: (CheckpointContents, _ path: String) throws(CheckpointError) -> Result
+        unusable: (_ path: String, CheckpointError) -> Void,
+        _ body: (_ descriptor: CInt, _ path: String) throws(CheckpointError) -> Result
     ) throws(CheckpointFileError) -> Result? {
         for path in [path, previousPath] {
             do throws(CheckpointError) {
                 guard let descriptor = try Self.openTrusted(path) else { continue }
                 defer { close(descriptor) }
-                return try body(CheckpointContents(descriptor: descriptor, limits: limits), path)
+                return try body(descriptor, path)
             } catch {
                 guard error.allowsPrevious else { throw CheckpointFileError(path, error) }
                 unusable(path, error)

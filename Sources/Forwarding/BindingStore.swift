@@ -1,6 +1,7 @@
 // All bindings as their writer keeps them: by number, which a binding keeps however often it is put, and by id. A number is
 // that of the slot in which the binding's traffic is counted, so whoever has a record has the binding too.
 
+import CPrefetch
 import Glibc
 import PrefixTable
 
@@ -60,13 +61,47 @@ final class BindingStore {
 
     /// Adds a binding whose id is not there.
     func insert(_ binding: StoredBinding, number: UInt32, now: UInt64) {
-        if (count + 1) * 2 > places.count { grow() }
+        if (count + 1) * 2 > places.count { grow(to: places.count * 2) }
+        append(binding, number: number, now: now)
+        place(number)
+        if sorted != nil { added.insert(number) }
+    }
+
+    /// Has the kernel give memory for bindings of these numbers. Any thread may ask for it.
+    func populate(_ numbers: Range<Int>) { memory.populate(numbers) }
+
+    /// Adds a binding that is not found by its id before `placeAll`.
+    func append(_ binding: StoredBinding, number: UInt32, now: UInt64) {
         (bindings + Int(number)).initialize(to: binding)
         end = max(end, number + 1)
-        place(number)
         count += 1
-        if sorted != nil { added.insert(number) }
         if binding.hasLifetime { lifetimes.insert(number, now: now) }
+    }
+
+    /// Lets bindings that were appended to an empty store be found by their ids.
+    /// - Returns: a binding that has the id of another; nil where each has its own.
+    func placeAll() -> UInt32? {
+        (placeMemory, places) = Self.freePlaces(max(64, (count * 2).roundedUpToPowerOfTwo))
+        // Comparing hashes first, only the same ids are compared. Those ahead have their places fetched.
+        let ahead: UInt32 = 16
+        var hashes = [Int](repeating: 0, count: Int(end) + Int(ahead))
+        for number in 0..<end + ahead {
+            if number < end {
+                hashes[Int(number)] = Self.hash(bindings[Int(number)].id)
+                CPrefetch_line(places.baseAddress! + hashes[Int(number)] & (places.count - 1))
+            }
+            guard number >= ahead else { continue }
+            let number = number - ahead
+            let hash = hashes[Int(number)]
+            var place = hash & (places.count - 1)
+            while places[place] != LifetimeWheel.none {
+                let other = places[place]
+                if hashes[Int(other)] == hash, bindings[Int(other)].id == bindings[Int(number)].id { return number }
+                place = next(place)
+            }
+            places[place] = number
+        }
+        return nil
     }
 
     /// Puts a binding in the place of one with its id.
@@ -153,11 +188,13 @@ final class BindingStore {
 
     // MARK: Ids
 
-    private func firstPlace(of id: String) -> Int {
+    private static func hash(_ id: String) -> Int {
         var hasher = Hasher()
         hasher.combine(id)
-        return hasher.finalize() & (places.count - 1)
+        return hasher.finalize()
     }
+
+    private func firstPlace(of id: String) -> Int { Self.hash(id) & (places.count - 1) }
 
     private func next(_ place: Int) -> Int { (place + 1) & (places.count - 1) }
 
@@ -189,9 +226,14 @@ final class BindingStore {
         if gone.count + added.count > count { (sorted, added, gone) = (nil, [], []) }
     }
 
-    private func grow() {
-        (placeMemory, places) = Self.freePlaces(places.count * 2)
+    private func grow(to count: Int) {
+        (placeMemory, places) = Self.freePlaces(count)
         // One binding after the other, as they lie in memory.
         for number in 0..<end where isThere(number) { place(number) }
     }
+}
+
+extension Int {
+    /// The least power of two that is no less; of positive numbers.
+    fileprivate var roundedUpToPowerOfTwo: Int { 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
 }

@@ -118,50 +118,6 @@ extension BindingTable {
             sequence: sequenceNumbers(of: entry), owner: owners[entry.stored.owner])
     }
 
-    /// Fills a new table with what another one had.
-    /// - Parameters:
-    ///   - saved: bindings; those whose lifetime has passed are left out.
-    ///   - groups: with their members in the order in which they joined; members that are not bound are left out.
-    ///   - lastRevision: revisions that are given from now on are greater.
-    ///   - continuesSequences: whether GRE's sequence numbers go on where they were: only where nothing was sent since.
-    ///   - now: in nanoseconds, on the clock of `put`.
-    /// - Returns: bindings that the table's configuration does not allow, and why; they were left out.
-    /// - Throws: where bindings contradict each other or are more than the table holds. The table is then of no more use.
-    public func restore(
-        _ saved: [Saved], groups: [Group], lastRevision: UInt64, continuesSequences: Bool, now: UInt64
-    ) throws(BindingTableError) -> [(id: String, reason: BindingTableError)] {
-        precondition(store.count == 0, "only a new table is restored to")
-        var refused: [(id: String, reason: BindingTableError)] = []
-        self.lastRevision = lastRevision
-        self.now = now
-        // Neighbours one after the other: what the tables hold of the one is at hand for the next.
-        var order: [(key: UInt64, index: Int)] = []
-        order.reserveCapacity(saved.count)
-        for (index, saved) in saved.enumerated() where saved.expiry.map({ $0 > now }) ?? true {
-            let address = saved.binding.prefixes.first?.prefix.address
-            order.append((address?.high ?? UInt64(saved.binding.homeAddress?.rawValue ?? 0), index))
-        }
-        order.sort { $0.key < $1.key }
-        for (_, index) in order {
-            let saved = saved[index]
-            do throws(BindingTableError) {
-                try checkAlone(saved.binding)
-            } catch {
-                refused.append((saved.binding.id, error))
-                continue
-            }
-            try checkBesideOthers(saved.binding)
-            // Who names all bindings anew begins with a greater revision, so this one waits to be named.
-            let owner = try owners.number(of: saved.owner)
-            apply(
-                saved.binding, expiry: saved.expiry, revision: saved.revision,
-                owner: owner, named: saved.revision)
-            go(on: saved, continuesSequence: continuesSequences)
-        }
-        for group in groups { try restoreMembers(of: group) }
-        return refused
-    }
-
     /// Sets what packets have changed of a binding that is there.
     func go(on saved: Saved, continuesSequence: Bool = true) {
         guard let entry = entry(of: saved.binding.id) else { preconditionFailure("what was put is there") }
@@ -178,33 +134,4 @@ extension BindingTable {
 
     /// Where a GRE tunnel with sequence numbers is; nil where a binding has none.
     func sequenceNumbers(of entry: Entry) -> SequenceNumbers? { entry.sequence.map { sequences.base[Int($0)].numbers } }
-
-    private func checkAlone(_ binding: Binding) throws(BindingTableError) {
-        do { try binding.validate() } catch { throw .malformed(binding.id, error) }
-        try checkEndpoint(binding, defaultEndpoint: configuration.endpoint)
-    }
-
-    /// Checks what concerns others in a table to which bindings are only added.
-    private func checkBesideOthers(_ binding: Binding) throws(BindingTableError) {
-        guard store.count < configuration.bindingLimit else {
-            throw .tooManyBindings(limit: configuration.bindingLimit)
-        }
-        guard prefixes.count + binding.prefixes.count <= configuration.prefixLimit else {
-            throw .tooManyPrefixes(limit: configuration.prefixLimit)
-        }
-        guard store.number(of: binding.id) == nil else {
-            throw .malformed(binding.id, BindingError("binding \(binding.id)", "stands twice"))
-        }
-        for bound in binding.prefixes {
-            var found: (holder: String, held: IPv6Prefix)?
-            prefixes.forEachOverlap(with: bound.prefix) { held, reference in
-                found = id(of: BindingReference(rawValue: reference)).map { ($0, held) }
-                return false
-            }
-            if let found { throw .conflict(binding.id, bound.prefix, holder: found.holder, held: found.held) }
-        }
-        if let address = binding.homeAddress, let holder = holder(of: IPv6Address(mapping: address)) {
-            throw .homeAddressConflict(binding.id, address, holder: holder)
-        }
-    }
 }

@@ -18,7 +18,7 @@ public final class BindingTable {
 
     let prefixes: PrefixTable
     /// Of bindings that have one. The values of this and the next are references, as those of `prefixes`.
-    private let homeAddresses: AddressTable
+    let homeAddresses: AddressTable
     /// Of each care-of address the binding that was put last.
     let careOfAddresses: AddressTable
     /// The bindings at care-of addresses that have several.
@@ -240,18 +240,7 @@ public final class BindingTable {
         let old = known.map { store[$0] }
         let oldRecord = old.map { records.base[Int($0.record)] }
         owners.retain(owner)
-        guard let endpoint = binding.endpoint ?? configuration.endpoint else {
-            preconditionFailure("a binding was checked to have an endpoint")
-        }
-        let sequence = sequence(of: binding, endpoint: endpoint, replacing: oldRecord)
-        let pathMTU = binding.mtuDiscovery ? retainPath(to: binding.careOfAddress) : nil
-        let record = records.take {
-            $0.initialize(
-                to: BindingRecord(
-                    binding, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
-                    timeToLive: configuration.outerTimeToLive, traffic: number,
-                    sequence: sequence ?? PrefixTable.noValue, pathMTU: pathMTU ?? PrefixTable.noValue))
-        }
+        let record = makeRecord(of: binding, number: number, replacing: oldRecord)
         do {
             for bound in binding.prefixes {
                 try prefixes.insert(bound.prefix, value: bound.reference(record).rawValue)
@@ -265,7 +254,6 @@ public final class BindingTable {
         if groups.isMember(binding.id) {
             groups.setReference(of: binding.id, to: multicastReference(of: stored, records.base[Int(record)]) ?? .none)
         }
-        if let endpoint = binding.endpoint { countEndpoint(endpoint, by: 1) }
         guard let old, let oldRecord else {
             store.insert(stored, number: number, now: now)
             return true
@@ -276,11 +264,28 @@ public final class BindingTable {
         if oldRecord.careOfAddress != binding.careOfAddress { unsettle(number, oldRecord.careOfAddress, old.record) }
         forgetTunnel(old.record)
         replaced.append(old)
-        if oldRecord.sequence != PrefixTable.noValue, oldRecord.sequence != sequence {
+        if oldRecord.sequence != PrefixTable.noValue, oldRecord.sequence != records.base[Int(record)].sequence {
             sequences.retire(oldRecord.sequence)
         }
         if oldRecord.pathMTU != PrefixTable.noValue { releasePath(to: oldRecord.careOfAddress) }
         return false
+    }
+
+    /// Makes a binding's record, and takes what it needs beside it.
+    func makeRecord(of binding: Binding, number: UInt32, replacing old: BindingRecord?) -> UInt32 {
+        guard let endpoint = binding.endpoint ?? configuration.endpoint else {
+            preconditionFailure("a binding was checked to have an endpoint")
+        }
+        if binding.endpoint != nil { countEndpoint(endpoint, by: 1) }
+        let sequence = sequence(of: binding, endpoint: endpoint, replacing: old)
+        let pathMTU = binding.mtuDiscovery ? retainPath(to: binding.careOfAddress) : nil
+        return records.take {
+            $0.initialize(
+                to: BindingRecord(
+                    binding, endpoint: endpoint, tunnelMTU: tunnelMTU(of: binding),
+                    timeToLive: configuration.outerTimeToLive, traffic: number,
+                    sequence: sequence ?? PrefixTable.noValue, pathMTU: pathMTU ?? PrefixTable.noValue))
+        }
     }
 
     /// The slot of a GRE tunnel's sequence numbers: those of the tunnel that was there before, where it is the same.
@@ -337,7 +342,7 @@ public final class BindingTable {
 }
 
 extension BoundPrefix {
-    fileprivate func reference(_ record: UInt32) -> BindingReference {
+    func reference(_ record: UInt32) -> BindingReference {
         BindingReference(record, usesHomeAddress: tunnel == .homeAddress)
     }
 }

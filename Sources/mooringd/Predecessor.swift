@@ -66,17 +66,17 @@ final class Predecessor {
             home: home, access: try TunQueues(name: settings.accessDevice, adopting: Array(queues[count...])))
     }
 
-    /// Its bindings, as they were some time ago; `takeOver` brings them up to date. To be called once.
-    func contents() throws -> CheckpointContents {
+    /// Reads its bindings, as they were some time ago; `takeOver` brings them up to date. To be called once.
+    func readTable<Result>(_ body: (CInt, CheckpointContents.Limits) throws -> Result) throws -> Result {
         guard let connection else { preconditionFailure("it is taken over once") }
         let table = try Self.receive([.table], from: connection, within: Self.copyLimit)
         let descriptor = try Self.file(of: table)
         defer { Glibc.close(descriptor) }
-        return try CheckpointContents(descriptor: descriptor, limits: limits)
+        return try body(descriptor, limits)
     }
 
     /// Follows the changes of the predecessor's table to the last, upon which the predecessor forwards no more.
-    /// - Parameter restored: from `contents`.
+    /// - Parameter restored: by `readTable`.
     func takeOver(_ restored: inout RestoredBindings) throws {
         // Of the copy.
         guard let connection else { preconditionFailure("it is taken over once") }

@@ -55,18 +55,17 @@ struct RestoredBindings {
         var isEmpty = true
         let start = ContinuousClock.now
         let found = try file.load(
-            limits: limits,
             unusable: { path, error in
                 isEmpty = false
                 logger.error("checkpoint can't be used", metadata: ["file": "\(path)", "reason": "\(error)"])
             },
-            { (contents, path) throws(CheckpointError) in
-                let (table, refused) = try Self.table(configuration, contents, logger)
+            { (descriptor, path) throws(CheckpointError) in
+                let (table, contents, refused) = try Self.table(configuration, descriptor, limits, logger)
                 logger.notice(
                     "bindings restored",
                     metadata: [
                         "file": "\(path)", "bindings": "\(table.count)",
-                        "expired": "\(contents.bindings.count - table.count - refused)",
+                        "expired": "\(contents.bindingCount - table.count - refused)",
                         "members": "\(table.memberCount)",
                         "milliseconds": "\(Int((ContinuousClock.now - start) / .milliseconds(1)))",
                     ])
@@ -92,10 +91,13 @@ struct RestoredBindings {
         file = settings.checkpoint.map(CheckpointFile.init(path:))
         lock = predecessor.lock
         (isRestored, isOfPredecessor) = (true, true)
-        let contents = try predecessor.contents()
+        let contents: CheckpointContents
         let refused: Int
-        (table, refused) = try Self.table(
-            BindingTable.Configuration(settings), contents, revisionGap: 0, continuesSequences: true, logger)
+        (table, contents, refused) = try predecessor.readTable { descriptor, limits in
+            try Self.table(
+                BindingTable.Configuration(settings), descriptor, limits, revisionGap: 0, continuesSequences: true,
+                logger)
+        }
         guard refused == 0 else {
             throw CannotStart("\(refused) of the running mooringd's bindings are not allowed by these settings")
         }
@@ -128,20 +130,29 @@ struct RestoredBindings {
     }
 
     private static func table(
-        _ configuration: BindingTable.Configuration, _ contents: CheckpointContents,
+        _ configuration: BindingTable.Configuration, _ descriptor: CInt, _ limits: CheckpointContents.Limits,
         revisionGap: UInt64 = revisionGap, continuesSequences: Bool = false, _ logger: Logger
-    ) throws(CheckpointError) -> (BindingTable, refused: Int) {
+    ) throws(CheckpointError) -> (BindingTable, CheckpointContents, refused: Int) {
         guard let table = try? BindingTable(configuration) else {
             throw .failed("making a table", errorNumber: ENOMEM)
         }
         let now = CheckpointClock.now()
-        let refused: [(id: String, reason: BindingTableError)]
-        do throws(BindingTableError) {
-            refused = try table.restore(
-                contents.carried(over: now), groups: contents.groups, lastRevision: contents.lastRevision + revisionGap,
-                continuesSequences: continuesSequences, now: now.bootTime)
-        } catch {
-            throw .malformed("\(error)")
+        func orMalformed<Result>(
+            _ body: () throws(BindingTableError) -> Result
+        ) throws(CheckpointError) -> Result {
+            do { return try body() } catch { throw .malformed("\(error)") }
+        }
+        var contents = try CheckpointContents(descriptor: descriptor, limits: limits)
+        var restoration = BindingTable.Restoration(
+            into: table, expecting: contents.bindingCount, continuesSequences: continuesSequences, now: now.bootTime)
+        let clock = contents.header.clock
+        try contents.read { saved throws(CheckpointError) in
+            try orMalformed { () throws(BindingTableError) in
+                try restoration.add(saved.carried(from: clock, over: now))
+            }
+        }
+        let refused = try orMalformed { () throws(BindingTableError) in
+            try restoration.finish(groups: contents.groups, lastRevision: contents.lastRevision + revisionGap)
         }
         for (id, reason) in refused.prefix(loggedRefusals) {
             logger.warning("binding not restored", metadata: ["id": "\(id)", "reason": "\(reason)"])
@@ -149,6 +160,6 @@ struct RestoredBindings {
         if refused.count > loggedRefusals {
             logger.warning("more bindings not restored", metadata: ["count": "\(refused.count - loggedRefusals)"])
         }
-        return (table, refused.count)
+        return (table, contents, refused.count)
     }
 }

@@ -96,7 +96,7 @@ import Wire
                     if Bool.random(using: &generator) { try change(table, using: &generator) }
                 }
                 let contents = try pass("\(directory)", header: snapshot.header, blocks) { descriptor in
-                    try CheckpointContents(descriptor: descriptor, limits: .test)
+                    try ReadCheckpoint(descriptor)
                 }
                 let copy = try BindingTable.restored(from: contents)
                 for round in 0..<4 {

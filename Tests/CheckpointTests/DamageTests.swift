@@ -49,9 +49,9 @@ import Wire
         /// What comes back, and what was told of files that could not be used.
         func load() throws -> (dump: [String]?, errors: [CheckpointError]) {
             var errors: [CheckpointError] = []
-            let dump = try file.load(limits: .test, unusable: { errors.append($1) }) {
-                (contents, _) throws(CheckpointError) -> [String] in
-                contents.dump
+            let dump = try file.load(unusable: { errors.append($1) }) {
+                (descriptor, _) throws(CheckpointError) -> [String] in
+                try ReadCheckpoint(descriptor).dump
             }
             return (dump, errors)
         }
@@ -157,8 +157,7 @@ import Wire
                     let contents = try read("\(directory)/hostile")
                     let table = try BindingTable.sample()
                     _ = try table.restore(
-                        contents.bindings, groups: contents.groups, lastRevision: contents.lastRevision,
-                        continuesSequences: true, now: 0)
+                        contents.bindings, groups: contents.groups, lastRevision: contents.lastRevision)
                     #expect(table.count <= contents.bindings.count)
                     taken += 1
                 } catch {
@@ -166,6 +165,31 @@ import Wire
                 }
             }
             #expect(taken > 0 && refused > 0, "\(taken) taken, \(refused) refused, seed \(seed)")
+        }
+    }
+
+    @Test(
+        "Counts that are not those of what is there are told, whatever they say",
+        arguments: [0, 1, 9, 4999, 5001, .max] as [UInt64])
+    func counts(told: UInt64) async throws {
+        try await TemporaryDirectory.with { directory in
+            let fixture = try Fixture(in: directory)
+            // Of bindings and of members, of which there are none.
+            for offset in told == 0 ? [0] : [0, 8] {
+                let bytes = sealed(fixture.last) { block in
+                    guard block[0] == CheckpointFormat.Kind.end.rawValue else { return }
+                    block.withUnsafeMutableBytes { $0.store(told, at: CheckpointFormat.blockHeaderLength + offset) }
+                }
+                try fixture.put(bytes, at: "\(directory)/hostile")
+                let error = #expect(throws: CheckpointError.self) {
+                    _ = try BindingTable.restored(from: read("\(directory)/hostile"))
+                }
+                if offset == 0, told > 5000 {
+                    #expect(error == .tooMany("bindings", option: "--max-bindings", limit: 5000))
+                } else {
+                    #expect(error?.description.contains("are told") == true)
+                }
+            }
         }
     }
 
@@ -178,7 +202,8 @@ import Wire
                 (CheckpointContents.Limits(bindings: 8, prefixes: 1, members: 10), "--max-prefixes"),
             ] {
                 let error = #expect(throws: CheckpointFileError.self) {
-                    _ = try fixture.file.load(limits: limits, unusable: { _, _ in }) { (_, _) throws(CheckpointError) in
+                    _ = try fixture.file.load(unusable: { _, _ in }) { (descriptor, _) throws(CheckpointError) in
+                        try ReadCheckpoint(descriptor, limits: limits)
                     }
                 }
                 #expect(error?.description.contains("raise \(option)") == true)
@@ -208,11 +233,11 @@ import Wire
     }
 }
 
-extension CheckpointContents {
+extension ReadCheckpoint {
     /// All of it.
     fileprivate var dump: [String] {
-        bindings.map { "\($0), by the file: \(fileBindings.contains($0.binding.id))" }.sorted()
-            + groups.map { "\($0), by the file: \(fileMembers[$0.address] ?? [])" }
-            + ["\(header.number), \(lastRevision), \(String(describing: file))"]
+        bindings.map { "\($0), by the file: \(self.fileBindings.contains($0.binding.id))" }.sorted()
+            + self.groups.map { "\($0), by the file: \(self.fileMembers[$0.address] ?? [])" }
+            + ["\(self.header.number), \(self.lastRevision), \(String(describing: self.file))"]
     }
 }

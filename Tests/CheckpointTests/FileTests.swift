@@ -23,8 +23,8 @@ import Wire
     }
 
     private func load(_ file: CheckpointFile) throws -> Int? {
-        try file.load(limits: .test, unusable: { _, _ in }) { (contents, _) throws(CheckpointError) in
-            contents.bindings.count
+        try file.load(unusable: { _, _ in }) { (descriptor, _) throws(CheckpointError) in
+            try ReadCheckpoint(descriptor).bindings.count
         }
     }
 

@@ -66,7 +66,7 @@ import Wire
                 expiry: seconds.map { $0 * Self.second }, revision: 1, traffic: BindingTraffic(), sequence: nil,
                 owner: "")
         }
-        _ = try table.restore(saved, groups: [], lastRevision: 9, continuesSequences: false, now: 600 * Self.second)
+        _ = try table.restore(saved, lastRevision: 9, now: 600 * Self.second)
         #expect(Array(table.ids(after: "", limit: .max)) == ["for-ever", "going"])
         #expect(table.state(of: "going", now: 600 * Self.second)?.binding.lifetime == 1)
         #expect(table.expire(now: 601 * Self.second).map(\.id) == ["going"])

@@ -45,14 +45,37 @@ extension BindingTable {
     }
 
     /// A table with what a checkpoint has.
-    static func restored(from contents: CheckpointContents, now: UInt64 = 0) throws -> BindingTable {
+    static func restored(from contents: ReadCheckpoint, now: UInt64 = 0) throws -> BindingTable {
         let table = try sample()
         let refused = try table.restore(
-            contents.bindings, groups: contents.groups, lastRevision: contents.lastRevision, continuesSequences: true,
-            now: now)
+            contents.bindings, groups: contents.groups, lastRevision: contents.lastRevision, now: now)
         precondition(refused.isEmpty, "\(refused)")
         return table
     }
+
+    /// Fills a new table.
+    func restore(
+        _ bindings: [Saved], groups: [Group] = [], lastRevision: UInt64, now: UInt64 = 0
+    ) throws(BindingTableError) -> [(id: String, reason: BindingTableError)] {
+        var restoration = Restoration(into: self, expecting: bindings.count, continuesSequences: true, now: now)
+        for saved in bindings { try restoration.add(saved) }
+        return try restoration.finish(groups: groups, lastRevision: lastRevision)
+    }
+}
+
+/// A checkpoint with all its bindings at once.
+@dynamicMemberLookup struct ReadCheckpoint {
+    private let contents: CheckpointContents
+    let bindings: [BindingTable.Saved]
+
+    init(_ descriptor: CInt, limits: CheckpointContents.Limits = .test) throws(CheckpointError) {
+        var contents = try CheckpointContents(descriptor: descriptor, limits: limits)
+        var bindings: [BindingTable.Saved] = []
+        try contents.read { bindings.append($0) }
+        (self.contents, self.bindings) = (contents, bindings)
+    }
+
+    subscript<Value>(dynamicMember path: KeyPath<CheckpointContents, Value>) -> Value { contents[keyPath: path] }
 }
 
 /// Random bindings of every kind; node `number` has prefixes that no other has.
@@ -110,8 +133,8 @@ func write(
 }
 
 /// Reads one checkpoint alone.
-func read(_ path: String, limits: CheckpointContents.Limits = .test) throws -> CheckpointContents {
+func read(_ path: String, limits: CheckpointContents.Limits = .test) throws -> ReadCheckpoint {
     let descriptor = open(path, O_RDONLY)
     defer { close(descriptor) }
-    return try CheckpointContents(descriptor: descriptor, limits: limits)
+    return try ReadCheckpoint(descriptor, limits: limits)
 }

@@ -14,15 +14,23 @@ extension EndToEnd {
     struct CheckpointTests {
         private static let limits = CheckpointContents.Limits(bindings: 65_536, prefixes: 262_144, members: 65_536)
 
-        private func contents(_ path: String) throws -> CheckpointContents {
+        private struct Contents {
+            var bindings: [(binding: Binding, revision: UInt64)] = []
+            let lastRevision: UInt64
+        }
+
+        private func contents(_ path: String) throws -> Contents {
             let descriptor = open(path, O_RDONLY)
             guard descriptor >= 0 else { throw EndToEndFailure("no checkpoint at \(path)") }
             defer { close(descriptor) }
-            return try CheckpointContents(descriptor: descriptor, limits: Self.limits)
+            var checkpoint = try CheckpointContents(descriptor: descriptor, limits: Self.limits)
+            var contents = Contents(lastRevision: checkpoint.lastRevision)
+            try checkpoint.read { contents.bindings.append(($0.binding, $0.revision)) }
+            return contents
         }
 
         /// A checkpoint's bindings in the words of the control protocol.
-        private func described(_ contents: CheckpointContents) -> Set<String> {
+        private func described(_ contents: Contents) -> Set<String> {
             Set(contents.bindings.map { described($0.binding, revision: $0.revision) })
         }
 
