@@ -59,6 +59,9 @@ final class BindingStore {
         return nil
     }
 
+    /// Has the place of an id fetched, which will be looked for soon.
+    func prefetch(_ id: String) { CPrefetch_line(places.baseAddress! + firstPlace(of: id)) }
+
     /// Adds a binding whose id is not there.
     func insert(_ binding: StoredBinding, number: UInt32, now: UInt64) {
         if (count + 1) * 2 > places.count { grow(to: places.count * 2) }

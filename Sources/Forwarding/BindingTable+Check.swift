@@ -11,6 +11,7 @@ extension BindingTable {
     func check(
         _ bindings: [Binding], leaving: Set<String>, in resynchronization: Resynchronization? = nil
     ) throws(BindingTableError) -> Handovers {
+        prefetch(bindings)
         var handovers = Handovers()
         // Bindings that are replaced or removed: what they hold now is in nobody's way.
         var going = Set(leaving.compactMap(store.number(of:)))
@@ -57,6 +58,16 @@ extension BindingTable {
             throw .tooManyPrefixes(limit: configuration.prefixLimit)
         }
         return handovers
+    }
+
+    /// Has what tables hold of bindings fetched, of all of them at once, where it would be waited for time and again.
+    private func prefetch(_ bindings: [Binding]) {
+        for binding in bindings {
+            store.prefetch(binding.id)
+            if let address = binding.homeAddress { homeAddresses.prefetch(address) }
+            careOfAddresses.prefetch(binding.careOfAddress)
+            for bound in binding.prefixes { prefixes.prefetch(bound.prefix) }
+        }
     }
 
     /// What concerns a binding and the daemon's own endpoint.

@@ -17,6 +17,9 @@ extension PrefixTable {
         set(root, try branch(prefixes, depth: 0, space))
     }
 
+    /// Has the rule of a prefix fetched, which will be put or asked for soon.
+    public func prefetch(_ prefix: IPv6Prefix) { rules.prefetch(prefix) }
+
     /// Puts prefixes into the rules of an empty table, in any order. Those that are not in the trie, as they lie in others,
     /// are then put one by one.
     public func fillRules(_ prefixes: [ValuedPrefix]) {
