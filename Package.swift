@@ -67,7 +67,9 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: ["control.proto"]),
-        .target(name: "MobileIP", dependencies: ["Wire", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "MobileIP",
+            dependencies: ["Wire", "PrefixTable", .product(name: "Crypto", package: "swift-crypto")]),
 
         // The programs.
         .executableTarget(

@@ -34,6 +34,8 @@ public struct AcceptedRegistration: Hashable, Sendable {
     public struct Revocation: Hashable, Sendable {
         /// Whether it is a foreign agent; else the node itself.
         public var isForeignAgent: Bool
+        /// Which of the security associations with it was in use.
+        public var securityParameterIndex: UInt32
         /// Whether both sides use the I bit.
         public var usesInformBit: Bool
         /// The other side's clock when it registered.
@@ -42,8 +44,12 @@ public struct AcceptedRegistration: Hashable, Sendable {
         public var ourTimestamp: UInt32
 
         /// An agreement with these fields.
-        public init(isForeignAgent: Bool, usesInformBit: Bool, theirTimestamp: UInt32, ourTimestamp: UInt32) {
+        public init(
+            isForeignAgent: Bool, securityParameterIndex: UInt32, usesInformBit: Bool, theirTimestamp: UInt32,
+            ourTimestamp: UInt32
+        ) {
             self.isForeignAgent = isForeignAgent
+            self.securityParameterIndex = securityParameterIndex
             self.usesInformBit = usesInformBit
             self.theirTimestamp = theirTimestamp
             self.ourTimestamp = ourTimestamp

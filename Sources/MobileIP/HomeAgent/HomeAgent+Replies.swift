@@ -1,0 +1,108 @@
+// Registration replies (RFC 5944, 3.8.3): back to where the request came from, never tunneled.
+//
+//     fixed part │ NAI, UDP tunnel …, prefixes, networks │ mobile-home │ challenge, for the foreign agent … │ foreign-home
+
+import Wire
+
+/// What stands in a reply for each of the two.
+struct ReplyExtensions {
+    private(set) var forNode: [MobileIPExtension] = []
+    private(set) var forForeignAgent: [MobileIPExtension] = []
+
+    /// What every reply has: the node's identifier (RFC 2794, 3) and the foreign agent's challenge (RFC 4721, 3.4).
+    init(_ attempt: RegistrationAttempt) {
+        if let identifier = attempt.fromNode.accessIdentifier { forNode.append(.mobileNodeNAI(identifier)) }
+        if let challenge = attempt.fromNode.challenge ?? attempt.fromForeignAgent.challenge {
+            forForeignAgent.append(.challenge(challenge))
+        }
+    }
+
+    /// What a reply that accepts has.
+    init(
+        _ attempt: RegistrationAttempt, _ registration: AcceptedRegistration, _ tunnel: TunnelDecision,
+        _ prefixes: PrefixDecision, _ networks: NetworkDecision
+    ) {
+        self.init(attempt)
+        if let reply = tunnel.udpReply { add(.udpTunnelReply(reply), asFrom: attempt) }
+        if let key = tunnel.greKey { add(.greKey(key), asFrom: attempt) }
+        if let agreed = registration.revocation {
+            add(
+                .revocationSupport(
+                    RevocationSupport(inform: agreed.usesInformBit, timestamp: agreed.ourTimestamp)),
+                asFrom: attempt)
+        }
+        forNode += prefixes.replies.lazy.map { .ipv6PrefixReply($0) }
+        forNode += networks.acknowledgments.lazy.map { .mobileNetworkAcknowledgment($0) }
+    }
+
+    /// For the one who can have asked: the node where its care-of address is its own, else the foreign agent.
+    mutating func add(_ element: MobileIPExtension, asFrom attempt: RegistrationAttempt) {
+        if attempt.isCoLocated { forNode.append(element) } else { forForeignAgent.append(element) }
+    }
+
+    /// For the node.
+    mutating func add(_ elements: [MobileIPExtension]) { forNode += elements }
+}
+
+extension RegistrationReply {
+    /// In bytes: what is left for prefixes and networks when all else is as long as it can be.
+    private static let room = maximumLength - 1200
+    /// In bytes.
+    private static let prefixReplyLength = 22
+    private static let acknowledgmentLength = 10
+
+    /// Acknowledgments that fit; a request can't ask for more.
+    static let roomForAcknowledgments = min(maximumExtensions, room / acknowledgmentLength)
+
+    /// Prefix replies that fit beside acknowledgments of mobile networks.
+    static func roomForPrefixes(besides acknowledgments: Int) -> Int {
+        (room - acknowledgments * acknowledgmentLength) / prefixReplyLength
+    }
+}
+
+extension HomeAgent {
+    /// Answers with a rejecting code.
+    func reject(_ attempt: RegistrationAttempt, _ rejection: Rejection, _ actions: inout [HomeAgentAction]) {
+        let request = attempt.request
+        var extensions = ReplyExtensions(attempt)
+        extensions.add(rejection.extensions)
+        send(
+            attempt, code: rejection.code, lifetime: request.lifetime, homeAddress: request.homeAddress,
+            homeAgent: isOwn(request.homeAgent) ? request.homeAgent : replySource(attempt), extensions: extensions,
+            &actions)
+    }
+
+    /// Signs a reply and sends it.
+    func send(
+        _ attempt: RegistrationAttempt, code: ReplyCode, lifetime: RegistrationLifetime, homeAddress: IPv4Address,
+        homeAgent: IPv4Address, extensions: ReplyExtensions, _ actions: inout [HomeAgentAction]
+    ) {
+        let reply = RegistrationReply(
+            code: code, lifetime: lifetime, homeAddress: homeAddress, homeAgent: homeAgent,
+            identification: attempt.identification, extensions: extensions.forNode)
+        do throws(MobileIPError) {
+            var bytes = try attempt.association.sign(reply, as: .mobileHome)
+            if let association = attempt.foreignAssociation {
+                bytes = try association.sign(bytes, adding: extensions.forForeignAgent, as: .foreignHome)
+            } else if !extensions.forForeignAgent.isEmpty {
+                var writer = MessageWriter(
+                    continuing: bytes, room: extensions.forForeignAgent.reduce(0) { $0 + $1.length })
+                for element in extensions.forForeignAgent { element.write(to: &writer) }
+                bytes = writer.bytes
+            }
+            actions.append(
+                .send(
+                    OutgoingDatagram(
+                        payload: bytes, source: replySource(attempt), destination: attempt.datagram.source,
+                        destinationPort: attempt.datagram.sourcePort, side: attempt.datagram.side)))
+            actions.append(.count(.replied(code)))
+        } catch {
+            actions.append(.count(.discarded(.replyTooLong)))
+        }
+    }
+
+    /// To where the request went, or where that was a broadcast, the home agent's first address.
+    private func replySource(_ attempt: RegistrationAttempt) -> IPv4Address {
+        isOwn(attempt.datagram.destination) ? attempt.datagram.destination : configuration.addresses[0]
+    }
+}
