@@ -65,13 +65,15 @@ struct DeadlineHeap {
     /// Puts an entry there or further from the top.
     private mutating func sink(_ entry: Entry, from start: Int) {
         var place = start
-        while true {
-            let children = 4 * place + 1..<min(4 * place + 5, entries.count)
-            guard let first = children.min(by: { entries[$0].deadline < entries[$1].deadline }), !children.isEmpty,
-                entries[first].deadline < entry.deadline
-            else { break }
-            move(entries[first], to: place)
-            place = first
+        while 4 * place + 1 < entries.count {
+            var earliest = 4 * place + 1
+            for child in earliest + 1..<max(earliest + 1, min(earliest + 4, entries.count))
+            where entries[child].deadline < entries[earliest].deadline {
+                earliest = child
+            }
+            guard entries[earliest].deadline < entry.deadline else { break }
+            move(entries[earliest], to: place)
+            place = earliest
         }
         move(entry, to: place)
     }

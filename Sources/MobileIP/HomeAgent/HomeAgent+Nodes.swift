@@ -84,7 +84,7 @@ extension HomeAgent {
         }
         let maximum = Int(node.policy.maximumPrefixes)
         let implicit = implicitPrefixes(
-            of: number, but: kept.map { IPv6HomePrefix($0.prefix) }, maximum: maximum)
+            of: number, but: kept.map { IPv6HomePrefix($0.prefix) }, maximum: maximum, &actions)
         let prefixes = implicit + kept.prefix(maximum - implicit.count)
         let networks = binding.networks.filter { node.networks.contains($0) || node.implicitNetworks.contains($0) }
         guard prefixes != binding.prefixes || networks != binding.networks else { return }

@@ -24,7 +24,7 @@ extension HomeAgent {
     /// on; those that it had and does not get any more, `settle` takes back.
     /// - Parameter room: replies that fit into the message. Without a reply a prefix is rejected (RFC 5454, 3.2).
     mutating func decidePrefixes(
-        _ attempt: RegistrationAttempt, _ tunnel: TunnelDecision, room: Int
+        _ attempt: RegistrationAttempt, _ tunnel: TunnelDecision, room: Int, _ actions: inout [HomeAgentAction]
     ) -> PrefixDecision {
         let policy = nodes[attempt.number].node.policy
         let maximum = Int(policy.maximumPrefixes)
@@ -32,7 +32,7 @@ extension HomeAgent {
         let mode = Self.usesCareOfAddress(attempt, tunnel, policy)
         let permissions = permissions(of: attempt.number)
         let asked = attempt.fromNode.prefixes.distinct(atMost: room)
-        let implicit = implicitPrefixes(of: attempt.number, but: asked, maximum: maximum)
+        let implicit = implicitPrefixes(of: attempt.number, but: asked, maximum: maximum, &actions)
         decision.prefixes = implicit
         decision.replies.reserveCapacity(asked.count)
         for wanted in asked {
@@ -88,14 +88,17 @@ extension HomeAgent {
 
     /// The configured prefixes that are not asked for; they are the node's own from here on.
     mutating func implicitPrefixes(
-        of number: UInt32, but asked: [IPv6HomePrefix], maximum: Int
+        of number: UInt32, but asked: [IPv6HomePrefix], maximum: Int, _ actions: inout [HomeAgentAction]
     ) -> [RegisteredPrefix] {
         let configured = nodes[number].node.implicitPrefixes
         if configured.isEmpty { return [] }
         let asked = Set(asked.lazy.compactMap(\.prefix))
         var result: [RegisteredPrefix] = []
         for prefix in configured where !asked.contains(prefix) && result.count < maximum {
-            guard owners.give(prefix, to: number) else { continue }
+            guard owners.give(prefix, to: number) else {
+                actions.append(.count(.configuredPrefixTaken))
+                continue
+            }
             result.append(RegisteredPrefix(prefix, usesCareOfAddress: false, isImplicit: true))
         }
         return result
@@ -104,7 +107,7 @@ extension HomeAgent {
     /// Decides of mobile networks. Where none is asked for the configured ones are the binding's.
     /// - Throws: 148 where the node is no mobile router, 147 where all that it asks for are rejected.
     mutating func decideNetworks(
-        _ attempt: RegistrationAttempt, room: Int
+        _ attempt: RegistrationAttempt, room: Int, _ actions: inout [HomeAgentAction]
     ) throws(Rejection) -> NetworkDecision {
         let node = nodes[attempt.number].node
         var decision = NetworkDecision()
@@ -118,7 +121,10 @@ extension HomeAgent {
         let asked = attempt.fromNode.networks.distinct(atMost: room)
         if asked.isEmpty {
             for network in node.implicitNetworks.prefix(min(room, maximum)) {
-                guard owners.give(IPv6Prefix(mapping: network), to: attempt.number) else { continue }
+                guard owners.give(IPv6Prefix(mapping: network), to: attempt.number) else {
+                    actions.append(.count(.configuredPrefixTaken))
+                    continue
+                }
                 decision.networks.append(network)
                 add(.implicit, .success, MobileNetworkPrefix(network))
             }

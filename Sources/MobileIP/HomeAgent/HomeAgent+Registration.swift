@@ -63,13 +63,14 @@ extension HomeAgent {
         let homeAddress = try chooseHomeAddress(attempt)
         let networks: NetworkDecision
         do throws(Rejection) {
-            networks = try decideNetworks(attempt, room: RegistrationReply.roomForAcknowledgments)
+            networks = try decideNetworks(attempt, room: RegistrationReply.roomForAcknowledgments, &actions)
         } catch {
             if current?.homeAddress != homeAddress { release(homeAddress, of: number) }
             throw error
         }
         let prefixes = decidePrefixes(
-            attempt, tunnel, room: RegistrationReply.roomForPrefixes(besides: networks.acknowledgments.count))
+            attempt, tunnel, room: RegistrationReply.roomForPrefixes(besides: networks.acknowledgments.count),
+            &actions)
         var registration = AcceptedRegistration(
             homeAddress: homeAddress, careOfAddress: attempt.request.careOfAddress, source: attempt.datagram.source,
             identification: attempt.request.identification, tunnel: tunnel.tunnel,

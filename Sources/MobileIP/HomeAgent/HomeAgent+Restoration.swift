@@ -54,9 +54,11 @@ extension HomeAgent {
     private mutating func ownedPart(
         of binding: AcceptedRegistration, _ number: UInt32, _ actions: inout [HomeAgentAction]
     ) -> AcceptedRegistration {
-        var binding = binding
-        binding.prefixes = binding.prefixes.filter { owners.give($0.prefix, to: number) }
-        binding.networks = binding.networks.filter { owners.give(IPv6Prefix(mapping: $0), to: number) }
-        return binding
+        var owned = binding
+        owned.prefixes = binding.prefixes.filter { owners.give($0.prefix, to: number) }
+        owned.networks = binding.networks.filter { owners.give(IPv6Prefix(mapping: $0), to: number) }
+        let lost = binding.prefixes.count - owned.prefixes.count + binding.networks.count - owned.networks.count
+        actions += repeatElement(.count(.configuredPrefixTaken), count: lost)
+        return owned
     }
 }

@@ -85,21 +85,26 @@ extension RegistrationAttempt {
                 : .discarded(
                     .mobileNodeUnauthenticated, .mobileHome(error), securityParameterIndex: index(.mobileHome))
         }
-        let verdict = replay.check(
+        var newReplay = replay
+        let verdict = newReplay.check(
             request.identification, by: association.replayProtection, at: now, newNonce: newNonce)
-        switch verdict {
-        case .fresh(let reply): identification = reply
-        case .repeated(let reply):
-            identification = reply
-            isRepeated = true
-        case .mismatch(let reply):
+        if case .mismatch(let reply) = verdict {
+            replay = newReplay
             identification = reply
             return .rejected(.identificationMismatch, .identification, securityParameterIndex: index(.mobileHome))
         }
         if let foreignError, !request.isDeregistration {
+            // The identification is not used up: who cuts off a foreign agent's authentication would else be obeyed.
             return .rejected(
                 .foreignAgentFailedAuthentication, .foreignHome(foreignError),
                 securityParameterIndex: index(.foreignHome))
+        }
+        replay = newReplay
+        switch verdict {
+        case .fresh(let reply), .mismatch(let reply): identification = reply
+        case .repeated(let reply):
+            identification = reply
+            isRepeated = true
         }
         return .valid
     }
