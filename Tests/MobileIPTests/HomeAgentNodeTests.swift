@@ -178,6 +178,13 @@ struct HomeAgentNodeTests {
         #expect(try agent.reply(to: TestRequest { $0.home = Self.second }) == "reply 0, 600 s")
         #expect(
             agent.handle(.nodesChanged(put: [TestHomeAgent.node(Self.second)], removed: [])) == ["count node refused"])
+        let onto = TestHomeAgent(nodes: [moved, TestHomeAgent.node()])
+        try onto.register()
+        let taking = ServedNode(
+            homeAddress: TestHomeAgent.home, accessIdentifier: Self.name(1), associations: [TestHomeAgent.nodeKey])
+        #expect(onto.handle(.nodesChanged(put: [taking], removed: [])) == ["count node refused"])
+        #expect(try onto.reply(to: TestRequest { $0.home = Self.second }) == "reply 0, 600 s")
+        #expect(onto.bindingCount == 2)
         let limited = TestHomeAgent { $0.limits.nodes = 1 }
         #expect(
             limited.handle(.nodesChanged(put: [TestHomeAgent.node(Self.second)], removed: [])) == ["count node refused"]
@@ -195,6 +202,20 @@ struct HomeAgentNodeTests {
             try agent.register(Self.request(number))
             #expect(agent.replies.first?.homeAddress == IPv4Address(expected))
         }
+    }
+
+    @Test("an address of two pools is given to one node; the home agent's own, and a node's, to none")
+    func overlappingPools() throws {
+        let agent = TestHomeAgent(nodes: [TestHomeAgent.node(IPv4Address("192.0.2.2")!)] + (1...5).map(Self.named)) {
+            $0.homeAddressPools = [IPv4Prefix("192.0.2.0/29")!, IPv4Prefix("192.0.2.0/30")!]
+        }
+        var given: [String] = []
+        for number in 1...4 {
+            try agent.register(Self.request(number))
+            given.append(try #require(agent.replies.first).homeAddress.description)
+        }
+        #expect(given == ["192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"])
+        #expect(try agent.reply(to: Self.request(5)) == "reply 130, 600 s, mn5@example.net")
     }
 
     // MARK: - Restarts
@@ -279,6 +300,10 @@ struct HomeAgentNodeTests {
             position = part.next
         }
         #expect(found == [0, 2, 3, 4].map { nodes[$0].homeAddress })
+        // Its record is kept for what replay protection knows; the node that has not been heard of has none.
+        #expect(agent.records().records.map { $0.binding != nil } == [true, false, true, true, true])
+        #expect(TestHomeAgent().records().records.isEmpty)
+        #expect(agent.records(from: 3, limit: 1).next == 4 && agent.records(from: 9, limit: 1).next == nil)
         #expect(try agent.register().contains { $0.hasPrefix("put") })
     }
 

@@ -68,6 +68,15 @@ struct HomeAgentPrefixTests {
             try refused.reply(to: .prefixes(["fe80::c633:6407/255"])) == "reply 0, 600 s, fe80::c633:6407/255 9")
     }
 
+    @Test("what can be no source of packets is never registered, whatever is configured")
+    func unregistrable() throws {
+        let all = PrefixPermission(within: IPv6Prefix("::/0")!, lengths: 0...128)
+        let agent = TestHomeAgent(nodes: [TestHomeAgent.node { $0.prefixes = [all] }])
+        #expect(
+            try agent.reply(to: .prefixes(["fe80::1/128", "ff02::/16", "::1/128", "::ffff:1.2.3.0/120", "::/0"]))
+                == "reply 0, 600 s, fe80::1/128 9, ff02::/16 9, ::1/128 9, ::ffff:1.2.3.0/120 9, ::/0 1")
+    }
+
     @Test("P2 what was delegated, and parts of it, may be registered until the delegation ends")
     func delegation() throws {
         let agent = TestHomeAgent()
@@ -206,7 +215,10 @@ struct HomeAgentPrefixTests {
         #expect(
             try agent.register(.prefixes(["2001:db8:1:1::/64"])).contains(
                 "put 198.51.100.7 at 203.0.113.9 by ip-in-ip, 2001:db8:f::/48 home, 2001:db8:1:1::/64 care-of, 600 s"))
-        // What is asked for is not bound twice.
+        // What is configured may be asked for, by the care-of tunnel; and is not bound twice.
+        #expect(
+            try agent.reply(to: .prefixes(["2001:db8:f::/48", "2001:db8:f::/49"]))
+                == "reply 0, 600 s, 2001:db8:f::/48 1, 2001:db8:f::/49 9")
         let both = TestHomeAgent(
             nodes: [
                 TestHomeAgent.node {

@@ -158,6 +158,16 @@ struct HomeAgentRevocationTests {
         #expect(agent.wait(2) == ["revoke 198.51.100.7 at 203.0.113.201", "count revocation sentAgain"])
     }
 
+    @Test("a foreign agent by way of which a node registers again is told nothing")
+    func renewal() throws {
+        let agent = TestHomeAgent()
+        try agent.register(Self.throughForeignAgent())
+        #expect(
+            try agent.register(Self.throughForeignAgent()).filter { $0.contains("revo") } == [
+                "reply 0, 600 s, revocable"
+            ])
+    }
+
     @Test("beyond the limit of those under way, one is not sent")
     func limit() throws {
         let second = IPv4Address("198.51.100.8")!

@@ -234,5 +234,9 @@ struct HomeAgentTunnelTests {
         #expect(try fresh.reply(to: end) == first.replacing("600 s", with: "0 s"))
         let without = TestHomeAgent(nodes: [TestHomeAgent.node { $0.policy.encapsulations = [.minimal] }])
         #expect(try without.reply(to: asked) == "reply 139, 600 s")
+        // Minimal encapsulation has no key.
+        var minimal = asked
+        minimal.flags = .minimalEncapsulation
+        #expect(try without.reply(to: minimal) == "reply 139, 600 s")
     }
 }

@@ -58,6 +58,10 @@ final class TestHomeAgent {
         agent.bindings(from: position, limit: limit, at: now)
     }
 
+    func records(from position: Int = 0, limit: Int = 1000) -> (records: [StoredRegistration], next: Int?) {
+        agent.records(from: position, limit: limit, at: now)
+    }
+
     @discardableResult
     func handle(_ event: HomeAgentEvent) -> [String] {
         actions = agent.handle(event, at: now)

@@ -32,7 +32,7 @@ struct LayeringTests {
         Module("RouteNetlink", ["Wire", "CLinuxNet"]),
         Module("PacketIO", ["Wire", "PacketBuffer", "IOUring", "RouteNetlink", "CLinuxNet"]),
         Module("ControlProtocol", ["Wire", "Bindings", "Logging", "NIOCore", "NIOPosix", "SwiftProtobuf"]),
-        Module("MobileIP", ["Wire", "Crypto"]),
+        Module("MobileIP", ["Wire", "PrefixTable", "Crypto"]),
         Module("Succession", ["CLinuxNet"]),
         Module(
             "mooringd",

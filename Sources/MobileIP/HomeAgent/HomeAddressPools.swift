@@ -60,7 +60,10 @@ struct HomeAddressPools {
     /// An address that was free and now is taken.
     mutating func takeFree() -> IPv4Address? {
         for index in pools.indices {
-            if let address = pools[index].takeFree() { return address }
+            guard let address = pools[index].takeFree() else { continue }
+            // It may be another pool's too.
+            mark(address, taken: true)
+            return address
         }
         return nil
     }

@@ -84,6 +84,9 @@ extension NodeState {
         expiry == .max ? .max : (max(expiry, now.nanoseconds) - now.nanoseconds) / 1_000_000_000
     }
 
+    /// Whether a restart would lose something.
+    var isWorthStoring: Bool { binding != nil || !delegated.isEmpty || replay != HomeAgentReplayState() }
+
     /// As it is kept over a restart.
     func record(_ now: Moment) -> StoredRegistration {
         var end: NetworkTime?

@@ -82,7 +82,8 @@ extension HomeAgent {
     func permissions(of number: UInt32) -> PrefixPermissions {
         let node = nodes[number].node
         return PrefixPermissions(
-            node.prefixes, pools: node.policy.mayUsePrefixPools ? configuration.prefixPools : [],
+            node.prefixes + node.implicitPrefixes.map { PrefixPermission($0) },
+            pools: node.policy.mayUsePrefixPools ? configuration.prefixPools : [],
             delegated: nodes[number].delegated)
     }
 

@@ -5,7 +5,7 @@
 //                  │          │               │                 │
 //                  └ malformed└ nodeUnknown   └ 131 132 133     └ 129 130 134 … 148
 //
-// An event costs the same however many nodes there are, but for those that name many themselves. Nothing that comes from
+// An event costs the same however many nodes there are, but for those that name many, and for other pools. Nothing that comes from
 // outside makes it hold more than one record a node, and the revocations that its limits allow.
 
 import Wire
@@ -79,13 +79,23 @@ public struct HomeAgent: ~Copyable {
     public func bindings(
         from position: Int, limit: Int, at now: Moment
     ) -> (bindings: [MobilityBinding], next: Int?) {
+        let (states, next) = states(from: position, limit)
+        return (states.compactMap { state in state?.binding.map { $0.forwarded(until: state!.expiry, now) } }, next)
+    }
+
+    /// Records as they are stored, some at a time in the same way: of nodes that have a binding, or have been heard of.
+    public func records(
+        from position: Int, limit: Int, at now: Moment
+    ) -> (records: [StoredRegistration], next: Int?) {
+        let (states, next) = states(from: position, limit)
+        return (states.compactMap { $0.flatMap { $0.isWorthStoring ? $0.record(now) : nil } }, next)
+    }
+
+    private func states(from position: Int, _ limit: Int) -> (ArraySlice<NodeState?>, next: Int?) {
         precondition(position >= 0 && limit > 0, "a part of what there is")
-        let end = min(position + limit, nodes.states.count)
-        guard position < end else { return ([], nil) }
-        let bindings = nodes.states[position..<end].compactMap { state in
-            state?.binding.map { $0.forwarded(until: state!.expiry, now) }
-        }
-        return (bindings, end < nodes.states.count ? end : nil)
+        let start = min(position, nodes.states.count)
+        let end = start + min(limit, nodes.states.count - start)
+        return (nodes.states[start..<end], end < nodes.states.count ? end : nil)
     }
 
     private mutating func handleDeadlines(_ now: Moment, _ actions: inout [HomeAgentAction]) {

@@ -98,8 +98,9 @@ struct PendingRevocations {
 
     private mutating func wait(_ number: UInt32, _ policy: RevocationPolicy, _ now: Moment) {
         guard let revocation = pending[Int(number)] else { return }
-        // At most a day, so that no policy makes it overflow.
-        let seconds = min(max(policy.firstInterval, 1) << min(revocation.attempts - 1, 16), 86400)
+        // From a second to a day, whatever the policy says.
+        let first = min(max(policy.firstInterval, 1), 86400)
+        let seconds = min(first << min(revocation.attempts - 1, 16), 86400)
         deadlines.set(number, to: min(now.nanoseconds + UInt64(seconds) * 1_000_000_000, revocation.expiry))
     }
 
