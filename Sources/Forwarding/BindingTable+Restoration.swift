@@ -27,11 +27,14 @@ extension BindingTable {
         ///   - now: in nanoseconds, on the clock of `put`.
         public init(into table: BindingTable, expecting count: Int, continuesSequences: Bool, now: UInt64) {
             precondition(table.count == 0, "only a new table is restored to")
-            table.populate(min(count, table.configuration.bindingLimit))
+            let count = min(count, table.configuration.bindingLimit)
+            table.populate(count)
             self.table = table
             self.continuesSequences = continuesSequences
             self.now = now
             table.now = now
+            // Where there are more, they move.
+            prefixes.reserveCapacity(min(2 * count, table.configuration.prefixLimit))
         }
 
         /// Adds a binding, unless its lifetime has passed or the table's configuration does not allow it.
