@@ -4,7 +4,7 @@
 import ArgumentParser
 import Checkpoint
 import Forwarding
-import Glibc
+import Foundation
 import Wire
 
 struct CheckpointBench: ParsableCommand {
@@ -75,7 +75,8 @@ struct CheckpointBench: ParsableCommand {
         let empty = try table()
         begin = ContinuousClock.now
         let limits = CheckpointContents.Limits(bindings: bindings, prefixes: bindings * 2, members: 1)
-        var layTime = Duration.zero
+        let processorBegin = Self.processorSeconds()
+        var readTime = Duration.zero
         let now = CheckpointClock.now()
         _ = try file.load(unusable: { path, error in print("\(path) \(error)") }) {
             (descriptor, _) throws(CheckpointError) in
@@ -89,20 +90,30 @@ struct CheckpointBench: ParsableCommand {
                         throw .malformed("\(error)")
                     }
                 }
-                layTime = ContinuousClock.now - begin
+                readTime = ContinuousClock.now - begin
                 _ = try restoration.finish(groups: contents.groups, lastRevision: contents.lastRevision)
             } catch { throw .malformed("\(error)") }
         }
         let restoreTime = ContinuousClock.now - begin
+        let processorEnd = Self.processorSeconds()
         precondition(empty.count == bindings, "all bindings are back")
         report(
-            size: writer.size, put: putTime, encode: encodeTime, longest: longest, write: writeTime, decode: layTime,
-            restore: restoreTime)
+            size: writer.size, put: putTime, encode: encodeTime, longest: longest, write: writeTime, read: readTime,
+            restore: restoreTime, user: processorEnd.user - processorBegin.user,
+            system: processorEnd.system - processorBegin.system)
+    }
+
+    /// What all threads of this process have used of processors.
+    private static func processorSeconds() -> (user: Double, system: Double) {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+        return (seconds(usage.ru_utime), seconds(usage.ru_stime))
     }
 
     private func report(
-        size: Int, put: Duration, encode: Duration, longest: Duration, write: Duration, decode: Duration,
-        restore: Duration
+        size: Int, put: Duration, encode: Duration, longest: Duration, write: Duration, read: Duration,
+        restore: Duration, user: Double, system: Double
     ) {
         func seconds(_ duration: Duration) -> Double { (duration / .seconds(1) * 10_000).rounded() / 10_000 }
         if output.json {
@@ -110,14 +121,17 @@ struct CheckpointBench: ParsableCommand {
                 """
                 {"bench":"checkpoint","bindings":\(bindings),"bytes":\(size),"put_s":\(seconds(put)),\
                 "encode_s":\(seconds(encode)),"longest_slice_us":\(Int(longest / .microseconds(1))),\
-                "write_s":\(seconds(write)),"decode_s":\(seconds(decode)),"restore_s":\(seconds(restore))}
+                "write_s":\(seconds(write)),"read_s":\(seconds(read)),"restore_s":\(seconds(restore)),\
+                "restore_user_s":\(user),"restore_system_s":\(system)}
                 """)
         } else {
             print("\(bindings) bindings, \(size) bytes in the file")
             print("put by batches of 1000: \(seconds(put)) s")
             print("encoded: \(seconds(encode)) s, the longest slice \(Int(longest / .microseconds(1))) µs")
             print("written and flushed: \(seconds(write)) s")
-            print("restored: \(seconds(restore)) s, of which read and decoded: \(seconds(decode)) s")
+            let processor = String(format: "%.2f and %.2f", user, system)
+            print("restored: \(seconds(restore)) s, of which read and laid down: \(seconds(read)) s")
+            print("processor time for that, user and kernel: \(processor) s")
         }
     }
 }
