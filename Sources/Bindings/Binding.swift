@@ -51,6 +51,14 @@ public enum PrefixTunnel: String, Sendable, CaseIterable {
     case homeAddress = "home-address"
 }
 
+/// At which end of its tunnel a daemon is (RFC 5454, 1.2).
+public enum Role: String, Sendable, CaseIterable {
+    /// The home agent's: the tunnel leads to the node's care-of address.
+    case homeAgent = "home-agent"
+    /// The mobile node's: the tunnel leads to the home agent, and starts at the care-of address.
+    case mobileNode = "mobile-node"
+}
+
 /// A prefix of a binding.
 public struct BoundPrefix: Hashable, Sendable {
     /// The IPv6 prefix.
@@ -86,6 +94,9 @@ public struct GREOptions: Hashable, Sendable {
 public struct Binding: Hashable, Sendable {
     /// Names the binding: 1 to 128 bytes of printable ASCII without spaces. Putting a binding replaces the one with its id.
     public var id: String
+    /// Whose end of the tunnel this is. At the mobile node `careOfAddress` is the home agent's address, `endpoint` the
+    /// node's care-of address, and prefixes and networks are what lies behind the home agent.
+    public var role = Role.homeAgent
     /// The node's IPv4 home address; nil where it has none.
     public var homeAddress: IPv4Address?
     /// Where the tunnel leads.
@@ -96,12 +107,15 @@ public struct Binding: Hashable, Sendable {
     public var encapsulation = Encapsulation.ipInIP
     /// Only where `carriesGRE`; nil there means GRE without options.
     public var gre: GREOptions?
-    /// The node's port, where `encapsulation` is `udp`, and only there.
+    /// The mobile node's port, where `encapsulation` is `udp`, and only there. The home agent's is 434.
     public var udpPort: UInt16?
     /// What stands inside of UDP (RFC 3519, 3.3), where `encapsulation` is `udp`, and only there.
     public var udpEncapsulation = UDPEncapsulation.ipInIP
     /// What is tunnelled to it. May be empty.
     public var prefixes: [BoundPrefix] = []
+    /// IPv4 networks that are tunnelled to it: of a mobile router those of RFC 5177, at a mobile node what it reaches by
+    /// the tunnel. May be empty. A home address within one leads to its own binding.
+    public var networks: [IPv4Prefix] = []
     /// How DSCP is treated.
     public var dscp = DSCPModel.uniform
     /// How ECN is treated at encapsulation.
@@ -132,6 +146,8 @@ public enum BindingLimits {
     public static let ownerLength = 64
     /// Of one binding.
     public static let prefixesPerBinding = 1024
+    /// Of one binding.
+    public static let networksPerBinding = 1024
     /// A static tunnel MTU, in bytes (RFC 4213, 3.2.1): what IPv6 needs at least, to Ethernet less the outer header.
     public static let tunnelMTU: ClosedRange<UInt16> = 1280...1480
 }
@@ -154,6 +170,11 @@ public struct BindingError: Error, Hashable, CustomStringConvertible {
 }
 
 extension Binding {
+    /// Gives a mobile node's UDP tunnel without a port the one that Mobile IP has (RFC 3519, 4.1).
+    public mutating func setUsualPort() {
+        if role == .mobileNode, encapsulation == .udp { udpPort = udpPort ?? MobileTunnelData.port }
+    }
+
     /// Whether the tunnel has a GRE header.
     public var carriesGRE: Bool { encapsulation == .gre || (encapsulation == .udp && udpEncapsulation == .gre) }
 
@@ -217,9 +238,13 @@ extension Binding {
         guard prefixes.count <= BindingLimits.prefixesPerBinding else {
             throw error(".prefixes", "more than \(BindingLimits.prefixesPerBinding) prefixes")
         }
-        if let index = Self.firstRepeated(prefixes) {
+        if let index = Self.firstRepeated(prefixes, by: \.prefix) {
             throw error(".prefixes[\(index)]", "\(prefixes[index].prefix) stands twice in this binding")
         }
+        if role == .mobileNode, careOfAddress == homeAddress {
+            throw error(".careOfAddress", "\(careOfAddress) is the node's home address; name the home agent's")
+        }
+        try validateNetworks(at: place)
         for (index, bound) in prefixes.enumerated() {
             func error(_ problem: String) -> BindingError {
                 BindingError("\(place ?? "binding \(id)").prefixes[\(index)]", problem)
@@ -232,6 +257,13 @@ extension Binding {
             }
             // A default route's half may hold such addresses; packets from and to them are dropped all the same.
             let address = bound.prefix.address
+            if role == .mobileNode, address.isLinkLocal {
+                // To the node all that is link-local lies behind the tunnel, whatever its address.
+                guard bound.prefix == .linkLocal, bound.tunnel == .homeAddress else {
+                    throw error("at a mobile node link-local traffic is fe80::/10 by tunnel \"home-address\"")
+                }
+                continue
+            }
             if address.isLinkLocal {
                 // RFC 5454, 2.2 and 3.7.1: such an address is registered by itself, and reached by the home address.
                 guard bound.prefix.length == 128 else {
@@ -251,15 +283,31 @@ extension Binding {
         }
     }
 
-    /// The place of the first prefix that stands before it too.
-    private static func firstRepeated(_ prefixes: [BoundPrefix]) -> Int? {
-        // Few are compared with each other sooner than they are hashed.
-        if prefixes.count <= 8 {
-            return prefixes.indices.first { index in
-                prefixes[..<index].contains { $0.prefix == prefixes[index].prefix }
+    private func validateNetworks(at place: String?) throws(BindingError) {
+        if networks.isEmpty { return }
+        let place = place ?? "binding \(id)"
+        guard networks.count <= BindingLimits.networksPerBinding else {
+            throw BindingError("\(place).networks", "more than \(BindingLimits.networksPerBinding) networks")
+        }
+        if let index = Self.firstRepeated(networks, by: \.self) {
+            throw BindingError("\(place).networks[\(index)]", "\(networks[index]) stands twice in this binding")
+        }
+        for (index, network) in networks.enumerated() where network.length > 0 {
+            // A default route's half may hold such addresses; packets from and to them are dropped all the same.
+            guard network.address.isUnicastSource || (network.length < 8 && network.address == .unspecified) else {
+                throw BindingError("\(place).networks[\(index)]", "\(network) is no network of unicast addresses")
             }
         }
-        var seen: Set<IPv6Prefix> = []
-        return prefixes.firstIndex { !seen.insert($0.prefix).inserted }
+    }
+
+    /// The place of the first part that stands before it too.
+    private static func firstRepeated<Part, Key: Hashable>(_ parts: [Part], by key: (Part) -> Key) -> Int? {
+        if parts.count < 2 { return nil }
+        // Few are compared with each other sooner than they are hashed.
+        if parts.count <= 8 {
+            return parts.indices.first { index in parts[..<index].contains { key($0) == key(parts[index]) } }
+        }
+        var seen: Set<Key> = []
+        return parts.firstIndex { !seen.insert(key($0)).inserted }
     }
 }

@@ -31,22 +31,30 @@ extension BindingFile.Group {
 extension Binding {
     fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
         let object = try value.object(keys: [
-            "id", "homeAddress", "careOfAddress", "endpoint", "encapsulation", "gre", "udp", "prefixes", "dscp", "ecn",
-            "tunnelMTU", "mtuDiscovery", "lifetime",
+            "id", "role", "homeAddress", "careOfAddress", "endpoint", "encapsulation", "gre", "udp", "prefixes",
+            "networks", "dscp",
+            "ecn", "tunnelMTU", "mtuDiscovery", "lifetime",
         ])
         self.init(
             id: try object.required("id").string(),
             careOfAddress: try object.required("careOfAddress").ipv4Address())
+        role = try object["role"]?.choice(of: Role.self) ?? role
         homeAddress = try object["homeAddress"]?.ipv4Address()
         endpoint = try object["endpoint"]?.ipv4Address()
         encapsulation = try object["encapsulation"]?.choice(of: Encapsulation.self) ?? encapsulation
         if let value = object["gre"] { gre = try GREOptions(value) }
         if let udp = try object["udp"]?.object(keys: ["port", "encapsulation"]) {
-            udpPort = try udp.required("port").integer(in: 1...UInt16.max)
+            udpPort = try (role == .mobileNode ? udp["port"] : udp.required("port"))?.integer(in: 1...UInt16.max)
             udpEncapsulation =
                 try udp["encapsulation"]?.choice(of: UDPEncapsulation.self) ?? udpEncapsulation
         }
+        setUsualPort()
         for value in try object["prefixes"]?.array() ?? [] { prefixes.append(try BoundPrefix(value)) }
+        for value in try object["networks"]?.array() ?? [] {
+            networks.append(
+                try value.parsed(
+                    IPv4Prefix.self, "an IPv4 network such as 198.51.100.0/24, all bits past its length zero"))
+        }
         dscp = try object["dscp"]?.choice(of: DSCPModel.self) ?? dscp
         ecn = try object["ecn"]?.choice(of: ECNMode.self) ?? ecn
         tunnelMTU = try object["tunnelMTU"]?.integer(in: BindingLimits.tunnelMTU)

@@ -28,8 +28,8 @@ extension BindingFile.Group: Encodable {
 
 extension Binding: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case id, homeAddress, careOfAddress, endpoint, encapsulation, gre, udp, prefixes, dscp, ecn, tunnelMTU
-        case mtuDiscovery, lifetime
+        case id, role, homeAddress, careOfAddress, endpoint, encapsulation, gre, udp, prefixes, networks, dscp, ecn
+        case tunnelMTU, mtuDiscovery, lifetime
     }
 
     private enum UDPKeys: String, CodingKey { case port, encapsulation }
@@ -38,6 +38,7 @@ extension Binding: Encodable {
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: CodingKeys.self)
         try object.encode(id, forKey: .id)
+        if role != .homeAgent { try object.encode(role.rawValue, forKey: .role) }
         try object.encodeIfPresent(homeAddress?.description, forKey: .homeAddress)
         try object.encode(careOfAddress.description, forKey: .careOfAddress)
         try object.encodeIfPresent(endpoint?.description, forKey: .endpoint)
@@ -49,6 +50,7 @@ extension Binding: Encodable {
             if udpEncapsulation != .ipInIP { try udp.encode(udpEncapsulation.rawValue, forKey: .encapsulation) }
         }
         try object.encode(prefixes, forKey: .prefixes)
+        if !networks.isEmpty { try object.encode(networks.map(\.description), forKey: .networks) }
         try object.encode(dscp.rawValue, forKey: .dscp)
         try object.encode(ecn.rawValue, forKey: .ecn)
         try object.encodeIfPresent(tunnelMTU, forKey: .tunnelMTU)

@@ -33,7 +33,7 @@ private struct BindingDecoder {
 
     private var isAtEnd: Bool { next == end }
 
-    /// The tag of the next field: none that is known takes more than a byte.
+    /// The tag of the next field: none that is read here takes more than a byte.
     private mutating func tag() -> UInt8 {
         defer { next += 1 }
         return next.load(as: UInt8.self)
@@ -172,6 +172,11 @@ private struct BindingDecoder {
                 case 3: binding.udpEncapsulation = .minimal
                 default: return nil
                 }
+            case 15 << 3 | 2:
+                guard var message = field(), let network = message.readNetwork(),
+                    binding.networks.count < BindingLimits.networksPerBinding
+                else { return nil }
+                binding.networks.append(network)
             default: return nil
             }
         }
@@ -196,6 +201,23 @@ private struct BindingDecoder {
             }
         }
         return options
+    }
+
+    private mutating func readNetwork() -> IPv4Prefix? {
+        var address: UInt32 = 0
+        var length: UInt64 = 0
+        while !isAtEnd {
+            switch tag() {
+            case 1 << 3 | 5:
+                guard let number = fixed() else { return nil }
+                address = number
+            case 2 << 3:
+                guard let number = number(upTo: 32) else { return nil }
+                length = number
+            default: return nil
+            }
+        }
+        return IPv4Prefix(address: IPv4Address(rawValue: address), length: Int(length))
     }
 
     private mutating func readPrefix() -> BoundPrefix? {

@@ -21,6 +21,8 @@ extension Binding {
         if let lifetime { size += 1 + BindingEncoder.size(of: UInt64(lifetime)) }
         if mtuDiscovery { size += 2 }
         if udpEncapsulation != .ipInIP { size += 2 }
+        for network in networks { size += BindingEncoder.size(ofField: network.encodedSize) }
+        if role != .homeAgent { size += 3 }
         return size
     }
 }
@@ -35,6 +37,10 @@ extension BoundPrefix {
     fileprivate var encodedSize: Int {
         18 + (prefix.length == 0 ? 0 : 1 + BindingEncoder.size(of: UInt64(prefix.length))) + 2
     }
+}
+
+extension IPv4Prefix {
+    fileprivate var encodedSize: Int { (address.rawValue == 0 ? 0 : 5) + (length == 0 ? 0 : 2) }
 }
 
 extension ByteBuffer {
@@ -119,6 +125,16 @@ private struct BindingEncoder {
         case .ipInIP: break
         case .gre: number(14, UInt64(ControlEncapsulation.gre.rawValue))
         case .minimal: number(14, UInt64(ControlEncapsulation.minimal.rawValue))
+        }
+        for network in binding.networks {
+            begin(15, length: network.encodedSize)
+            if network.address.rawValue != 0 { fixed(1, network.address) }
+            if network.length > 0 { number(2, UInt64(network.length)) }
+        }
+        if binding.role == .mobileNode {
+            // The only tag of two bytes.
+            number(16 << 3)
+            number(UInt64(ControlRole.mobileNode.rawValue))
         }
     }
 

@@ -12,6 +12,12 @@ extension Binding {
     public init(_ message: ControlBinding, at place: String? = nil) throws(BindingError) {
         let place = place ?? "binding \(StrictJSON.quoted(message.id))"
         self.init(id: message.id, careOfAddress: IPv4Address(rawValue: message.careOfAddress))
+        role =
+            switch message.role {
+            case .unspecified, .homeAgent: .homeAgent
+            case .mobileNode: .mobileNode
+            case .UNRECOGNIZED(let number): throw Self.unknown(number, "\(place).role")
+            }
         if message.hasHomeAddress { homeAddress = IPv4Address(rawValue: message.homeAddress) }
         if message.hasEndpoint { endpoint = IPv4Address(rawValue: message.endpoint) }
         encapsulation =
@@ -41,6 +47,7 @@ extension Binding {
             case .udp: throw BindingError("\(place).udp.encapsulation", "there is no UDP within UDP")
             case .UNRECOGNIZED(let number): throw Self.unknown(number, "\(place).udp.encapsulation")
             }
+        setUsualPort()
         dscp =
             switch message.dscp {
             case .unspecified, .uniform: .uniform
@@ -67,6 +74,18 @@ extension Binding {
         prefixes.reserveCapacity(message.prefixes.count)
         for (index, prefix) in message.prefixes.enumerated() {
             prefixes.append(try BoundPrefix(prefix, at: place, index: index))
+        }
+        guard message.networks.count <= BindingLimits.networksPerBinding else {
+            throw BindingError("\(place).networks", "more than \(BindingLimits.networksPerBinding) networks")
+        }
+        for (index, network) in message.networks.enumerated() {
+            let address = IPv4Address(rawValue: network.address)
+            guard let network = IPv4Prefix(address: address, length: Int(network.length)) else {
+                throw BindingError(
+                    "\(place).networks[\(index)]",
+                    "\(address)/\(network.length) is no network: the length is 0 to 32, and all bits past it are zero")
+            }
+            networks.append(network)
         }
         try validate(at: place)
     }
@@ -119,6 +138,8 @@ extension ControlBinding {
             case .minimal: .minimal
             }
         prefixes = binding.prefixes.map(ControlBoundPrefix.init)
+        networks = binding.networks.map(ControlNetwork.init)
+        if binding.role == .mobileNode { role = .mobileNode }
         dscp = binding.dscp == .pipe ? .pipe : .uniform
         ecn = binding.ecn == .compatibility ? .compatibility : .normal
         if let tunnelMTU = binding.tunnelMTU { tunnelMtu = UInt32(tunnelMTU) }
@@ -149,6 +170,14 @@ extension ControlBoundPrefix {
             case .careOf: .careOf
             case .homeAddress: .homeAddress
             }
+    }
+}
+
+extension ControlNetwork {
+    fileprivate init(_ network: IPv4Prefix) {
+        self.init()
+        address = network.address.rawValue
+        length = UInt32(network.length)
     }
 }
 
@@ -212,7 +241,7 @@ extension ControlBindingPage {
         let limit = request.limit == 0 ? Self.usualLimit : min(Int(request.limit), Self.bindingLimit)
         var prefixes = 0
         for state in states {
-            prefixes += state.binding.prefixes.count
+            prefixes += state.binding.prefixes.count + state.binding.networks.count
             if bindings.count == limit || (!bindings.isEmpty && prefixes > Self.prefixLimit) {
                 more = true
                 return

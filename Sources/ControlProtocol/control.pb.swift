@@ -201,6 +201,47 @@ public nonisolated enum ControlECNMode: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+/// Whose end of a binding's tunnel the daemon is.
+public nonisolated enum ControlRole: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// means home agent
+  case unspecified // = 0
+  case homeAgent // = 1
+  case mobileNode // = 2
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .homeAgent
+    case 2: self = .mobileNode
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .homeAgent: return 1
+    case .mobileNode: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [ControlRole] = [
+    .unspecified,
+    .homeAgent,
+    .mobileNode,
+  ]
+
+}
+
 public nonisolated enum ControlSide: SwiftProtobuf.Enum, Swift.CaseIterable {
   public typealias RawValue = Int
   case unspecified // = 0
@@ -570,6 +611,23 @@ public nonisolated struct ControlBoundPrefix: Sendable {
   public init() {}
 }
 
+/// An IPv4 network (RFC 5177).
+public nonisolated struct ControlNetwork: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Bits past the length are zero.
+  public var address: UInt32 = 0
+
+  /// 0 to 32.
+  public var length: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 public nonisolated struct ControlGREOptions: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -595,99 +653,130 @@ public nonisolated struct ControlGREOptions: Sendable {
   fileprivate var _key: UInt32? = nil
 }
 
-public nonisolated struct ControlBinding: Sendable {
+public nonisolated struct ControlBinding: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// 1 to 128 bytes of printable ASCII without spaces.
-  public var id: String = String()
+  public var id: String {
+    get {_storage._id}
+    set {_uniqueStorage()._id = newValue}
+  }
 
   /// IPv4 addresses are numbers whose most significant octet is the first: 192.0.2.1 is 0xC0000201.
   public var homeAddress: UInt32 {
-    get {_homeAddress ?? 0}
-    set {_homeAddress = newValue}
+    get {_storage._homeAddress ?? 0}
+    set {_uniqueStorage()._homeAddress = newValue}
   }
   /// Returns true if `homeAddress` has been explicitly set.
-  public var hasHomeAddress: Bool {self._homeAddress != nil}
+  public var hasHomeAddress: Bool {_storage._homeAddress != nil}
   /// Clears the value of `homeAddress`. Subsequent reads from it will return its default value.
-  public mutating func clearHomeAddress() {self._homeAddress = nil}
+  public mutating func clearHomeAddress() {_uniqueStorage()._homeAddress = nil}
 
-  public var careOfAddress: UInt32 = 0
+  public var careOfAddress: UInt32 {
+    get {_storage._careOfAddress}
+    set {_uniqueStorage()._careOfAddress = newValue}
+  }
 
   /// The outer source; absent: the daemon's endpoint.
   public var endpoint: UInt32 {
-    get {_endpoint ?? 0}
-    set {_endpoint = newValue}
+    get {_storage._endpoint ?? 0}
+    set {_uniqueStorage()._endpoint = newValue}
   }
   /// Returns true if `endpoint` has been explicitly set.
-  public var hasEndpoint: Bool {self._endpoint != nil}
+  public var hasEndpoint: Bool {_storage._endpoint != nil}
   /// Clears the value of `endpoint`. Subsequent reads from it will return its default value.
-  public mutating func clearEndpoint() {self._endpoint = nil}
+  public mutating func clearEndpoint() {_uniqueStorage()._endpoint = nil}
 
-  public var encapsulation: ControlEncapsulation = .unspecified
+  public var encapsulation: ControlEncapsulation {
+    get {_storage._encapsulation}
+    set {_uniqueStorage()._encapsulation = newValue}
+  }
 
   public var gre: ControlGREOptions {
-    get {_gre ?? ControlGREOptions()}
-    set {_gre = newValue}
+    get {_storage._gre ?? ControlGREOptions()}
+    set {_uniqueStorage()._gre = newValue}
   }
   /// Returns true if `gre` has been explicitly set.
-  public var hasGre: Bool {self._gre != nil}
+  public var hasGre: Bool {_storage._gre != nil}
   /// Clears the value of `gre`. Subsequent reads from it will return its default value.
-  public mutating func clearGre() {self._gre = nil}
+  public mutating func clearGre() {_uniqueStorage()._gre = nil}
 
-  /// The node's UDP port, with ENCAPSULATION_UDP only.
+  /// The mobile node's UDP port, with ENCAPSULATION_UDP only; with ROLE_MOBILE_NODE it may be absent, which means 434.
   public var udpPort: UInt32 {
-    get {_udpPort ?? 0}
-    set {_udpPort = newValue}
+    get {_storage._udpPort ?? 0}
+    set {_uniqueStorage()._udpPort = newValue}
   }
   /// Returns true if `udpPort` has been explicitly set.
-  public var hasUdpPort: Bool {self._udpPort != nil}
+  public var hasUdpPort: Bool {_storage._udpPort != nil}
   /// Clears the value of `udpPort`. Subsequent reads from it will return its default value.
-  public mutating func clearUdpPort() {self._udpPort = nil}
+  public mutating func clearUdpPort() {_uniqueStorage()._udpPort = nil}
 
-  public var prefixes: [ControlBoundPrefix] = []
+  public var prefixes: [ControlBoundPrefix] {
+    get {_storage._prefixes}
+    set {_uniqueStorage()._prefixes = newValue}
+  }
 
-  public var dscp: ControlDSCPModel = .unspecified
+  public var dscp: ControlDSCPModel {
+    get {_storage._dscp}
+    set {_uniqueStorage()._dscp = newValue}
+  }
 
-  public var ecn: ControlECNMode = .unspecified
+  public var ecn: ControlECNMode {
+    get {_storage._ecn}
+    set {_uniqueStorage()._ecn = newValue}
+  }
 
   /// In bytes, 1280 to 1480; absent: the daemon's.
   public var tunnelMtu: UInt32 {
-    get {_tunnelMtu ?? 0}
-    set {_tunnelMtu = newValue}
+    get {_storage._tunnelMtu ?? 0}
+    set {_uniqueStorage()._tunnelMtu = newValue}
   }
   /// Returns true if `tunnelMtu` has been explicitly set.
-  public var hasTunnelMtu: Bool {self._tunnelMtu != nil}
+  public var hasTunnelMtu: Bool {_storage._tunnelMtu != nil}
   /// Clears the value of `tunnelMtu`. Subsequent reads from it will return its default value.
-  public mutating func clearTunnelMtu() {self._tunnelMtu = nil}
+  public mutating func clearTunnelMtu() {_uniqueStorage()._tunnelMtu = nil}
 
   /// In seconds, from the moment it is put; absent: for ever. In a list: what remains, rounded up.
   public var lifetime: UInt32 {
-    get {_lifetime ?? 0}
-    set {_lifetime = newValue}
+    get {_storage._lifetime ?? 0}
+    set {_uniqueStorage()._lifetime = newValue}
   }
   /// Returns true if `lifetime` has been explicitly set.
-  public var hasLifetime: Bool {self._lifetime != nil}
+  public var hasLifetime: Bool {_storage._lifetime != nil}
   /// Clears the value of `lifetime`. Subsequent reads from it will return its default value.
-  public mutating func clearLifetime() {self._lifetime = nil}
+  public mutating func clearLifetime() {_uniqueStorage()._lifetime = nil}
 
   /// Whether the tunnel MTU follows what the path says, up to `tunnel_mtu`, or 1480 where that is absent.
-  public var mtuDiscovery: Bool = false
+  public var mtuDiscovery: Bool {
+    get {_storage._mtuDiscovery}
+    set {_uniqueStorage()._mtuDiscovery = newValue}
+  }
 
   /// what stands inside of UDP: IP-in-IP, GRE or minimal (RFC 3519, 3.3)
-  public var udpEncapsulation: ControlEncapsulation = .unspecified
+  public var udpEncapsulation: ControlEncapsulation {
+    get {_storage._udpEncapsulation}
+    set {_uniqueStorage()._udpEncapsulation = newValue}
+  }
+
+  public var networks: [ControlNetwork] {
+    get {_storage._networks}
+    set {_uniqueStorage()._networks = newValue}
+  }
+
+  /// With ROLE_MOBILE_NODE care_of_address is the home agent's address, endpoint the node's care-of address, and prefixes
+  /// and networks are what lies behind the home agent.
+  public var role: ControlRole {
+    get {_storage._role}
+    set {_uniqueStorage()._role = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _homeAddress: UInt32? = nil
-  fileprivate var _endpoint: UInt32? = nil
-  fileprivate var _gre: ControlGREOptions? = nil
-  fileprivate var _udpPort: UInt32? = nil
-  fileprivate var _tunnelMtu: UInt32? = nil
-  fileprivate var _lifetime: UInt32? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// Puts all of them or, where one is not acceptable, none. A binding replaces the one with its id.
@@ -858,55 +947,51 @@ public nonisolated struct ControlBindingPage: Sendable {
   public init() {}
 }
 
-public nonisolated struct ControlBindingState: @unchecked Sendable {
+public nonisolated struct ControlBindingState: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var binding: ControlBinding {
-    get {_storage._binding ?? ControlBinding()}
-    set {_uniqueStorage()._binding = newValue}
+    get {_binding ?? ControlBinding()}
+    set {_binding = newValue}
   }
   /// Returns true if `binding` has been explicitly set.
-  public var hasBinding: Bool {_storage._binding != nil}
+  public var hasBinding: Bool {self._binding != nil}
   /// Clears the value of `binding`. Subsequent reads from it will return its default value.
-  public mutating func clearBinding() {_uniqueStorage()._binding = nil}
+  public mutating func clearBinding() {self._binding = nil}
 
   public var toNode: ControlTraffic {
-    get {_storage._toNode ?? ControlTraffic()}
-    set {_uniqueStorage()._toNode = newValue}
+    get {_toNode ?? ControlTraffic()}
+    set {_toNode = newValue}
   }
   /// Returns true if `toNode` has been explicitly set.
-  public var hasToNode: Bool {_storage._toNode != nil}
+  public var hasToNode: Bool {self._toNode != nil}
   /// Clears the value of `toNode`. Subsequent reads from it will return its default value.
-  public mutating func clearToNode() {_uniqueStorage()._toNode = nil}
+  public mutating func clearToNode() {self._toNode = nil}
 
   public var fromNode: ControlTraffic {
-    get {_storage._fromNode ?? ControlTraffic()}
-    set {_uniqueStorage()._fromNode = newValue}
+    get {_fromNode ?? ControlTraffic()}
+    set {_fromNode = newValue}
   }
   /// Returns true if `fromNode` has been explicitly set.
-  public var hasFromNode: Bool {_storage._fromNode != nil}
+  public var hasFromNode: Bool {self._fromNode != nil}
   /// Clears the value of `fromNode`. Subsequent reads from it will return its default value.
-  public mutating func clearFromNode() {_uniqueStorage()._fromNode = nil}
+  public mutating func clearFromNode() {self._fromNode = nil}
 
   /// Never 0, and another one after each time that the binding was put.
-  public var revision: UInt64 {
-    get {_storage._revision}
-    set {_uniqueStorage()._revision = newValue}
-  }
+  public var revision: UInt64 = 0
 
   /// Who put it last (Hello.owner); "--bindings" where mooringd has it from that file.
-  public var owner: String {
-    get {_storage._owner}
-    set {_uniqueStorage()._owner = newValue}
-  }
+  public var owner: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _binding: ControlBinding? = nil
+  fileprivate var _toNode: ControlTraffic? = nil
+  fileprivate var _fromNode: ControlTraffic? = nil
 }
 
 /// Inner packets and bytes, since the binding was first put.
@@ -1495,24 +1580,21 @@ public nonisolated struct ControlEvent: Sendable {
   public init() {}
 }
 
-public nonisolated struct ControlBindingEvent: @unchecked Sendable {
+public nonisolated struct ControlBindingEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var change: ControlBindingEvent.Change {
-    get {_storage._change}
-    set {_uniqueStorage()._change = newValue}
-  }
+  public var change: ControlBindingEvent.Change = .unspecified
 
   public var binding: ControlBinding {
-    get {_storage._binding ?? ControlBinding()}
-    set {_uniqueStorage()._binding = newValue}
+    get {_binding ?? ControlBinding()}
+    set {_binding = newValue}
   }
   /// Returns true if `binding` has been explicitly set.
-  public var hasBinding: Bool {_storage._binding != nil}
+  public var hasBinding: Bool {self._binding != nil}
   /// Clears the value of `binding`. Subsequent reads from it will return its default value.
-  public mutating func clearBinding() {_uniqueStorage()._binding = nil}
+  public mutating func clearBinding() {self._binding = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1564,7 +1646,7 @@ public nonisolated struct ControlBindingEvent: @unchecked Sendable {
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _binding: ControlBinding? = nil
 }
 
 /// A packet that its sender had no right to send (RFC 5454, 3.3: security exceptions).
@@ -1815,6 +1897,10 @@ nonisolated extension ControlDSCPModel: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension ControlECNMode: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ECN_MODE_UNSPECIFIED\0\u{1}ECN_MODE_NORMAL\0\u{1}ECN_MODE_COMPATIBILITY\0")
+}
+
+nonisolated extension ControlRole: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_HOME_AGENT\0\u{1}ROLE_MOBILE_NODE\0")
 }
 
 nonisolated extension ControlSide: SwiftProtobuf._ProtoNameProviding {
@@ -2459,6 +2545,41 @@ nonisolated extension ControlBoundPrefix: SwiftProtobuf.Message, SwiftProtobuf._
   }
 }
 
+nonisolated extension ControlNetwork: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Network"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}length\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed32Field(value: &self.address) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.length) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.address != 0 {
+      try visitor.visitSingularFixed32Field(value: self.address, fieldNumber: 1)
+    }
+    if self.length != 0 {
+      try visitor.visitSingularUInt32Field(value: self.length, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlNetwork, rhs: ControlNetwork) -> Bool {
+    if lhs.address != rhs.address {return false}
+    if lhs.length != rhs.length {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension ControlGREOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".GREOptions"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}sequence\0\u{1}checksum\0")
@@ -2505,98 +2626,174 @@ nonisolated extension ControlGREOptions: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ControlBinding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Binding"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}home_address\0\u{3}care_of_address\0\u{1}endpoint\0\u{1}encapsulation\0\u{1}gre\0\u{3}udp_port\0\u{1}prefixes\0\u{1}dscp\0\u{1}ecn\0\u{3}tunnel_mtu\0\u{1}lifetime\0\u{3}mtu_discovery\0\u{3}udp_encapsulation\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}home_address\0\u{3}care_of_address\0\u{1}endpoint\0\u{1}encapsulation\0\u{1}gre\0\u{3}udp_port\0\u{1}prefixes\0\u{1}dscp\0\u{1}ecn\0\u{3}tunnel_mtu\0\u{1}lifetime\0\u{3}mtu_discovery\0\u{3}udp_encapsulation\0\u{1}networks\0\u{1}role\0")
+
+  fileprivate class _StorageClass {
+    var _id: String = String()
+    var _homeAddress: UInt32? = nil
+    var _careOfAddress: UInt32 = 0
+    var _endpoint: UInt32? = nil
+    var _encapsulation: ControlEncapsulation = .unspecified
+    var _gre: ControlGREOptions? = nil
+    var _udpPort: UInt32? = nil
+    var _prefixes: [ControlBoundPrefix] = []
+    var _dscp: ControlDSCPModel = .unspecified
+    var _ecn: ControlECNMode = .unspecified
+    var _tunnelMtu: UInt32? = nil
+    var _lifetime: UInt32? = nil
+    var _mtuDiscovery: Bool = false
+    var _udpEncapsulation: ControlEncapsulation = .unspecified
+    var _networks: [ControlNetwork] = []
+    var _role: ControlRole = .unspecified
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _id = source._id
+      _homeAddress = source._homeAddress
+      _careOfAddress = source._careOfAddress
+      _endpoint = source._endpoint
+      _encapsulation = source._encapsulation
+      _gre = source._gre
+      _udpPort = source._udpPort
+      _prefixes = source._prefixes
+      _dscp = source._dscp
+      _ecn = source._ecn
+      _tunnelMtu = source._tunnelMtu
+      _lifetime = source._lifetime
+      _mtuDiscovery = source._mtuDiscovery
+      _udpEncapsulation = source._udpEncapsulation
+      _networks = source._networks
+      _role = source._role
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
-      case 2: try { try decoder.decodeSingularFixed32Field(value: &self._homeAddress) }()
-      case 3: try { try decoder.decodeSingularFixed32Field(value: &self.careOfAddress) }()
-      case 4: try { try decoder.decodeSingularFixed32Field(value: &self._endpoint) }()
-      case 5: try { try decoder.decodeSingularEnumField(value: &self.encapsulation) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._gre) }()
-      case 7: try { try decoder.decodeSingularUInt32Field(value: &self._udpPort) }()
-      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.prefixes) }()
-      case 9: try { try decoder.decodeSingularEnumField(value: &self.dscp) }()
-      case 10: try { try decoder.decodeSingularEnumField(value: &self.ecn) }()
-      case 11: try { try decoder.decodeSingularUInt32Field(value: &self._tunnelMtu) }()
-      case 12: try { try decoder.decodeSingularUInt32Field(value: &self._lifetime) }()
-      case 13: try { try decoder.decodeSingularBoolField(value: &self.mtuDiscovery) }()
-      case 14: try { try decoder.decodeSingularEnumField(value: &self.udpEncapsulation) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._id) }()
+        case 2: try { try decoder.decodeSingularFixed32Field(value: &_storage._homeAddress) }()
+        case 3: try { try decoder.decodeSingularFixed32Field(value: &_storage._careOfAddress) }()
+        case 4: try { try decoder.decodeSingularFixed32Field(value: &_storage._endpoint) }()
+        case 5: try { try decoder.decodeSingularEnumField(value: &_storage._encapsulation) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._gre) }()
+        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._udpPort) }()
+        case 8: try { try decoder.decodeRepeatedMessageField(value: &_storage._prefixes) }()
+        case 9: try { try decoder.decodeSingularEnumField(value: &_storage._dscp) }()
+        case 10: try { try decoder.decodeSingularEnumField(value: &_storage._ecn) }()
+        case 11: try { try decoder.decodeSingularUInt32Field(value: &_storage._tunnelMtu) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._lifetime) }()
+        case 13: try { try decoder.decodeSingularBoolField(value: &_storage._mtuDiscovery) }()
+        case 14: try { try decoder.decodeSingularEnumField(value: &_storage._udpEncapsulation) }()
+        case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._networks) }()
+        case 16: try { try decoder.decodeSingularEnumField(value: &_storage._role) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.id.isEmpty {
-      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
-    }
-    try { if let v = self._homeAddress {
-      try visitor.visitSingularFixed32Field(value: v, fieldNumber: 2)
-    } }()
-    if self.careOfAddress != 0 {
-      try visitor.visitSingularFixed32Field(value: self.careOfAddress, fieldNumber: 3)
-    }
-    try { if let v = self._endpoint {
-      try visitor.visitSingularFixed32Field(value: v, fieldNumber: 4)
-    } }()
-    if self.encapsulation != .unspecified {
-      try visitor.visitSingularEnumField(value: self.encapsulation, fieldNumber: 5)
-    }
-    try { if let v = self._gre {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
-    try { if let v = self._udpPort {
-      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 7)
-    } }()
-    if !self.prefixes.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.prefixes, fieldNumber: 8)
-    }
-    if self.dscp != .unspecified {
-      try visitor.visitSingularEnumField(value: self.dscp, fieldNumber: 9)
-    }
-    if self.ecn != .unspecified {
-      try visitor.visitSingularEnumField(value: self.ecn, fieldNumber: 10)
-    }
-    try { if let v = self._tunnelMtu {
-      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 11)
-    } }()
-    try { if let v = self._lifetime {
-      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 12)
-    } }()
-    if self.mtuDiscovery != false {
-      try visitor.visitSingularBoolField(value: self.mtuDiscovery, fieldNumber: 13)
-    }
-    if self.udpEncapsulation != .unspecified {
-      try visitor.visitSingularEnumField(value: self.udpEncapsulation, fieldNumber: 14)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._id.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._id, fieldNumber: 1)
+      }
+      try { if let v = _storage._homeAddress {
+        try visitor.visitSingularFixed32Field(value: v, fieldNumber: 2)
+      } }()
+      if _storage._careOfAddress != 0 {
+        try visitor.visitSingularFixed32Field(value: _storage._careOfAddress, fieldNumber: 3)
+      }
+      try { if let v = _storage._endpoint {
+        try visitor.visitSingularFixed32Field(value: v, fieldNumber: 4)
+      } }()
+      if _storage._encapsulation != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._encapsulation, fieldNumber: 5)
+      }
+      try { if let v = _storage._gre {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      try { if let v = _storage._udpPort {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 7)
+      } }()
+      if !_storage._prefixes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._prefixes, fieldNumber: 8)
+      }
+      if _storage._dscp != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._dscp, fieldNumber: 9)
+      }
+      if _storage._ecn != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._ecn, fieldNumber: 10)
+      }
+      try { if let v = _storage._tunnelMtu {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._lifetime {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 12)
+      } }()
+      if _storage._mtuDiscovery != false {
+        try visitor.visitSingularBoolField(value: _storage._mtuDiscovery, fieldNumber: 13)
+      }
+      if _storage._udpEncapsulation != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._udpEncapsulation, fieldNumber: 14)
+      }
+      if !_storage._networks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._networks, fieldNumber: 15)
+      }
+      if _storage._role != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._role, fieldNumber: 16)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlBinding, rhs: ControlBinding) -> Bool {
-    if lhs.id != rhs.id {return false}
-    if lhs._homeAddress != rhs._homeAddress {return false}
-    if lhs.careOfAddress != rhs.careOfAddress {return false}
-    if lhs._endpoint != rhs._endpoint {return false}
-    if lhs.encapsulation != rhs.encapsulation {return false}
-    if lhs._gre != rhs._gre {return false}
-    if lhs._udpPort != rhs._udpPort {return false}
-    if lhs.prefixes != rhs.prefixes {return false}
-    if lhs.dscp != rhs.dscp {return false}
-    if lhs.ecn != rhs.ecn {return false}
-    if lhs._tunnelMtu != rhs._tunnelMtu {return false}
-    if lhs._lifetime != rhs._lifetime {return false}
-    if lhs.mtuDiscovery != rhs.mtuDiscovery {return false}
-    if lhs.udpEncapsulation != rhs.udpEncapsulation {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._homeAddress != rhs_storage._homeAddress {return false}
+        if _storage._careOfAddress != rhs_storage._careOfAddress {return false}
+        if _storage._endpoint != rhs_storage._endpoint {return false}
+        if _storage._encapsulation != rhs_storage._encapsulation {return false}
+        if _storage._gre != rhs_storage._gre {return false}
+        if _storage._udpPort != rhs_storage._udpPort {return false}
+        if _storage._prefixes != rhs_storage._prefixes {return false}
+        if _storage._dscp != rhs_storage._dscp {return false}
+        if _storage._ecn != rhs_storage._ecn {return false}
+        if _storage._tunnelMtu != rhs_storage._tunnelMtu {return false}
+        if _storage._lifetime != rhs_storage._lifetime {return false}
+        if _storage._mtuDiscovery != rhs_storage._mtuDiscovery {return false}
+        if _storage._udpEncapsulation != rhs_storage._udpEncapsulation {return false}
+        if _storage._networks != rhs_storage._networks {return false}
+        if _storage._role != rhs_storage._role {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2938,95 +3135,51 @@ nonisolated extension ControlBindingState: SwiftProtobuf.Message, SwiftProtobuf.
   public static let protoMessageName: String = _protobuf_package + ".BindingState"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}binding\0\u{3}to_node\0\u{3}from_node\0\u{1}revision\0\u{2}\u{5}owner\0")
 
-  fileprivate class _StorageClass {
-    var _binding: ControlBinding? = nil
-    var _toNode: ControlTraffic? = nil
-    var _fromNode: ControlTraffic? = nil
-    var _revision: UInt64 = 0
-    var _owner: String = String()
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _binding = source._binding
-      _toNode = source._toNode
-      _fromNode = source._fromNode
-      _revision = source._revision
-      _owner = source._owner
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._binding) }()
-        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._toNode) }()
-        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._fromNode) }()
-        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._revision) }()
-        case 9: try { try decoder.decodeSingularStringField(value: &_storage._owner) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._binding) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._toNode) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._fromNode) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.revision) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.owner) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      try { if let v = _storage._binding {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      } }()
-      try { if let v = _storage._toNode {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      } }()
-      try { if let v = _storage._fromNode {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      } }()
-      if _storage._revision != 0 {
-        try visitor.visitSingularUInt64Field(value: _storage._revision, fieldNumber: 4)
-      }
-      if !_storage._owner.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._owner, fieldNumber: 9)
-      }
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._binding {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._toNode {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._fromNode {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if self.revision != 0 {
+      try visitor.visitSingularUInt64Field(value: self.revision, fieldNumber: 4)
+    }
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 9)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlBindingState, rhs: ControlBindingState) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._binding != rhs_storage._binding {return false}
-        if _storage._toNode != rhs_storage._toNode {return false}
-        if _storage._fromNode != rhs_storage._fromNode {return false}
-        if _storage._revision != rhs_storage._revision {return false}
-        if _storage._owner != rhs_storage._owner {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs._binding != rhs._binding {return false}
+    if lhs._toNode != rhs._toNode {return false}
+    if lhs._fromNode != rhs._fromNode {return false}
+    if lhs.revision != rhs.revision {return false}
+    if lhs.owner != rhs.owner {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4071,74 +4224,36 @@ nonisolated extension ControlBindingEvent: SwiftProtobuf.Message, SwiftProtobuf.
   public static let protoMessageName: String = _protobuf_package + ".BindingEvent"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}change\0\u{1}binding\0")
 
-  fileprivate class _StorageClass {
-    var _change: ControlBindingEvent.Change = .unspecified
-    var _binding: ControlBinding? = nil
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _change = source._change
-      _binding = source._binding
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularEnumField(value: &_storage._change) }()
-        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._binding) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.change) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._binding) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      if _storage._change != .unspecified {
-        try visitor.visitSingularEnumField(value: _storage._change, fieldNumber: 1)
-      }
-      try { if let v = _storage._binding {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      } }()
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.change != .unspecified {
+      try visitor.visitSingularEnumField(value: self.change, fieldNumber: 1)
     }
+    try { if let v = self._binding {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlBindingEvent, rhs: ControlBindingEvent) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._change != rhs_storage._change {return false}
-        if _storage._binding != rhs_storage._binding {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.change != rhs.change {return false}
+    if lhs._binding != rhs._binding {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -21,6 +21,11 @@ public struct IPv6Prefix: Hashable, Sendable, BitwiseCopyable {
     /// The prefix that holds one address.
     public static func host(_ address: IPv6Address) -> IPv6Prefix { IPv6Prefix(containing: address, length: 128) }
 
+    /// All link-local addresses (RFC 4291, 2.5.6).
+    public static var linkLocal: IPv6Prefix {
+        IPv6Prefix(containing: IPv6Address(high: 0xFE80 << 48, low: 0), length: 10)
+    }
+
     /// Nil where the length is above 128 or a bit past it is set.
     public init?(address: IPv6Address, length: Int) {
         guard (0...128).contains(length) else { return nil }

@@ -56,8 +56,9 @@ struct BindingListCommand: AsyncParsableCommand {
 
     private static func row(_ state: ControlBindingState) throws -> [String] {
         let binding = try Binding(state.binding)
-        var prefixes = binding.prefixes.first.map { "\($0.prefix)" } ?? "none"
-        if binding.prefixes.count > 1 { prefixes += " and \(binding.prefixes.count - 1) more" }
+        let all = binding.prefixes.count + binding.networks.count
+        let first = binding.prefixes.first.map { "\($0.prefix)" } ?? binding.networks.first.map { "\($0)" }
+        let prefixes = (first ?? "none") + (all > 1 ? " and \(all - 1) more" : "")
         return [
             binding.id, binding.careOfAddress.description, prefixes,
             binding.lifetime.map { shortDurationText(seconds: UInt64($0)) } ?? "for ever",

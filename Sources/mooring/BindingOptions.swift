@@ -29,6 +29,24 @@ struct BindingOptions: ParsableArguments {
     var prefixes: [Setting<BoundPrefix>] = []
 
     @Option(
+        name: .customLong("network"),
+        help: ArgumentHelp(
+            "An IPv4 network that is tunnelled to the node; may be given several times.",
+            discussion: "All of them replace those that were there; \"none\" takes them away.",
+            valueName: "network"),
+        transform: parseSetting(parseNetwork))
+    var networks: [Setting<IPv4Prefix>] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "At which end of the tunnel the daemon is: home-agent or mobile-node.",
+            discussion: "At the mobile node's, --care-of is the home agent's address and --endpoint the node's care-of "
+                + "address.",
+            valueName: "role"),
+        transform: parseChoice(Role.self))
+    var role: Role?
+
+    @Option(
         name: .customLong("home-address"),
         help: ArgumentHelp("The node's IPv4 home address, or none.", valueName: "ipv4-address"),
         transform: parseSetting(parseIPv4))
@@ -95,7 +113,8 @@ struct BindingOptions: ParsableArguments {
 
     /// Whether any of the options stands on the command line.
     var isAnythingNamed: Bool {
-        careOf != nil || !prefixes.isEmpty || homeAddress != nil || endpoint != nil || encapsulation != nil
+        careOf != nil || !prefixes.isEmpty || !networks.isEmpty || role != nil || homeAddress != nil || endpoint != nil
+            || encapsulation != nil
             || greKey != nil || greSequence != nil || greChecksum != nil || udpPort != nil
             || udpEncapsulation != nil || dscp != nil || ecn != nil || tunnelMTU != nil || mtuDiscovery != nil
             || lifetime != nil
@@ -105,6 +124,8 @@ struct BindingOptions: ParsableArguments {
     func apply(to binding: inout Binding) throws(BindingError) {
         if let careOf { binding.careOfAddress = careOf }
         if !prefixes.isEmpty { binding.prefixes = prefixes.compactMap(\.value) }
+        if !networks.isEmpty { binding.networks = networks.compactMap(\.value) }
+        if let role { binding.role = role }
         if let homeAddress { binding.homeAddress = homeAddress.value }
         if let endpoint { binding.endpoint = endpoint.value }
         if let encapsulation {
@@ -121,6 +142,7 @@ struct BindingOptions: ParsableArguments {
             binding.gre = options
         }
         if let udpPort { binding.udpPort = udpPort }
+        binding.setUsualPort()
         if let dscp { binding.dscp = dscp }
         if let ecn { binding.ecn = ecn }
         if let tunnelMTU { binding.tunnelMTU = tunnelMTU.value }
@@ -133,6 +155,13 @@ struct BindingOptions: ParsableArguments {
 private func parseIPv4(_ text: String) throws -> IPv4Address {
     guard let address = IPv4Address(text) else { throw ValidationError("it is no IPv4 address") }
     return address
+}
+
+private func parseNetwork(_ text: String) throws -> IPv4Prefix {
+    guard let network = IPv4Prefix(text) else {
+        throw ValidationError("it is no IPv4 network such as 198.51.100.0/24, all bits past its length zero")
+    }
+    return network
 }
 
 private func parsePrefix(_ text: String) throws -> BindingOptions.Setting<BoundPrefix> {

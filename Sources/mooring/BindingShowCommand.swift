@@ -31,11 +31,17 @@ struct BindingShowCommand: AsyncParsableCommand {
     private func describe(_ binding: Binding, _ state: ControlBindingState) {
         let output = Output.standard
         output.line("binding \(binding.id)")
-        output.line("  care-of address: \(binding.careOfAddress)")
+        if binding.role == .mobileNode {
+            output.line("  role: mobile node")
+            output.line("  home agent: \(binding.careOfAddress)")
+        } else {
+            output.line("  care-of address: \(binding.careOfAddress)")
+        }
         output.line("  home address: \(binding.homeAddress?.description ?? "none")")
         output.line("  endpoint: \(binding.endpoint?.description ?? "the daemon's")")
         output.line("  encapsulation: \(binding.encapsulation.rawValue)\(options(of: binding))")
         for bound in binding.prefixes { output.line("  prefix: \(bound.prefix) by \(bound.tunnel.rawValue)") }
+        for network in binding.networks { output.line("  network: \(network)") }
         let defaultMTU = binding.mtuDiscovery ? "1480 bytes" : "the daemon's"
         output.line(
             "  tunnel MTU: \(binding.tunnelMTU.map { "\($0) bytes" } ?? defaultMTU)"
