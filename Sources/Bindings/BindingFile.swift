@@ -100,20 +100,37 @@ extension BindingFile {
 
     private func refuseOverlaps() throws(BindingError) {
         var owned: [OwnedPrefix] = []
+        var networks: [OwnedPrefix] = []
         owned.reserveCapacity(bindings.count)
         for (index, binding) in bindings.enumerated() {
             owned += binding.prefixes.lazy.map { OwnedPrefix(prefix: $0.prefix, owner: index) }
+            networks += binding.networks.lazy.map { OwnedPrefix(prefix: $0.mapped, owner: index) }
         }
+        try refuseOverlaps(of: owned)
+        try refuseOverlaps(of: networks)
+    }
+
+    private func refuseOverlaps(of owned: [OwnedPrefix]) throws(BindingError) {
         guard let (one, other) = OwnedPrefix.firstOverlap(of: owned) else { return }
         // The one that stands later in the file is named as the culprit.
         let (first, second) = one.owner < other.owner ? (one, other) : (other, one)
         throw BindingError(
             place(of: second),
-            "\(second.prefix) of \(bindings[second.owner].id) overlaps \(first.prefix) of \(bindings[first.owner].id) "
-                + "(\(place(of: first))); a prefix belongs to one node")
+            "\(text(second)) of \(bindings[second.owner].id) overlaps \(text(first)) of \(bindings[first.owner].id) "
+                + "(\(place(of: first))); a \(first.prefix.mappedIPv4 == nil ? "prefix" : "network") belongs to one node"
+        )
+    }
+
+    private func text(_ owned: OwnedPrefix) -> String {
+        owned.prefix.mappedIPv4?.description ?? owned.prefix.description
     }
 
     private func place(of owned: OwnedPrefix) -> String {
+        if let network = owned.prefix.mappedIPv4,
+            let position = bindings[owned.owner].networks.firstIndex(of: network)
+        {
+            return "bindings[\(owned.owner)].networks[\(position)]"
+        }
         let position = bindings[owned.owner].prefixes.firstIndex { $0.prefix == owned.prefix } ?? 0
         return "bindings[\(owned.owner)].prefixes[\(position)].prefix"
     }

@@ -136,7 +136,7 @@ public struct CheckpointContents: Sendable {
         _ saved: BindingTable.Saved, _ isFromFile: Bool,
         _ body: (BindingTable.Saved) throws(CheckpointError) -> Void
     ) throws(CheckpointError) {
-        prefixCount += saved.binding.prefixes.count
+        prefixCount += saved.binding.prefixes.count + saved.binding.networks.count
         guard readCount < limits.bindings else {
             throw .tooMany("bindings", option: "--max-bindings", limit: limits.bindings)
         }

@@ -36,6 +36,13 @@ struct CheckpointEncoder: ~Copyable {
         put(saved.revision)
         put(UInt16(saved.binding.prefixes.count))
         for bound in saved.binding.prefixes { put(bound) }
+        if !saved.binding.networks.isEmpty {
+            put(UInt16(saved.binding.networks.count))
+            for network in saved.binding.networks {
+                put(network.length)
+                put(network.address.rawValue)
+            }
+        }
         put(saved.traffic.packetsToNode)
         put(saved.traffic.bytesToNode)
         put(saved.traffic.packetsFromNode)
@@ -108,6 +115,8 @@ struct CheckpointEncoder: ~Copyable {
         if isFromFile { flags |= Flag.fromFile }
         if saved.sequence != nil { flags |= Flag.sequenceNumbers }
         if !saved.owner.isEmpty { flags |= Flag.owner }
+        if saved.binding.role == .mobileNode { flags |= Flag.mobileNode }
+        if !saved.binding.networks.isEmpty { flags |= Flag.networks }
         flags |= saved.binding.encapsulation.number << Flag.encapsulationShift
         return flags | saved.binding.udpEncapsulation.number << Flag.udpEncapsulationShift
     }

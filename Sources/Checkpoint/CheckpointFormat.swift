@@ -58,11 +58,14 @@ enum CheckpointFormat {
         static let fromFile: UInt32 = 1 << 12
         static let sequenceNumbers: UInt32 = 1 << 13
         static let owner: UInt32 = 1 << 14
+        static let mobileNode: UInt32 = 1 << 15
         /// Two bits: the encapsulation.
         static let encapsulationShift: UInt32 = 16
         /// Two bits: what is carried within UDP.
         static let udpEncapsulationShift: UInt32 = 18
-        static let all: UInt32 = 0xF_7FFF
+        /// A list of networks follows that of prefixes.
+        static let networks: UInt32 = 1 << 20
+        static let all: UInt32 = 0x1F_FFFF
     }
 
     /// A group's record begins with these flags.

@@ -39,12 +39,14 @@ struct CheckpointRecords {
         if has(Flag.ecnCompatibility) { binding.ecn = .compatibility }
         if has(Flag.tunnelMTU) { binding.tunnelMTU = try number(UInt16.self) }
         binding.mtuDiscovery = has(Flag.mtuDiscovery)
+        if has(Flag.mobileNode) { binding.role = .mobileNode }
         let expiry = has(Flag.expiry) ? try number(UInt64.self) : nil
         let revision = try number(UInt64.self)
         let count = Int(try number(UInt16.self))
         guard count <= BindingLimits.prefixesPerBinding else { throw .malformed("a binding has \(count) prefixes") }
         binding.prefixes.reserveCapacity(count)
         for _ in 0..<count { binding.prefixes.append(try prefix()) }
+        if has(Flag.networks) { binding.networks = try networks() }
         var traffic = BindingTraffic()
         traffic.packetsToNode = try number(UInt64.self)
         traffic.bytesToNode = try number(UInt64.self)
@@ -108,6 +110,23 @@ struct CheckpointRecords {
         let id = String(decoding: bytes, as: UTF8.self)
         guard Binding.isID(id) else { throw .malformed("a binding has no proper id") }
         return id
+    }
+
+    private mutating func networks() throws(CheckpointError) -> [IPv4Prefix] {
+        let count = Int(try number(UInt16.self))
+        guard (1...BindingLimits.networksPerBinding).contains(count) else {
+            throw .malformed("a binding has \(count) networks")
+        }
+        var networks: [IPv4Prefix] = []
+        networks.reserveCapacity(count)
+        for _ in 0..<count {
+            let length = try number(UInt8.self)
+            guard
+                let network = IPv4Prefix(address: IPv4Address(rawValue: try number(UInt32.self)), length: Int(length))
+            else { throw .malformed("a network of \(length) bits, or bits are set behind its end") }
+            networks.append(network)
+        }
+        return networks
     }
 
     private mutating func prefix() throws(CheckpointError) -> BoundPrefix {

@@ -33,7 +33,7 @@ private struct BindingDecoder {
 
     private var isAtEnd: Bool { next == end }
 
-    /// The tag of the next field: none that is read here takes more than a byte.
+    /// The tag of the next field, or its first byte.
     private mutating func tag() -> UInt8 {
         defer { next += 1 }
         return next.load(as: UInt8.self)
@@ -177,9 +177,14 @@ private struct BindingDecoder {
                     binding.networks.count < BindingLimits.networksPerBinding
                 else { return nil }
                 binding.networks.append(network)
+            case 16 << 3:
+                // The only tag of two bytes: this was the first.
+                guard number() == 1, let role = number(upTo: 2) else { return nil }
+                binding.role = role == 2 ? .mobileNode : .homeAgent
             default: return nil
             }
         }
+        binding.setUsualPort()
         do throws(BindingError) { try binding.validate() } catch { return nil }
         return binding
     }

@@ -1,7 +1,7 @@
 // What the hot path knows of a binding: one cache line, made when the binding is put and never changed after readers can
 // see it. A binding that changes gets a new record. All headers before a packet are written from it, whichever way the
 // packet goes: IPv4 to the home address, IPv6 to the care-of address, or IPv6 to the home address and that packet to the
-// care-of address. What room is left in the line holds the first prefix, for the writer.
+// care-of address; at the mobile node, all of them to the home agent. What room is left in the line holds the first prefix, for the writer.
 
 import Bindings
 import PrefixTable
@@ -9,18 +9,18 @@ import Wire
 
 /// A binding, ready for packets. 64 bytes.
 struct BindingRecord: BitwiseCopyable {
-    /// Where outer packets come from.
+    /// Where outer packets come from: at the mobile node the home agent's address.
     let careOfAddress: IPv4Address
     /// Where they must be sent to.
     let endpoint: IPv4Address
-    /// 0.0.0.0 where there is none.
+    /// 0.0.0.0 where there is none. At the mobile node its own.
     let homeAddress: IPv4Address
     /// Of GRE, where `hasKey`.
     let key: UInt32
     /// One's complement sum of what all headers to the care-of address have in common, unfolded, in host order: all but
     /// TOS, total length, identification, flags and protocol.
     let outerSum: UInt32
-    /// The same of the header to the home address.
+    /// The same of the header to the home address, or from it at the mobile node.
     let middleSum: UInt32
     /// The slot of its traffic counters.
     let traffic: UInt32
@@ -30,7 +30,7 @@ struct BindingRecord: BitwiseCopyable {
     let pathMTU: UInt32
     /// The largest inner packet, in bytes; where the path's MTU is followed, the most that it can be.
     let tunnelMTU: UInt16
-    /// The node's, of UDP.
+    /// The mobile node's, of UDP.
     let port: UInt16
     let form: TunnelForm
     let timeToLive: UInt8
@@ -45,9 +45,18 @@ struct BindingRecord: BitwiseCopyable {
     let greLength: UInt8
     /// Of the binding's first prefix; the writer knows whether there is one.
     let prefixLength: UInt8
-    private let padding: UInt8 = 0
+    let traits: Traits
     /// Of the binding's first prefix.
     let prefixAddress: IPv6Address
+
+    /// What concerns the mobile node's end (RFC 5454, 3.5).
+    struct Traits: OptionSet, BitwiseCopyable {
+        let rawValue: UInt8
+        /// This is the mobile node's end.
+        static let mobileNode = Traits(rawValue: 1)
+        /// What is of the link goes to the home agent (RFC 5454, 3.7.1).
+        static let carriesLinkLocal = Traits(rawValue: 2)
+    }
 
     init(
         _ binding: Binding, endpoint: IPv4Address, tunnelMTU: UInt16, timeToLive: UInt8, traffic: UInt32,
@@ -55,10 +64,14 @@ struct BindingRecord: BitwiseCopyable {
     ) {
         careOfAddress = binding.careOfAddress
         self.endpoint = endpoint
-        homeAddress = binding.homeAddress ?? .unspecified
+        let homeAddress = binding.homeAddress ?? .unspecified
+        self.homeAddress = homeAddress
+        let isMobileNode = binding.role == .mobileNode
         key = binding.gre?.key ?? 0
         outerSum = Self.fixedSum(from: endpoint, to: careOfAddress, timeToLive: timeToLive)
-        middleSum = Self.fixedSum(from: endpoint, to: homeAddress, timeToLive: timeToLive)
+        middleSum = Self.fixedSum(
+            from: isMobileNode ? homeAddress : endpoint, to: isMobileNode ? careOfAddress : homeAddress,
+            timeToLive: timeToLive)
         self.traffic = traffic
         self.sequence = sequence
         self.pathMTU = pathMTU
@@ -70,14 +83,36 @@ struct BindingRecord: BitwiseCopyable {
         copiedIn = binding.dscp == .uniform ? 0xFC : 0
         let options = form.isGRE ? binding.gre ?? GREOptions() : nil
         (greFlags, greLength) = options.map(GRETunnel.shape) ?? (0, 0)
-        prefixLength = binding.prefixes.first?.prefix.length ?? 0
-        prefixAddress = binding.prefixes.first?.prefix.address ?? .unspecified
+        let first = binding.prefixes.first?.prefix ?? binding.networks.first?.mapped
+        prefixLength = first?.length ?? 0
+        prefixAddress = first?.address ?? .unspecified
+        traits =
+            isMobileNode
+            ? binding.prefixes.contains { $0.prefix == .linkLocal } ? [.mobileNode, .carriesLinkLocal] : .mobileNode
+            : []
     }
 
     private static func fixedSum(from source: IPv4Address, to destination: IPv4Address, timeToLive: UInt8) -> UInt32 {
         [source, destination].reduce(0x4500 + UInt32(timeToLive) << 8) {
             $0 + $1.rawValue >> 16 + $1.rawValue & 0xFFFF
         }
+    }
+
+    /// Whether this is the mobile node's end.
+    @inline(__always)
+    var isMobileNode: Bool { traits.contains(.mobileNode) }
+
+    /// This end's address of the tunnel by way of the home address.
+    @inline(__always)
+    var middleSource: IPv4Address { isMobileNode ? homeAddress : endpoint }
+
+    /// The other end's address of the tunnel by way of the home address.
+    @inline(__always)
+    var middleDestination: IPv4Address { isMobileNode ? careOfAddress : homeAddress }
+
+    /// The ports of UDP, this end's and the other's: the home agent's is that of Mobile IP (RFC 3519, 4.1).
+    var ports: (near: UInt16, far: UInt16) {
+        isMobileNode ? (port, MobileTunnelData.port) : (MobileTunnelData.port, port)
     }
 
     var hasKey: Bool { greFlags & UInt8(GRE.Flag.key >> 8) != 0 }
@@ -90,16 +125,22 @@ struct BindingRecord: BitwiseCopyable {
 
     /// The tunnel to the care-of address (`TunnelForm.digest`).
     var digest: IPv4Address {
-        TunnelForm.digest(careOfAddress, form.identity(key: hasKey ? key : nil, port: form.isUDP ? port : 0))
+        TunnelForm.digest(careOfAddress, form.identity(key: hasKey ? key : nil, port: form.isUDP ? ports.far : 0))
     }
 
     /// All headers that are written before a packet, in bytes; with minimal encapsulation, by what IPv4 grows.
     func headerLength(isIPv4: Bool, usesHomeAddress: Bool) -> Int {
         let udp = form.isUDP ? UDPTunnel.headerLength : 0
         if form.isMinimal {
-            return udp + (isIPv4 ? MinimalTunnel.growth : IPv4.minimumHeaderLength + MinimalTunnel.lengthOfIPv6Header)
+            return udp + (isIPv4 ? MinimalTunnel.growth : IPv4.minimumHeaderLength + lengthOfMinimalHeader)
         }
         return udp + IPv4.minimumHeaderLength * (usesHomeAddress ? 2 : 1) + Int(greLength)
+    }
+
+    /// Of the minimal forwarding header of IPv6 by way of the home address, in bytes. At the home agent the source is that
+    /// of the outer header.
+    private var lengthOfMinimalHeader: Int {
+        isMobileNode ? MinimalEncapsulation.longHeaderLength : MinimalEncapsulation.shortHeaderLength
     }
 
     /// Bytes of all headers at the most: UDP and GRE with all options, and two of IPv4.
@@ -125,7 +166,8 @@ struct BindingRecord: BitwiseCopyable {
         if usesHomeAddress, !form.isMinimal {
             start -= IPv4.minimumHeaderLength
             writeIPv4Header(
-                at: start, sum: middleSum, destination: homeAddress, protocol: payload, trafficClass: trafficClass,
+                at: start, sum: middleSum, source: middleSource, destination: middleDestination, protocol: payload,
+                trafficClass: trafficClass,
                 totalLength: innerLength &+ IPv4.minimumHeaderLength, dontFragment: dontFragment,
                 identification: identification)
             payload = IPProtocol.ipv4
@@ -134,7 +176,8 @@ struct BindingRecord: BitwiseCopyable {
         start -= IPv4.minimumHeaderLength
         let length = inner - start
         writeIPv4Header(
-            at: start, sum: outerSum, destination: careOfAddress, protocol: payload, trafficClass: trafficClass,
+            at: start, sum: outerSum, source: endpoint, destination: careOfAddress, protocol: payload,
+            trafficClass: trafficClass,
             totalLength: innerLength &+ length, dontFragment: dontFragment, identification: identification)
         return length
     }
@@ -153,20 +196,21 @@ struct BindingRecord: BitwiseCopyable {
             start -= Int(greLength)
             payload = GRETunnel.write(to: start, payload: payload, flags: greFlags, key: key)
         } else if form.isMinimal {
-            start -= MinimalTunnel.lengthOfIPv6Header
-            payload = MinimalTunnel.write(to: start, homeAddress: homeAddress)
+            start -= lengthOfMinimalHeader
+            payload = MinimalTunnel.write(
+                to: start, source: isMobileNode ? homeAddress : nil, destination: middleDestination)
         }
         if form.isUDP {
             start -= UDPTunnel.headerLength
-            payload = UDPTunnel.write(to: start, payload: payload, port: port, length: end - start)
+            payload = UDPTunnel.write(to: start, payload: payload, ports: ports, length: end - start)
         }
         return payload
     }
 
     @inline(__always)
     private func writeIPv4Header(
-        at start: UnsafeMutableRawPointer, sum: UInt32, destination: IPv4Address, protocol: UInt8, trafficClass: UInt8,
-        totalLength: Int, dontFragment: UInt16, identification: UInt16
+        at start: UnsafeMutableRawPointer, sum: UInt32, source: IPv4Address, destination: IPv4Address, protocol: UInt8,
+        trafficClass: UInt8, totalLength: Int, dontFragment: UInt16, identification: UInt16
     ) {
         let length = UInt16(truncatingIfNeeded: totalLength)
         let first =
@@ -178,7 +222,7 @@ struct BindingRecord: BitwiseCopyable {
         sum = (sum & 0xFFFF) &+ (sum >> 16)
         sum = (sum & 0xFFFF) &+ (sum >> 16)
         let hops = UInt64(timeToLive) << 56 | UInt64(`protocol`) << 48
-        let second = hops | UInt64(~sum & 0xFFFF) << 32 | UInt64(endpoint.rawValue)
+        let second = hops | UInt64(~sum & 0xFFFF) << 32 | UInt64(source.rawValue)
         start.storeNetwork(first, at: 0)
         start.storeNetwork(second, at: 8)
         start.storeNetwork(destination.rawValue, at: IPv4.Offset.destination)

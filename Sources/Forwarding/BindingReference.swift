@@ -16,6 +16,9 @@ struct BindingReference: BitwiseCopyable, Equatable {
     /// In place of a reference: nothing is there.
     static let none = BindingReference(rawValue: PrefixTable.noValue)
 
+    /// Nil where nothing is there.
+    var ifAny: BindingReference? { self == .none ? nil : self }
+
     /// The number of the record, where there is one.
     @inline(__always)
     var record: Int { Int(truncatingIfNeeded: rawValue >> 1) }

@@ -17,6 +17,7 @@ extension BindingTable {
         var going = Set(leaving.compactMap(store.number(of:)))
         var ids = Set<String>(minimumCapacity: bindings.count)
         var owned: [OwnedPrefix] = []
+        var ownedNetworks: [OwnedPrefix] = []
         owned.reserveCapacity(bindings.count)
         for (index, binding) in bindings.enumerated() {
             do { try binding.validate() } catch { throw .malformed(binding.id, error) }
@@ -26,14 +27,38 @@ extension BindingTable {
             if let number = store.number(of: binding.id) { going.insert(number) }
             try checkEndpoint(binding, defaultEndpoint: configuration.endpoint)
             for bound in binding.prefixes { owned.append(OwnedPrefix(prefix: bound.prefix, owner: index)) }
+            for network in binding.networks { ownedNetworks.append(OwnedPrefix(prefix: network.mapped, owner: index)) }
         }
+        for (owned, table) in [(owned, prefixes), (ownedNetworks, networks)] where !owned.isEmpty {
+            try checkOverlaps(owned, of: bindings, in: table, going: going, resynchronization, &handovers)
+        }
+        for holder in try checkHomeAddresses(bindings, going: going, resynchronization) {
+            handovers[holder, default: Handover()].homeAddress = true
+        }
+        guard store.count - going.count + bindings.count <= configuration.bindingLimit else {
+            throw .tooManyBindings(limit: configuration.bindingLimit)
+        }
+        let goingPrefixes = going.reduce(0) { $0 + store[$1].prefixCount }
+        let newPrefixes = owned.count + ownedNetworks.count
+        guard prefixCount - goingPrefixes + newPrefixes <= configuration.prefixLimit else {
+            throw .tooManyPrefixes(limit: configuration.prefixLimit)
+        }
+        return handovers
+    }
+
+    /// No two nodes hold overlapping prefixes (RFC 5454, 3.3), or networks; one node's own are not in its way.
+    /// - Parameter table: where those are that are there.
+    private func checkOverlaps(
+        _ owned: [OwnedPrefix], of bindings: [Binding], in table: PrefixTable, going: Set<UInt32>,
+        _ resynchronization: Resynchronization?, _ handovers: inout Handovers
+    ) throws(BindingTableError) {
         if let (first, second) = OwnedPrefix.firstOverlap(of: owned) {
             throw .conflict(
                 bindings[second.owner].id, second.prefix, holder: bindings[first.owner].id, held: first.prefix)
         }
         for prefix in owned {
             var found: (holder: String, held: IPv6Prefix)?
-            prefixes.forEachOverlap(with: prefix.prefix) { held, value in
+            table.forEachOverlap(with: prefix.prefix) { held, value in
                 let holder = number(of: BindingReference(rawValue: value))
                 if going.contains(holder) { return true }
                 if waits(holder, resynchronization) {
@@ -47,17 +72,6 @@ extension BindingTable {
                 throw .conflict(bindings[prefix.owner].id, prefix.prefix, holder: found.holder, held: found.held)
             }
         }
-        for holder in try checkHomeAddresses(bindings, going: going, resynchronization) {
-            handovers[holder, default: Handover()].homeAddress = true
-        }
-        guard store.count - going.count + bindings.count <= configuration.bindingLimit else {
-            throw .tooManyBindings(limit: configuration.bindingLimit)
-        }
-        let goingPrefixes = going.reduce(0) { $0 + store[$1].prefixCount }
-        guard prefixes.count - goingPrefixes + owned.count <= configuration.prefixLimit else {
-            throw .tooManyPrefixes(limit: configuration.prefixLimit)
-        }
-        return handovers
     }
 
     /// Has what tables hold of bindings fetched, of all of them at once, where it would be waited for time and again.

@@ -5,6 +5,7 @@
 
 import Bindings
 import PrefixTable
+import Synchronization
 import Wire
 
 extension BindingTable {
@@ -15,6 +16,7 @@ extension BindingTable {
         private let now: UInt64
         /// Their values are references to bindings.
         private var prefixes: [ValuedPrefix] = []
+        private var networks: [ValuedPrefix] = []
         private var refused: [(id: String, reason: BindingTableError)] = []
         /// The owner that came last, of whom there are few.
         private var owner: (name: String, number: UInt8)?
@@ -52,13 +54,16 @@ extension BindingTable {
             guard table.count < table.configuration.bindingLimit else {
                 throw .tooManyBindings(limit: table.configuration.bindingLimit)
             }
-            guard prefixes.count + binding.prefixes.count <= table.configuration.prefixLimit else {
+            let own = binding.prefixes.count + binding.networks.count
+            guard prefixes.count + networks.count + own <= table.configuration.prefixLimit else {
                 throw .tooManyPrefixes(limit: table.configuration.prefixLimit)
             }
             let record = table.append(saved, owner: try number(of: saved.owner), continuesSequences)
             for bound in binding.prefixes {
                 prefixes.append(ValuedPrefix(bound.prefix, value: bound.reference(record).rawValue))
             }
+            let reference = BindingReference(record, usesHomeAddress: false).rawValue
+            for network in binding.networks { networks.append(ValuedPrefix(network.mapped, value: reference)) }
         }
 
         private mutating func number(of name: String) throws(BindingTableError) -> UInt8 {
@@ -78,7 +83,7 @@ extension BindingTable {
             groups: [Group], lastRevision: UInt64
         ) throws(BindingTableError) -> [(id: String, reason: BindingTableError)] {
             table.lastRevision = lastRevision
-            try table.fill(prefixes)
+            try table.fill(prefixes, networks)
             for group in groups { try table.restoreMembers(of: group) }
             return refused
         }
@@ -122,26 +127,34 @@ extension BindingTable {
     }
 
     /// Fills the tables by which bindings are found.
-    fileprivate func fill(_ all: [ValuedPrefix]) throws(BindingTableError) {
-        var trie: Result<[ValuedPrefix], BindingTableError> = .success([])
+    fileprivate func fill(_ all: [ValuedPrefix], _ allNetworks: [ValuedPrefix]) throws(BindingTableError) {
+        var tries: Result<Void, BindingTableError> = .success(())
         var others: Result<Void, BindingTableError> = .success(())
+        var inner: [ValuedPrefix] = []
+        var innerNetworks: [ValuedPrefix] = []
         inParallel {
-            trie = Result { () throws(BindingTableError) in try fillTrie(all) }
+            tries = Result { () throws(BindingTableError) in
+                inner = try fillTrie(of: prefixes, all)
+                innerNetworks = try fillTrie(of: networks, allNetworks)
+            }
         } and: {
             prefixes.fillRules(all)
+            networks.fillRules(allNetworks)
             others = Result { () throws(BindingTableError) in try fillAddressesAndIDs() }
         }
         try others.get()
-        for next in try trie.get() {
-            do { try prefixes.insert(next.prefix, value: next.value) } catch { Self.lacksRoom() }
+        try tries.get()
+        for (table, left) in [(prefixes, inner), (networks, innerNetworks)] {
+            for next in left { do { try table.insert(next.prefix, value: next.value) } catch { Self.lacksRoom() } }
         }
+        if !allNetworks.isEmpty { networkFlag.pointee.store(true, ordering: .releasing) }
     }
 
     private static func lacksRoom() -> Never { preconditionFailure("room for prefixes was checked") }
 
-    /// Fills the trie.
+    /// Fills a trie.
     /// - Returns: prefixes that are not in it, since they lie in others, of the same binding.
-    private func fillTrie(_ all: [ValuedPrefix]) throws(BindingTableError) -> [ValuedPrefix] {
+    private func fillTrie(of table: PrefixTable, _ all: [ValuedPrefix]) throws(BindingTableError) -> [ValuedPrefix] {
         var outer = ValuedPrefix.sorted(all)
         var inner: [ValuedPrefix] = []
         var count = 0
@@ -162,7 +175,7 @@ extension BindingTable {
         outer.removeLast(outer.count - count)
         // One of length 0 holds all others.
         if outer.first?.prefix.length == 0 { return outer + inner }
-        do { try outer.withUnsafeBufferPointer(prefixes.fillTrie) } catch { Self.lacksRoom() }
+        do { try outer.withUnsafeBufferPointer(table.fillTrie) } catch { Self.lacksRoom() }
         return inner
     }
 
@@ -176,10 +189,10 @@ extension BindingTable {
         try forEachRecord(fetching: { if $0.homeAddress != .unspecified { homeAddresses.prefetch($0.homeAddress) } }) {
             (number, record, reference) throws(BindingTableError) in
             guard record.homeAddress != .unspecified else { return }
-            if let other = homeAddresses.insert(record.homeAddress, value: reference.rawValue) {
-                throw .homeAddressConflict(
-                    store[number].id, record.homeAddress, holder: id(of: BindingReference(rawValue: other)) ?? "")
+            if let holder = numberOfHolder(of: record.homeAddress) {
+                throw .homeAddressConflict(store[number].id, record.homeAddress, holder: store[holder].id)
             }
+            homeAddressTable(of: record).insert(record.homeAddress, value: reference.rawValue)
         }
         try forEachRecord(fetching: { careOfAddresses.prefetch($0.careOfAddress) }) {
             (number, record, reference) throws(BindingTableError) in

@@ -23,6 +23,7 @@ extension BindingTable {
 
     /// What a binding gives to others that are put.
     struct Handover {
+        /// Networks in their mapped form among them.
         var prefixes: Set<IPv6Prefix> = []
         var homeAddress = false
     }
@@ -120,6 +121,7 @@ extension BindingTable {
             guard let entry = entry(of: id) else { return nil }
             var binding = entry.binding
             binding.prefixes.removeAll { handover.prefixes.contains($0.prefix) }
+            binding.networks.removeAll { handover.prefixes.contains($0.mapped) }
             if handover.homeAddress {
                 binding.homeAddress = nil
                 binding.prefixes.removeAll { $0.tunnel == .homeAddress }

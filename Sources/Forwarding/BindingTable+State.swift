@@ -2,6 +2,7 @@
 
 import Bindings
 import PrefixTable
+import Synchronization
 import Wire
 
 extension BindingTable {
@@ -41,6 +42,9 @@ extension BindingTable {
         private let owner: BindingTable
         let prefixes: PrefixTable.Reader
         let homeAddresses: AddressTable.Reader
+        let nodeAddresses: AddressTable.Reader
+        let networks: PrefixTable.Reader
+        let networkFlag: UnsafePointer<Atomic<Bool>>
         let careOfAddresses: AddressTable.Reader
         let sharedTunnels: AddressTable.Reader
         let groups: PrefixTable.Reader
@@ -55,6 +59,7 @@ extension BindingTable {
 
         init(
             owner: BindingTable, prefixes: PrefixTable.Reader, homeAddresses: AddressTable.Reader,
+            nodeAddresses: AddressTable.Reader, networks: PrefixTable.Reader, networkFlag: UnsafePointer<Atomic<Bool>>,
             careOfAddresses: AddressTable.Reader, sharedTunnels: AddressTable.Reader, groups: GroupTable,
             records: UnsafePointer<BindingRecord>,
             traffic: UnsafeMutablePointer<TrafficCell>,
@@ -64,6 +69,9 @@ extension BindingTable {
             self.owner = owner
             self.prefixes = prefixes
             self.homeAddresses = homeAddresses
+            self.nodeAddresses = nodeAddresses
+            self.networks = networks
+            self.networkFlag = networkFlag
             self.careOfAddresses = careOfAddresses
             self.sharedTunnels = sharedTunnels
             self.groups = groups.groups.reader

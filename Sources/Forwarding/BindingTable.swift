@@ -19,6 +19,12 @@ public final class BindingTable {
     let prefixes: PrefixTable
     /// Of bindings that have one. The values of this and the next are references, as those of `prefixes`.
     let homeAddresses: AddressTable
+    /// Home addresses of bindings of the mobile node's end, which are this side's own.
+    let nodeAddresses: AddressTable
+    /// IPv4 networks in their mapped form.
+    let networks: PrefixTable
+    /// Whether `networks` has any.
+    let networkFlag: UnsafeMutablePointer<Atomic<Bool>>
     /// Of each care-of address the binding that was put last.
     let careOfAddresses: AddressTable
     /// The bindings at care-of addresses that have several.
@@ -55,7 +61,11 @@ public final class BindingTable {
         self.configuration = configuration
         // As many again may stand beside them, or be waiting for the readers, while all bindings change at once.
         prefixes = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
+        networks = try PrefixTable(capacity: configuration.prefixLimit * 2, quiescentStates: quiescentStates)
+        networkFlag = .allocate(capacity: 1)
+        networkFlag.initialize(to: Atomic(false))
         homeAddresses = AddressTable(quiescentStates: quiescentStates)
+        nodeAddresses = AddressTable(quiescentStates: quiescentStates)
         careOfAddresses = AddressTable(quiescentStates: quiescentStates)
         sharedTunnels = AddressTable(quiescentStates: quiescentStates)
         paths = AddressTable(quiescentStates: quiescentStates)
@@ -69,15 +79,18 @@ public final class BindingTable {
         store = try BindingStore(capacity: capacity)
     }
 
+    deinit { networkFlag.deallocate() }
+
     /// How many bindings there are.
     public var count: Int { store.count }
-    /// How many prefixes they have.
-    public var prefixCount: Int { prefixes.count }
+    /// How many prefixes and networks they have.
+    public var prefixCount: Int { prefixes.count + networks.count }
 
     /// What a forwarder reads; may be sent to its thread.
     public var reader: Reader {
         Reader(
             owner: self, prefixes: prefixes.reader, homeAddresses: homeAddresses.reader,
+            nodeAddresses: nodeAddresses.reader, networks: networks.reader, networkFlag: UnsafePointer(networkFlag),
             careOfAddresses: careOfAddresses.reader, sharedTunnels: sharedTunnels.reader, groups: groups,
             records: UnsafePointer(records.base),
             traffic: traffic.base, sequences: sequences.base,
@@ -105,16 +118,27 @@ public final class BindingTable {
         store.numbers(after: after, limit: limit).map { store[$0].id }
     }
 
-    /// The id of the binding that has the longest prefix that holds `address`, or the home address that `address` is the
-    /// IPv4-mapped form of.
+    /// The id of the binding that has the longest prefix that holds `address`; where `address` is the IPv4-mapped form of
+    /// one, that which has that home address, or the longest network that holds it.
     public func holder(of address: IPv6Address) -> String? {
-        let found = address.mappedIPv4.map { homeAddresses.reader.lookup($0) } ?? prefixes.reader.lookup(address)
-        return id(of: BindingReference(rawValue: found))
+        guard let mapped = address.mappedIPv4 else {
+            return id(of: BindingReference(rawValue: prefixes.reader.lookup(address)))
+        }
+        let number =
+            numberOfHolder(of: mapped)
+            ?? BindingReference(rawValue: networks.reader.lookup(address)).ifAny.map(number(of:))
+        return number.map { store[$0].id }
+    }
+
+    /// Where a record's home address stands.
+    func homeAddressTable(of record: BindingRecord) -> AddressTable {
+        record.isMobileNode ? nodeAddresses : homeAddresses
     }
 
     /// The number of the binding that has a home address.
     func numberOfHolder(of homeAddress: IPv4Address) -> UInt32? {
-        homeAddresses.value(of: homeAddress).map { number(of: BindingReference(rawValue: $0)) }
+        let found = homeAddresses.value(of: homeAddress) ?? nodeAddresses.value(of: homeAddress)
+        return found.map { number(of: BindingReference(rawValue: $0)) }
     }
 
     /// The id of a binding at that care-of address; of several the one that was put last.
@@ -245,9 +269,16 @@ public final class BindingTable {
             for bound in binding.prefixes {
                 try prefixes.insert(bound.prefix, value: bound.reference(record).rawValue)
             }
+            for network in binding.networks {
+                networkFlag.pointee.store(true, ordering: .releasing)
+                try networks.insert(
+                    network.mapped, value: BindingReference(record, usesHomeAddress: false).rawValue)
+            }
         } catch { preconditionFailure("room for prefixes was checked") }
         let own = BindingReference(record, usesHomeAddress: false)
-        if let address = binding.homeAddress { homeAddresses.insert(address, value: own.rawValue) }
+        if let address = binding.homeAddress {
+            homeAddressTable(of: records.base[Int(record)]).insert(address, value: own.rawValue)
+        }
         settle(number, binding.careOfAddress, own)
         let stored = StoredBinding(
             binding, expiry: expiry, revision: revision, owner: owner, named: named, record: record)
@@ -327,17 +358,18 @@ public final class BindingTable {
         replaced.removeAll(keepingCapacity: replaced.count < 4096)
     }
 
-    /// Takes away the prefixes and the home address of a binding that still lead to its record.
+    /// Takes away the prefixes, the networks and the home address of a binding that still lead to its record.
     private func release(_ stored: StoredBinding) {
         let record = records.base[Int(stored.record)]
         stored.forEachPrefix(record) { bound in
-            if prefixes.value(of: bound.prefix) == bound.reference(stored.record).rawValue {
-                prefixes.remove(bound.prefix)
-            }
+            let table = bound.isNetwork ? networks : prefixes
+            if table.value(of: bound.prefix) == bound.reference(stored.record).rawValue { table.remove(bound.prefix) }
         }
+        if networks.count == 0 { networkFlag.pointee.store(false, ordering: .releasing) }
         guard stored.hasHomeAddress else { return }
         let own = BindingReference(stored.record, usesHomeAddress: false).rawValue
-        if homeAddresses.value(of: record.homeAddress) == own { homeAddresses.remove(record.homeAddress) }
+        let table = homeAddressTable(of: record)
+        if table.value(of: record.homeAddress) == own { table.remove(record.homeAddress) }
     }
 }
 

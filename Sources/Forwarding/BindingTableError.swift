@@ -7,7 +7,7 @@ import Wire
 public enum BindingTableError: Error, Hashable, CustomStringConvertible {
     /// A binding, by its id, breaks a rule.
     case malformed(String, BindingError)
-    /// A prefix of a binding overlaps one that another holds.
+    /// A prefix of a binding, or a network in its mapped form, overlaps one that another holds.
     case conflict(String, IPv6Prefix, holder: String, held: IPv6Prefix)
     /// A binding's home address is another's.
     case homeAddressConflict(String, IPv4Address, holder: String)
@@ -33,7 +33,7 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
         switch self {
         case .malformed(_, let error): "\(error)"
         case .conflict(let id, let prefix, let holder, let held):
-            "binding \(id): \(prefix) overlaps \(held), which binding \(holder) holds; remove that first, or put both in one batch"
+            "binding \(id): \(text(prefix)) overlaps \(text(held)), which binding \(holder) holds; remove that first, or put both in one batch"
         case .homeAddressConflict(let id, let address, let holder):
             "binding \(id): the home address \(address) is that of binding \(holder); remove that first, or put both in one batch"
         case .changed(let id, let isBound):
@@ -51,6 +51,8 @@ public enum BindingTableError: Error, Hashable, CustomStringConvertible {
             "binding \(id): minimal encapsulation never carries IPv6, and there is no home address to send it by"
         }
     }
+
+    private func text(_ prefix: IPv6Prefix) -> String { prefix.mappedIPv4?.description ?? prefix.description }
 
     /// The id of the binding that it concerns, where there is one.
     public var bindingID: String? {

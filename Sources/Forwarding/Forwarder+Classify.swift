@@ -38,13 +38,16 @@ extension Forwarder {
         return false
     }
 
-    /// On a device that serves both sides: whether an IPv4 packet is for a node's home address.
+    /// On a device that serves both sides: whether an IPv4 packet is for a node's home address, or a network.
     @inline(never)
     private func isForNode(_ packet: Packet) -> Bool {
         guard packet.length >= IPv4.minimumHeaderLength else { return false }
         let destination = IPv4Address(
             rawValue: UnsafeRawPointer(packet.start).networkUInt32(at: IPv4.Offset.destination))
-        return homeAddresses.lookup(destination) != PrefixTable.noValue
+        if homeAddresses.lookup(destination) != PrefixTable.noValue { return true }
+        // A network may hold the endpoint itself.
+        return knowsNetworks && networks.lookup(IPv6Address(mapping: destination)) != PrefixTable.noValue
+            && !isTunnelEnd(destination)
     }
 
     // MARK: From the home side
@@ -55,8 +58,8 @@ extension Forwarder {
         var pending = PendingPacket(to: destination, isIPv4: false, length: view.totalLength)
         if destination.isMulticast {
             guard destination.multicastScope >= IPv6Address.linkLocalScope else { throw .multicastNotCarried }
-            if view.source.isLinkLocal, !destination.isLinkLocalMulticast { throw .linkLocal }
             pending.lookup = .group
+            if destination.isLinkLocalMulticast || view.source.isLinkLocal { try noteLink(of: view, in: &pending) }
         } else if destination.isLinkLocal || view.source.isLinkLocal {
             guard destination.isLinkLocal, view.source.isLinkLocal else { throw .linkLocal }
             pending.isLinkLocal = true
@@ -89,7 +92,8 @@ extension Forwarder {
         switch outer.protocol {
         case IPProtocol.ipv6, IPProtocol.ipv4: opened = DirectTunnel.open(outer)
         case IPProtocol.gre: opened = try GRETunnel.open(outer.payload)
-        case IPProtocol.udp where UDPTunnel.isTunnel(outer): opened = try UDPTunnel.open(packet.start, outer)
+        case IPProtocol.udp where UDPTunnel.isTunnel(outer) || isTunnelToOwnPort(outer):
+            opened = try UDPTunnel.open(packet.start, outer)
         case IPProtocol.minimal: opened = try MinimalTunnel.open(packet.start, outer, outer.payload)
         default:
             try takeOwn(&packet, outer)
@@ -110,8 +114,19 @@ extension Forwarder {
             pending.pointee.sequence = opened.sequence ?? 0
             pending.pointee.hasSequence = opened.sequence != nil
         }
-        if opened.form.isUDP { pending.pointee.port = opened.port }
+        if opened.form.isUDP {
+            pending.pointee.sourcePort = opened.sourcePort
+            pending.pointee.destinationPort = opened.destinationPort
+        }
         return true
+    }
+
+    /// Whether a UDP packet is Mobile Tunnel Data of a home agent to a port that a mobile node has chosen.
+    @inline(never)
+    private func isTunnelToOwnPort(_ outer: IPv4View) -> Bool {
+        guard UDPTunnel.isTunnelFromHomeAgent(outer) else { return false }
+        let found = careOfAddresses.lookup(outer.source)
+        return found != PrefixTable.noValue && records[BindingReference(rawValue: found).record].isMobileNode
     }
 
     /// What is in no tunnel: messages to the endpoint itself.
@@ -151,7 +166,9 @@ extension Forwarder {
         let source = inner.source
         guard source.isUnicastSource else { throw .innerSourceInvalid }
         guard inner.timeToLive > 0 else { throw .timeToLiveZero }
-        if inner.protocol == IPProtocol.ipv6, inner.destination == endpoint || isEndpoint(inner.destination) {
+        if inner.protocol == IPProtocol.ipv6,
+            let nodeAddress = endOfMiddleHeader(inner.destination, from: source, endpoint: endpoint)
+        {
             if inner.isFragment {
                 // Each has its own tunnel header, whose congestion is not to be lost (RFC 6040, 4.2).
                 guard let ecn = ECN.decapsulated(inner: inner.trafficClass.ecn, outer: outerECN) else {
@@ -159,8 +176,13 @@ extension Forwarder {
                 }
                 guard try reassemble(&packet, inner, ecn: ecn, via: outerSource, tunnel: opened.identity) else {
                     guard opened.sequence != nil else { return false }
-                    pending.initialize(to: PendingPacket(to: IPv6Address(mapping: source), isIPv4: true, length: 0))
+                    let isAtNode = nodeAddress != .unspecified
+                    pending.initialize(
+                        to: PendingPacket(
+                            to: IPv6Address(mapping: isAtNode ? nodeAddress : source), isIPv4: true, length: 0))
+                    if isAtNode { pending.pointee.lookup = .nodeAddress }
                     pending.pointee.middleSource = source
+                    pending.pointee.nodeAddress = nodeAddress
                     pending.pointee.isHeldFragment = true
                     return true
                 }
@@ -168,8 +190,9 @@ extension Forwarder {
             }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
             let innermost = try IPv6View(inner.payload)
-            pending.initialize(to: try classifyInner(innermost, homeAddress: source))
+            pending.initialize(to: try classifyInner(innermost, homeAddress: source, nodeAddress: nodeAddress))
             pending.pointee.middleSource = source
+            pending.pointee.nodeAddress = nodeAddress
             pending.pointee.middleClass = inner.trafficClass.rawValue
             pending.pointee.innerOffset = UInt16(truncatingIfNeeded: innermost.start - UnsafeRawPointer(packet.start))
             return true
@@ -181,12 +204,31 @@ extension Forwarder {
         return true
     }
 
-    /// - Parameter homeAddress: where the packet comes from, if that is a home address.
+    /// Whether a header between the outer one and the packet inside is one by way of the home address (RFC 5454, 3.3.2):
+    /// to an endpoint, or from its home agent to a mobile node's home address.
+    /// - Returns: that home address, 0.0.0.0 for an endpoint; nil where the packet is IPv4 as any other.
     @inline(__always)
-    private func classifyInner(_ inner: IPv6View, homeAddress: IPv4Address) throws(DropReason) -> PendingPacket {
+    private func endOfMiddleHeader(
+        _ destination: IPv4Address, from source: IPv4Address, endpoint: IPv4Address
+    ) -> IPv4Address? {
+        if destination == endpoint || isEndpoint(destination) { return .unspecified }
+        let found = nodeAddresses.lookup(destination)
+        guard found != PrefixTable.noValue,
+            records[BindingReference(rawValue: found).record].careOfAddress == source
+        else { return nil }
+        return destination
+    }
+
+    /// - Parameters:
+    ///   - homeAddress: where the packet comes from, if that is a home address.
+    ///   - nodeAddress: where it went to, if that is a home address of this side's own; else 0.0.0.0.
+    @inline(__always)
+    private func classifyInner(
+        _ inner: IPv6View, homeAddress: IPv4Address, nodeAddress: IPv4Address = .unspecified
+    ) throws(DropReason) -> PendingPacket {
         let source = inner.source
         if source.isLinkLocal || inner.destination.isLinkLocal || inner.destination.isMulticast {
-            return try classifyOfLink(inner, homeAddress: homeAddress)
+            return try classifyOfLink(inner, homeAddress: homeAddress, isAtNode: nodeAddress != .unspecified)
         }
         if source.isForbiddenTunnelSource { throw .innerSourceInvalid }
         return PendingPacket(to: source, isIPv4: false, length: inner.totalLength)

@@ -56,6 +56,8 @@ extension Forwarder {
         let found =
             switch tunnel.key {
             case .homeAddress: homeAddresses.lookup(IPv4Address(unmapping: tunnel.address))
+            case .nodeAddress: nodeAddresses.lookup(IPv4Address(unmapping: tunnel.address))
+            case .network: networks.lookup(tunnel.address)
             case .prefix: prefixes.lookup(tunnel.address)
             case .careOfAddress: careOfAddresses.lookup(IPv4Address(unmapping: tunnel.address))
             }

@@ -19,7 +19,7 @@ extension Forwarder {
         let work = pending.pointee
         guard work.record != PrefixTable.noValue else {
             // What passes by on its way to another's endpoint is nobody's exception.
-            if isEndpoint(work.outerDestination) {
+            if isTunnelEnd(work.outerDestination) {
                 dropAsException(&packet, .innerSourceUnregistered, work)
             } else {
                 drop(&packet, .notForEndpoint)
@@ -77,9 +77,12 @@ extension Forwarder {
         let bytes = UnsafeRawBufferPointer(start: packet.start + Int(work.innerOffset), count: Int(work.innerLength))
         guard let solicitation = NeighborSolicitationView(bytes) else { return }
         let digest = TunnelForm.digest(
-            work.outerSource, work.form.identity(key: work.hasKey ? work.key : nil, port: work.port))
+            work.outerSource, work.form.identity(key: work.hasKey ? work.key : nil, port: work.sourcePort))
         let candidates = (
-            usesHomeAddress ? homeAddresses.lookup(work.middleSource) : careOfAddresses.lookup(work.outerSource),
+            !usesHomeAddress
+                ? careOfAddresses.lookup(work.outerSource)
+                : work.nodeAddress == .unspecified
+                    ? homeAddresses.lookup(work.middleSource) : nodeAddresses.lookup(work.nodeAddress),
             usesHomeAddress ? PrefixTable.noValue : sharedTunnels.lookup(digest)
         )
         for index in 0..<2 {
@@ -88,7 +91,7 @@ extension Forwarder {
             let number = UInt32(truncatingIfNeeded: BindingReference(rawValue: found).record)
             let reference = BindingReference(number, usesHomeAddress: usesHomeAddress)
             let record = records + reference.record
-            guard solicitation.target == IPv6Address(linkLocalOf: record.pointee.endpoint),
+            guard solicitation.target == record.pointee.linkLocalAddress(usesHomeAddress: usesHomeAddress),
                 refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) == nil
             else { continue }
             pending.pointee.record = reference.rawValue
@@ -111,9 +114,15 @@ extension Forwarder {
     ) -> DropReason? {
         let isFromHomeAddress = work.middleSource.rawValue != 0
         // The home address is the outer source where the packet came without the IPv4 tunnel.
-        let isWithoutTunnel = usesHomeAddress && !isFromHomeAddress && work.outerSource == record.homeAddress
+        let isWithoutTunnel =
+            usesHomeAddress && !isFromHomeAddress && work.outerSource == record.homeAddress && !record.isMobileNode
         guard isWithoutTunnel || work.outerSource == record.careOfAddress else { return .outerSourceMismatch }
-        if isFromHomeAddress, work.middleSource != record.homeAddress { return .outerSourceMismatch }
+        if isFromHomeAddress {
+            guard work.middleSource == record.middleDestination else { return .outerSourceMismatch }
+            guard work.nodeAddress == (record.isMobileNode ? record.homeAddress : .unspecified) else {
+                return .notForEndpoint
+            }
+        }
         // A node that has just moved still gets what was sent to where it was.
         guard work.outerDestination == record.endpoint || isEndpoint(work.outerDestination) else {
             return .notForEndpoint
@@ -123,7 +132,7 @@ extension Forwarder {
             return .tunnelMismatch
         }
         if record.form.isGRE, work.hasKey != record.hasKey || work.key != record.key { return .greKey }
-        return record.form.isUDP && work.port != record.port ? .udpPortMismatch : nil
+        return record.form.isUDP && (work.destinationPort, work.sourcePort) != record.ports ? .udpPortMismatch : nil
     }
 
     /// DSCP and ECN of the packet itself when all headers are off; nil where it must be dropped.

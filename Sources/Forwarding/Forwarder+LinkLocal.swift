@@ -2,21 +2,65 @@
 // a link-local address reaches the home device by it, and what is said there to all (ff02::/16), so that a DHCPv6 server
 // can delegate a prefix to it. The forwarder itself answers only for the tunnel's own end. What a node says of the groups
 // that it listens to is the control plane's.
+//
+// At the mobile node (RFC 5454, 3.5) all that the home device sends to the link, or says to groups, goes to the home agent.
 
 import PacketBuffer
 import PrefixTable
 import Wire
 
 extension Forwarder {
-    /// A packet out of a tunnel with a multicast destination, or a link-local address.
-    /// - Parameter homeAddress: where it comes from, if that is a home address.
+    /// A packet from the home side to a multicast group that bears a link-local address. From such a source only Multicast
+    /// Listener Discovery goes to groups beyond the link, since a report is sent to the group itself (RFC 2710, 3).
     @inline(never)
-    func classifyOfLink(_ inner: IPv6View, homeAddress: IPv4Address) throws(DropReason) -> PendingPacket {
+    func noteLink(of view: IPv6View, in pending: inout PendingPacket) throws(DropReason) {
+        let upper = try? view.upperLayer()
+        if let upper, upper.protocol == IPProtocol.icmpv6, !upper.isLaterFragment, upper.offset < view.totalLength,
+            view.hopLimit == 1
+        {
+            pending.isListenerMessage = ICMPv6.isListenerDiscovery(view.start.byte(upper.offset))
+        }
+        pending.isLinkLocal = view.source.isLinkLocal
+        guard view.destination.isLinkLocalMulticast || pending.isListenerMessage else { throw .linkLocal }
+    }
+
+    /// At a mobile node, the tunnel by which a multicast packet of the home side goes: by way of the home address what is
+    /// of the link, and what says who listens (RFC 5454, 3.3.3); the rest as all that lies behind the home agent.
+    @inline(never)
+    func findHomeAgent(of pending: UnsafeMutablePointer<PendingPacket>) {
+        let work = pending.pointee
+        let isOfLink = work.address.isLinkLocalMulticast || work.isListenerMessage
+        let found = prefixes.lookup(isOfLink ? IPv6Prefix.linkLocal.address : work.address)
+        guard found != PrefixTable.noValue else { return }
+        let reference = BindingReference(rawValue: found)
+        let record = records + reference.record
+        guard record.pointee.isMobileNode else { return }
+        if isOfLink {
+            guard record.pointee.homeAddress != .unspecified,
+                work.isListenerMessage || (work.isLinkLocal && record.pointee.traits.contains(.carriesLinkLocal))
+            else { return }
+            let number = UInt32(truncatingIfNeeded: reference.record)
+            pending.pointee.record = BindingReference(number, usesHomeAddress: true).rawValue
+        } else {
+            pending.pointee.record = found
+        }
+        pending.pointee.lookup = .prefix
+    }
+
+    /// A packet out of a tunnel with a multicast destination, or a link-local address.
+    /// - Parameters:
+    ///   - homeAddress: where it comes from, if that is a home address.
+    ///   - isAtNode: whether it comes from the home agent of a mobile node, which is this side.
+    @inline(never)
+    func classifyOfLink(
+        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool
+    ) throws(DropReason) -> PendingPacket {
         let (source, destination) = (inner.source, inner.destination)
         let upper = try inner.upperLayer()
         let isICMPv6 = upper.protocol == IPProtocol.icmpv6 && !upper.isLaterFragment
         let type = isICMPv6 && upper.offset < inner.totalLength ? inner.start.byte(upper.offset) : nil
-        if let type, ICMPv6.isListenerDiscovery(type), source.isLinkLocal || source.isUnspecified {
+        let isListenerMessage = type.map(ICMPv6.isListenerDiscovery) ?? false
+        if isListenerMessage, !isAtNode, source.isLinkLocal || source.isUnspecified {
             guard Self.isWholeListenerMessage(inner, upper) else { throw .listenerMalformed }
             // By the home address: that a node listens has nothing to do with its prefixes.
             var pending = PendingPacket(
@@ -29,7 +73,9 @@ extension Forwarder {
         guard !destination.isMulticast || destination.multicastScope >= IPv6Address.linkLocalScope else {
             throw .multicastNotCarried
         }
-        let isOfLink = destination.isLinkLocal || destination.isLinkLocalMulticast
+        // A home agent asks who listens to a group by a message to that group (RFC 2710, 3).
+        let isOfLink =
+            destination.isLinkLocal || destination.isLinkLocalMulticast || (isListenerMessage && source.isLinkLocal)
         guard source.isLinkLocal == isOfLink else { throw .linkLocal }
         if isOfLink, let type, ICMPv6.isNeighborDiscovery(type), inner.hopLimit != 255 {
             throw .neighborHopLimit
@@ -61,14 +107,14 @@ extension Forwarder {
             }
             return
         }
-        let own = IPv6Address(linkLocalOf: record.pointee.endpoint)
+        let usesHomeAddress = BindingReference(rawValue: work.record).usesHomeAddress
+        let own = record.pointee.linkLocalAddress(usesHomeAddress: usesHomeAddress)
         guard let solicitation = NeighborSolicitationView(packet.bytes), solicitation.target == own else {
             return transmit(&packet, to: .home)
         }
         let source = solicitation.source
         // Whoever asks from the address that is asked for is answered to nobody.
         guard source != own else { return drop(&packet, .innerSourceInvalid) }
-        let usesHomeAddress = BindingReference(rawValue: work.record).usesHomeAddress
         packet.length = NeighborAdvertisement.length
         NeighborAdvertisement(target: own, isRouter: isRouter).write(to: packet.start, destination: source)
         count(CounterIndex.absorbed)
@@ -79,5 +125,12 @@ extension Forwarder {
             innerTrafficClass: TrafficClass(rawValue: 0), dontFragment: IPv4.dontFragment, identification: 0)
         packet.prepend(length)
         if finishGREIfNeeded(&packet, record) { transmit(&packet, to: .access) }
+    }
+}
+
+extension BindingRecord {
+    /// The link-local address of this end of a tunnel (RFC 4213, 3.7).
+    func linkLocalAddress(usesHomeAddress: Bool) -> IPv6Address {
+        IPv6Address(linkLocalOf: usesHomeAddress ? middleSource : endpoint)
     }
 }

@@ -53,7 +53,10 @@ extension Forwarder {
 extension Forwarder {
     /// Whether a packet that is quoted is one of a binding's, whose source may be told.
     private func isOurs(_ quote: QuotedTunnelPacket) -> Bool {
-        let found = quote.isIPv4 ? homeAddresses.lookup(quote.destination4) : prefixes.lookup(quote.destination6)
+        var found = quote.isIPv4 ? homeAddresses.lookup(quote.destination4) : prefixes.lookup(quote.destination6)
+        if quote.isIPv4, found == PrefixTable.noValue {
+            found = networks.lookup(IPv6Address(mapping: quote.destination4))
+        }
         guard found != PrefixTable.noValue else { return false }
         let record = records + BindingReference(rawValue: found).record
         return record.pointee.careOfAddress == quote.outerDestination
@@ -139,7 +142,9 @@ struct QuotedTunnelPacket {
         else { return nil }
         var (isIPv6, inner) = first
         // By way of the home address.
-        if !isIPv6, let middle = Self.ipv4(inner), middle.protocol == IPProtocol.ipv6, middle.source == outer.source {
+        if !isIPv6, let middle = Self.ipv4(inner), middle.protocol == IPProtocol.ipv6,
+            middle.source == outer.source || middle.destination == outer.destination
+        {
             (isIPv6, inner) = (true, middle.payload)
         }
         guard inner.count >= (isIPv6 ? IPv6.headerLength : IPv4.minimumHeaderLength + 8),
@@ -203,7 +208,8 @@ struct QuotedTunnelPacket {
     private static func carried(_ outer: Header) -> (protocol: UInt8, bytes: UnsafeRawBufferPointer)? {
         guard outer.protocol == IPProtocol.udp else { return (outer.protocol, outer.payload) }
         guard let start = outer.payload.baseAddress, outer.payload.count > UDPTunnel.headerLength,
-            start.networkUInt16(at: UDP.Offset.sourcePort) == MobileTunnelData.port,
+            start.networkUInt16(at: UDP.Offset.sourcePort) == MobileTunnelData.port
+                || start.networkUInt16(at: UDP.Offset.destinationPort) == MobileTunnelData.port,
             start.byte(UDP.headerLength) == MobileTunnelData.type
         else { return nil }
         return (

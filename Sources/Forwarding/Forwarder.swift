@@ -2,7 +2,7 @@
 // reference counted in the loop. Three stages, so that what one packet waits for is fetched while others are worked on:
 //
 //   classify   views check the headers; what is left needs the binding of one address
-//   look up    the tables of prefixes, home addresses and groups, for all of them
+//   look up    the tables of prefixes, home addresses, networks and groups, for all of them
 //   finish     encapsulate or decapsulate in place, or drop
 //
 // Every packet that comes in, or is made here, ends in exactly one counter. What is made here beside the packets that came
@@ -54,6 +54,9 @@ public struct Forwarder: ~Copyable {
     // Copies of what stands in `table`: the loop uses only these pointers.
     let prefixes: PrefixTable.Reader
     let homeAddresses: AddressTable.Reader
+    let nodeAddresses: AddressTable.Reader
+    let networks: PrefixTable.Reader
+    private let networkFlag: UnsafePointer<Atomic<Bool>>
     let careOfAddresses: AddressTable.Reader
     let sharedTunnels: AddressTable.Reader
     let groups: PrefixTable.Reader
@@ -116,6 +119,9 @@ public struct Forwarder: ~Copyable {
         self.table = table
         prefixes = table.prefixes
         homeAddresses = table.homeAddresses
+        nodeAddresses = table.nodeAddresses
+        networks = table.networks
+        networkFlag = table.networkFlag
         careOfAddresses = table.careOfAddresses
         sharedTunnels = table.sharedTunnels
         groups = table.groups
@@ -199,7 +205,9 @@ public struct Forwarder: ~Copyable {
         let stride = MemoryLayout<PendingPacket>.stride
         let records = UnsafeMutableRawPointer(pending) + PendingPacket.recordOffset
         if byHomeAddress == count {
-            return homeAddresses.lookup(count: count, mapped: pending, stride: stride, results: records)
+            homeAddresses.lookup(count: count, mapped: pending, stride: stride, results: records)
+            if knowsNetworks { lookUpNetworks(count) }
+            return
         }
         // Of those that belong to another table the answer is written over.
         prefixes.lookup(count: count, addresses: pending, stride: stride, results: records, resultStride: stride)
@@ -209,8 +217,27 @@ public struct Forwarder: ~Copyable {
             case .prefix: break
             case .homeAddress:
                 pending[index].record = homeAddresses.lookup(IPv4Address(unmapping: pending[index].address))
-            case .group: pending[index].record = groups.lookup(pending[index].address)
+            case .nodeAddress:
+                pending[index].record = nodeAddresses.lookup(IPv4Address(unmapping: pending[index].address))
+            case .group:
+                // To a group beyond the link the host's own report is sent, which its members are not to get.
+                let isReport = pending[index].isListenerMessage && !pending[index].address.isLinkLocalMulticast
+                pending[index].record = isReport ? PrefixTable.noValue : groups.lookup(pending[index].address)
+                if pending[index].record == PrefixTable.noValue { findHomeAgent(of: pending + index) }
             }
+        }
+        if knowsNetworks { lookUpNetworks(count) }
+    }
+
+    /// Whether any binding has a network: if none does, none is asked for.
+    @inline(__always)
+    var knowsNetworks: Bool { networkFlag.pointee.load(ordering: .acquiring) }
+
+    /// Looks the IPv4 packets up in networks whose address is no home address.
+    @inline(never)
+    private func lookUpNetworks(_ count: Int) {
+        for index in 0..<count where pending[index].isIPv4 && pending[index].record == PrefixTable.noValue {
+            pending[index].record = networks.lookup(pending[index].address)
         }
     }
 

@@ -47,6 +47,8 @@ struct TunnelOfInjected: BitwiseCopyable, Sendable {
     /// Which of a binding's addresses it is found by.
     enum Key: UInt8, BitwiseCopyable {
         case homeAddress
+        case nodeAddress
+        case network
         case prefix
         case careOfAddress
     }
@@ -114,15 +116,19 @@ extension BindingTable {
         guard let entry = entry(of: id) else { throw .noBinding(id) }
         let binding = entry.binding
         // IPv6 by way of the home address, where there is one.
-        guard binding.homeAddress != nil || (!isIPv4 && !binding.isMinimal) else { throw .notCarried(id) }
+        guard binding.homeAddress != nil || (isIPv4 ? !binding.networks.isEmpty : !binding.isMinimal) else {
+            throw .notCarried(id)
+        }
         if isIPv4, binding.isMinimal, let start = bytes.baseAddress, MinimalTunnel.refusal(of: start) != nil {
             throw .notCarried(id)
         }
         let (key, address): (TunnelOfInjected.Key, IPv6Address) =
             if let homeAddress = binding.homeAddress {
-                (.homeAddress, IPv6Address(mapping: homeAddress))
+                (binding.role == .mobileNode ? .nodeAddress : .homeAddress, IPv6Address(mapping: homeAddress))
             } else if let prefix = binding.prefixes.first?.prefix {
                 (.prefix, prefix.address)
+            } else if let network = binding.networks.first {
+                (.network, network.mapped.address)
             } else {
                 (.careOfAddress, IPv6Address(mapping: binding.careOfAddress))
             }

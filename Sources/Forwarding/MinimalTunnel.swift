@@ -6,15 +6,13 @@
 import Wire
 
 enum MinimalTunnel {
-    /// Of the minimal forwarding header of IPv6 to the home address, in bytes.
-    static var lengthOfIPv6Header: Int { MinimalEncapsulation.shortHeaderLength }
-
-    /// Writes the minimal forwarding header of IPv6 to the home address (RFC 5454, 3.3.2): what would be the header to the
-    /// home address. The source is the endpoint in both, so it is left out.
+    /// Writes the minimal forwarding header of IPv6 by way of the home address (RFC 5454, 3.3.2): what would be the header
+    /// to or from the home address.
+    /// - Parameter source: nil where it is that of the outer header.
     /// - Returns: its protocol.
     @inline(__always)
-    static func write(to start: UnsafeMutableRawPointer, homeAddress: IPv4Address) -> UInt8 {
-        MinimalEncapsulationHeader(protocol: IPProtocol.ipv6, source: nil, destination: homeAddress).write(to: start)
+    static func write(to start: UnsafeMutableRawPointer, source: IPv4Address?, destination: IPv4Address) -> UInt8 {
+        MinimalEncapsulationHeader(protocol: IPProtocol.ipv6, source: source, destination: destination).write(to: start)
         return IPProtocol.minimal
     }
 
@@ -48,7 +46,7 @@ enum MinimalTunnel {
         var payload = IPProtocol.minimal
         if isUDP {
             payload = UDPTunnel.write(
-                to: next, payload: payload, port: record.pointee.port,
+                to: next, payload: payload, ports: record.pointee.ports,
                 length: Int(totalLength) - IPv4.minimumHeaderLength)
             next += UDPTunnel.headerLength
         }

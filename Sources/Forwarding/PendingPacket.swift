@@ -8,8 +8,10 @@ import Wire
 enum BindingLookup: UInt8, BitwiseCopyable {
     /// That of prefixes.
     case prefix
-    /// That of home addresses.
+    /// That of home addresses, and where there are any of networks.
     case homeAddress
+    /// That of home addresses of this side's own.
+    case nodeAddress
     /// That of multicast groups, whose members are bindings.
     case group
 }
@@ -53,18 +55,23 @@ struct PendingPacket: BitwiseCopyable {
     var middleClass: UInt8 = 0
     var outerSource = IPv4Address.unspecified
     var outerDestination = IPv4Address.unspecified
-    /// The home address that the packet came from; 0.0.0.0 where there was one header only.
+    /// The home address that the packet came from, or at the mobile node the home agent's; 0.0.0.0 where there was one
+    /// header only.
     var middleSource = IPv4Address.unspecified
+    /// The home address of this side's own that it went to; 0.0.0.0 where it was to an endpoint.
+    var nodeAddress = IPv4Address.unspecified
     /// Of GRE.
     var key: UInt32 = 0
     /// Of GRE.
     var sequence: UInt32 = 0
     /// Of UDP.
-    var port: UInt16 = 0
+    var sourcePort: UInt16 = 0
+    /// Of UDP.
+    var destinationPort: UInt16 = 0
     var hasKey = false
     var hasSequence = false
 
-    /// A packet that is looked up by an address; IPv4 by a home address.
+    /// A packet that is looked up by an address; IPv4 by a home address or network.
     @inline(__always)
     init(to address: IPv6Address, isIPv4: Bool, length: Int) {
         self.address = address

@@ -16,12 +16,15 @@ struct StoredBinding {
         static let greOptions = Choices(rawValue: 8)
         static let prefix = Choices(rawValue: 16)
         static let prefixByHomeAddress = Choices(rawValue: 32)
+        /// There are networks and no prefixes, so what stands first is a network.
+        static let onlyNetworks = Choices(rawValue: 128)
         /// Always there, so that a place without a binding can be told, whose bytes are zero.
         static let isThere = Choices(rawValue: 64)
     }
 
     let id: String
-    /// All prefixes but the first, which its record holds.
+    /// All prefixes but the first, which its record holds. Networks stand behind them in their mapped form, which no
+    /// prefix has (`Binding.validate`).
     private let furtherPrefixes: [BoundPrefix]
     /// In nanoseconds, on the clock of `BindingTable.put`; the largest value for ever.
     var expiry: UInt64
@@ -42,7 +45,9 @@ struct StoredBinding {
 
     init(_ binding: Binding, expiry: UInt64?, revision: UInt64, owner: UInt8, named: UInt64, record: UInt32) {
         id = binding.id
-        furtherPrefixes = Array(binding.prefixes.dropFirst())
+        let networks = binding.networks.map { BoundPrefix($0.mapped) }
+        let prefixes = networks.isEmpty ? binding.prefixes : binding.prefixes + networks
+        furtherPrefixes = Array(prefixes.dropFirst())
         self.expiry = expiry ?? .max
         self.revision = revision
         self.owner = owner
@@ -53,9 +58,10 @@ struct StoredBinding {
         if binding.endpoint != nil { choices.insert(.endpoint) }
         if binding.tunnelMTU != nil { choices.insert(.tunnelMTU) }
         if binding.gre != nil { choices.insert(.greOptions) }
-        if let first = binding.prefixes.first {
+        if let first = prefixes.first {
             choices.insert(.prefix)
             if first.tunnel == .homeAddress { choices.insert(.prefixByHomeAddress) }
+            if first.isNetwork { choices.insert(.onlyNetworks) }
         }
         self.choices = choices
     }
@@ -63,11 +69,12 @@ struct StoredBinding {
     var hasLifetime: Bool { expiry != .max }
     var hasOwnEndpoint: Bool { choices.contains(.endpoint) }
     var carriesCareOf: Bool {
-        (choices.contains(.prefix) && !choices.contains(.prefixByHomeAddress))
-            || furtherPrefixes.contains { $0.tunnel == .careOf }
+        (choices.contains(.prefix) && choices.isDisjoint(with: [.prefixByHomeAddress, .onlyNetworks]))
+            || furtherPrefixes.contains { $0.tunnel == .careOf && !$0.isNetwork }
     }
     var hasOwnTunnelMTU: Bool { choices.contains(.tunnelMTU) }
     var hasHomeAddress: Bool { choices.contains(.homeAddress) }
+    /// Of prefixes and networks.
     var prefixCount: Int { furtherPrefixes.count + (choices.contains(.prefix) ? 1 : 0) }
 
     private func firstPrefix(_ record: BindingRecord) -> BoundPrefix? {
@@ -77,7 +84,7 @@ struct StoredBinding {
             tunnel: choices.contains(.prefixByHomeAddress) ? .homeAddress : .careOf)
     }
 
-    /// Its prefixes, one after the other.
+    /// Its prefixes and networks, one after the other.
     func forEachPrefix(_ record: BindingRecord, _ body: (BoundPrefix) -> Void) {
         if let first = firstPrefix(record) { body(first) }
         for bound in furtherPrefixes { body(bound) }
@@ -86,7 +93,14 @@ struct StoredBinding {
     /// The binding without its lifetime.
     func binding(_ record: BindingRecord) -> Binding {
         var binding = Binding(id: id, careOfAddress: record.careOfAddress)
-        if let first = firstPrefix(record) { binding.prefixes = [first] + furtherPrefixes }
+        if let first = firstPrefix(record) {
+            binding.prefixes = [first] + furtherPrefixes
+            if binding.prefixes[binding.prefixes.count - 1].isNetwork {
+                binding.networks = binding.prefixes.compactMap(\.prefix.mappedIPv4)
+                binding.prefixes.removeLast(binding.networks.count)
+            }
+        }
+        if record.isMobileNode { binding.role = .mobileNode }
         if hasHomeAddress { binding.homeAddress = record.homeAddress }
         if hasOwnEndpoint { binding.endpoint = record.endpoint }
         if hasOwnTunnelMTU { binding.tunnelMTU = record.tunnelMTU }
@@ -101,4 +115,9 @@ struct StoredBinding {
         binding.mtuDiscovery = record.pathMTU != PrefixTable.noValue
         return binding
     }
+}
+
+extension BoundPrefix {
+    /// Whether it is an IPv4 network in its mapped form.
+    var isNetwork: Bool { prefix.length >= 96 && prefix.address.mappedIPv4 != nil }
 }

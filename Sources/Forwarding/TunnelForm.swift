@@ -49,7 +49,7 @@ enum TunnelForm: UInt8, BitwiseCopyable {
     /// Tells tunnels between two addresses apart.
     /// - Parameters:
     ///   - key: of GRE.
-    ///   - port: of UDP, the node's.
+    ///   - port: of UDP, the other end's.
     func identity(key: UInt32?, port: UInt16) -> UInt64 {
         let options = UInt64(port) << 32 | UInt64(key ?? 0)
         return UInt64(rawValue) << 56 | (key == nil ? 0 : 1 << 48) | options
@@ -83,11 +83,13 @@ struct OpenedTunnel: BitwiseCopyable {
     var key: UInt32?
     /// Of GRE.
     var sequence: UInt32?
-    /// The node's, of UDP.
-    var port: UInt16 = 0
+    /// Of UDP.
+    var sourcePort: UInt16 = 0
+    /// Of UDP.
+    var destinationPort: UInt16 = 0
 
     /// The same for packets that came by one tunnel.
-    var identity: UInt64 { form.identity(key: key, port: port) }
+    var identity: UInt64 { form.identity(key: key, port: sourcePort) }
 
     @inline(__always)
     init(_ form: TunnelForm, protocol: UInt8, inner: UnsafeRawBufferPointer) {

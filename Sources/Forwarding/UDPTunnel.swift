@@ -1,4 +1,5 @@
-// UDP tunnels (RFC 3519): Mobile Tunnel Data behind UDP port 434, for nodes behind an address translator. Inside is IPv4
+// UDP tunnels (RFC 3519): Mobile Tunnel Data between UDP port 434 of the home agent and a port of a node behind an address
+// translator. Inside is IPv4
 // (next header 4), by RFC 5454 3.9 IPv6 (41), GRE (47) or minimal encapsulation (55), as the binding has it: what comes in
 // another mode is dropped (RFC 3519, 3.3). No checksum is sent: the packets inside have their own.
 
@@ -10,12 +11,14 @@ enum UDPTunnel {
 
     /// Writes both headers before a payload of that protocol.
     /// - Parameters:
-    ///   - port: the node's.
+    ///   - ports: this end's and the other's.
     ///   - length: from the UDP header to the end of the packet, in bytes.
     /// - Returns: its protocol.
     @inline(__always)
-    static func write(to start: UnsafeMutableRawPointer, payload: UInt8, port: UInt16, length: Int) -> UInt8 {
-        var header = UDPHeader(sourcePort: MobileTunnelData.port, destinationPort: port)
+    static func write(
+        to start: UnsafeMutableRawPointer, payload: UInt8, ports: (near: UInt16, far: UInt16), length: Int
+    ) -> UInt8 {
+        var header = UDPHeader(sourcePort: ports.near, destinationPort: ports.far)
         header.length = UInt16(truncatingIfNeeded: length)
         header.write(to: start)
         MobileTunnelDataHeader(nextHeader: payload).write(to: start + UDP.headerLength)
@@ -27,6 +30,13 @@ enum UDPTunnel {
     static func isTunnel(_ outer: IPv4View) -> Bool {
         isMobileIP(outer) && outer.payload.count > UDP.headerLength
             && outer.payload[UDP.headerLength] == MobileTunnelData.type
+    }
+
+    /// Whether a UDP packet is Mobile Tunnel Data, if it is from a home agent, whose port is the one that is known then.
+    static func isTunnelFromHomeAgent(_ outer: IPv4View) -> Bool {
+        guard let start = outer.payload.baseAddress, outer.payload.count > UDP.headerLength else { return false }
+        return start.networkUInt16(at: UDP.Offset.sourcePort) == MobileTunnelData.port
+            && start.byte(UDP.headerLength) == MobileTunnelData.type
     }
 
     /// Whether a UDP packet is for the port of Mobile IP.
@@ -50,15 +60,15 @@ enum UDPTunnel {
         case IPProtocol.gre:
             opened = try openGRE(message.payload)
         case IPProtocol.minimal:
-            let port = datagram.sourcePort
+            let (source, destination) = (datagram.sourcePort, datagram.destinationPort)
             opened = try MinimalTunnel.open(start, outer, message.payload)
             opened.form = .minimalInUDP
             // The datagram's header may have been written over.
-            opened.port = port
+            (opened.sourcePort, opened.destinationPort) = (source, destination)
             return opened
         default: throw .mobileTunnelDataNextHeader
         }
-        opened.port = datagram.sourcePort
+        (opened.sourcePort, opened.destinationPort) = (datagram.sourcePort, datagram.destinationPort)
         return opened
     }
 

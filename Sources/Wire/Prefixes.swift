@@ -33,6 +33,12 @@ public struct IPv6Prefix: Hashable, Sendable, BitwiseCopyable {
         if self.address != address { return nil }
     }
 
+    /// The IPv4 prefix of which this is the IPv4-mapped form; nil where it is none.
+    public var mappedIPv4: IPv4Prefix? {
+        guard length >= 96, let address = address.mappedIPv4 else { return nil }
+        return IPv4Prefix(address: address, length: Int(length) - 96)
+    }
+
     /// Whether `address` lies in the prefix.
     @inlinable
     public func contains(_ address: IPv6Address) -> Bool {
@@ -84,6 +90,9 @@ public struct IPv4Prefix: Hashable, Sendable, BitwiseCopyable {
         self.address = address
         self.length = UInt8(length)
     }
+
+    /// The IPv4-mapped form (RFC 4291, 2.5.5.2): that of each of its addresses lies in it, and no other.
+    public var mapped: IPv6Prefix { IPv6Prefix(containing: IPv6Address(mapping: address), length: length + 96) }
 
     /// Whether `address` lies in the prefix.
     public func contains(_ address: IPv4Address) -> Bool {

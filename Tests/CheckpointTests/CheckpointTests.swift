@@ -75,7 +75,7 @@ import Wire
     func fields() {
         let binding = Binding(id: "mn1", careOfAddress: .unspecified)
         #expect(
-            Mirror(reflecting: binding).children.count == 14,
+            Mirror(reflecting: binding).children.count == 16,
             "what was added to a binding must be added to its record in CheckpointEncoder and CheckpointRecords")
     }
 

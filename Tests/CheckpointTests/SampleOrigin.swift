@@ -115,6 +115,11 @@ func sampleBinding(_ number: Int, using generator: inout SeededGenerator) -> Bin
     binding.ecn = Bool.random(using: &generator) ? .compatibility : .normal
     if Bool.random(using: &generator) { binding.tunnelMTU = .random(in: 1280...1480, using: &generator) }
     binding.mtuDiscovery = Bool.random(using: &generator)
+    for part in 0..<Int.random(in: 0...2, using: &generator) {
+        let bits = 0x0A00_0000 | UInt32(number) << 8 | UInt32(part) << 6
+        binding.networks.append(IPv4Prefix(address: IPv4Address(rawValue: bits), length: 26)!)
+    }
+    if binding.homeAddress != nil, Int.random(in: 0..<4, using: &generator) == 0 { binding.role = .mobileNode }
     if Bool.random(using: &generator) { binding.lifetime = .random(in: 1 ... .max, using: &generator) }
     return binding
 }

@@ -94,6 +94,26 @@ import Wire
         #expect(try Binding(ControlBinding(binding)) == binding)
     }
 
+    @Test("Networks are field 15 and the role field 16, and both go both ways")
+    func networksAndRole() throws {
+        // Binding(id="mn3", care_of_address=0xCB00710B, networks=[Network(address=0xC6336400, length=24),
+        //   Network(address=0x0A000000, length=8), Network()], role=ROLE_MOBILE_NODE)
+        let bytes = Self.least + Hex("7a070d006433c610187a070d0000000a10087a00800102").bytes
+        let binding = try Binding(ControlBinding(serializedBytes: bytes))
+        #expect(binding.networks.map(\.description) == ["198.51.100.0/24", "10.0.0.0/8", "0.0.0.0/0"])
+        #expect(binding.role == .mobileNode)
+        let written: [UInt8] = try ControlBinding(binding).serializedBytes()
+        #expect(try Binding(ControlBinding(serializedBytes: written)) == binding)
+        let plain = try Binding(ControlBinding(serializedBytes: Self.least))
+        #expect(plain.networks.isEmpty && plain.role == .homeAgent)
+        // The port of Mobile IP, unless another is told; at the home agent's end one must be.
+        var message = try ControlBinding(serializedBytes: bytes)
+        message.encapsulation = .udp
+        #expect(try Binding(message).udpPort == 434)
+        message.role = .homeAgent
+        #expect(throws: BindingError.self) { try Binding(message) }
+    }
+
     @Test("Another encoder's bytes are the bindings they should be")
     func readsForeignBytes() throws {
         #expect(try Binding(ControlBinding(serializedBytes: Self.full)) == Self.fullBinding())
@@ -123,6 +143,10 @@ import Wire
             ("mtu 1500", "bindings[2].tunnelMTU", "1500"), ("lifetime 0", "bindings[2].lifetime", "is 0"),
             ("no id", "bindings[2].id", "an id has"), ("no care-of", "bindings[2].careOfAddress", "0.0.0.0"),
             ("1025 prefixes", "bindings[2].prefixes", "more than 1024"),
+            ("role 3", "bindings[2].role", "3 means nothing"),
+            ("1025 networks", "bindings[2].networks", "more than 1024"),
+            ("network of 33 bits", "bindings[2].networks[1]", "10.0.0.0/33 is no network"),
+            ("network with host bits", "bindings[2].networks[0]", "10.0.0.1/8 is no network"),
         ])
     func refuses(what: String, place: String, problem: String) throws {
         var message = try ControlBinding(serializedBytes: Self.full)
@@ -144,6 +168,23 @@ import Wire
         case "lifetime 0": message.lifetime = 0
         case "no id": message.id = ""
         case "no care-of": message.careOfAddress = 0
+        case "role 3": message.role = .UNRECOGNIZED(3)
+        case "1025 networks": message.networks = Array(repeating: ControlNetwork(), count: 1025)
+        case "network of 33 bits":
+            message.networks = [
+                ControlNetwork(),
+                .with {
+                    $0.address = 0x0A00_0000
+                    $0.length = 33
+                },
+            ]
+        case "network with host bits":
+            message.networks = [
+                .with {
+                    $0.address = 0x0A00_0001
+                    $0.length = 8
+                }
+            ]
         case "1025 prefixes": message.prefixes = Array(repeating: message.prefixes[0], count: 1025)
         default: Issue.record("no such case: \(what)")
         }

@@ -154,6 +154,7 @@ import Testing
             ("name of an owner", "\(BindingLimits.ownerLength) bytes"),
             ("id of a binding", "\(BindingLimits.idLength) bytes"),
             ("prefixes of a binding", "\(BindingLimits.prefixesPerBinding)"),
+            ("networks of a binding", "\(BindingLimits.networksPerBinding)"),
             ("tunnel MTU, least", "\(BindingLimits.tunnelMTU.lowerBound) bytes"),
             ("tunnel MTU, most", "\(BindingLimits.tunnelMTU.upperBound) bytes"),
         ]

@@ -217,6 +217,13 @@ extension Binding {
         binding.tunnelMTU = maybe { number(&$0) }
         binding.lifetime = maybe { number(&$0) }
         binding.mtuDiscovery = .random(using: &random)
+        binding.networks = (0..<Int.random(in: 0...3, using: &random)).compactMap { _ in
+            let length = Int.random(in: 0...32, using: &random)
+            let bits: UInt32 = number(&random)
+            return IPv4Prefix(
+                address: IPv4Address(rawValue: bits & ~(UInt32.max >> UInt32(length))), length: length)
+        }
+        binding.role = Role.allCases.randomElement(using: &random)!
         return binding
     }
 }

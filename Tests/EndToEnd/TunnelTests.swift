@@ -13,20 +13,20 @@ enum Tunnel: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 
     /// Of `mooring binding put`.
-    var options: [String] {
+    func options(at role: Role) -> [String] {
         let options = ["--encapsulation", rawValue]
         switch self {
         case .ipInIP, .minimal: return options
         case .gre: return options + ["--gre-key", "7", "--gre-checksum"]
-        // No address is translated on the way, so the node's port is the one that its forwarder sends from.
-        case .udp: return options + ["--udp-port", "434"]
+        // No address is translated on the way, so the home agent sees the port that the node has unless it is told another.
+        case .udp: return role == .node ? options : options + ["--udp-port", "434"]
         }
     }
 
     /// Protocol numbers of its outer headers, with IPv4 and IPv6 inside.
-    var numbers: Set<String> {
+    func numbers(byHomeAddress: Bool) -> Set<String> {
         switch self {
-        case .ipInIP: ["4", "41"]
+        case .ipInIP: byHomeAddress ? ["4"] : ["4", "41"]
         case .gre: ["47"]
         case .minimal: ["55"]
         case .udp: ["17"]
@@ -37,12 +37,15 @@ enum Tunnel: String, CaseIterable, CustomTestStringConvertible {
 extension EndToEnd {
     @Suite("Tunnels", .serialized)
     struct TunnelTests {
-        @Test("T10 H9 H10 N1 ping and TCP of both families pass both ways", arguments: Tunnel.allCases)
-        func bothFamilies(tunnel: Tunnel) async throws {
+        @Test(
+            "T10 H9 H10 M3 N1 ping and TCP of both families pass both ways", arguments: Tunnel.allCases, [false, true])
+        func bothFamilies(tunnel: Tunnel, byHomeAddress: Bool) async throws {
+            // Minimal encapsulation carries IPv6 by way of the home address alone (RFC 5454, 3.3.2).
+            if tunnel == .minimal, !byHomeAddress { return }
             try await Topology.run { topology in
                 let capture = try await topology.startCapture(
                     at: .networkA, interface: "node", filter: "ip host \(Topology.careOfAddressA)")
-                try await topology.startBoth(tunnel)
+                try await topology.startBoth(tunnel, byHomeAddress: byHomeAddress)
                 for (node, correspondent) in [
                     (Topology.nodeIPv4Address, Topology.correspondentIPv4Address),
                     (Topology.nodeAddress, Topology.correspondentAddress),
@@ -71,7 +74,79 @@ extension EndToEnd {
                         .map { $0[0].prefix { $0 != "," } }
                     return numbers.count > 1000 ? Set(numbers.map(String.init)) : nil
                 }
-                #expect(numbers == tunnel.numbers)
+                #expect(numbers == tunnel.numbers(byHomeAddress: byHomeAddress))
+            }
+        }
+
+        @Test(
+            "P1 H16 T2 a node's kernel and the home agent's reach each other on the link, and a prefix is delegated by it"
+        )
+        func link() async throws {
+            try await Topology.run { topology in
+                let (own, peer) = ("fe80::c000:247", "fe80::c000:201")
+                #expect((Topology.nodeIPv4Address, Topology.endpoint) == ("192.0.2.71", "192.0.2.1"))
+                try await topology.startMooringd(.homeAgent)
+                try await topology.startMooringd(.node, ["--home-address", "\(own)/64"])
+                try await topology.putBoth(.ipInIP, byHomeAddress: false)
+                // Neither has said yet that the link may be used.
+                let device = "mooring-home"
+                let refused = try await topology.start(
+                    in: .node, ["ping", "-n", "-c", "1", "-W", "1", "\(peer)%\(device)"]
+                ).wait()
+                #expect(refused != 0)
+                try await topology.mooring(
+                    .node,
+                    [
+                        "binding", "put", "home-agent", "--update", "--prefix", "::/0", "--prefix",
+                        "fe80::/10,home-address",
+                    ])
+                try await topology.mooring(
+                    .homeAgent,
+                    [
+                        "binding", "put", "mn1", "--update", "--prefix", Topology.nodePrefix, "--prefix",
+                        "\(own)/128,home-address",
+                    ])
+                try await topology.ping(from: .node, to: "\(peer)%\(device)")
+                try await topology.ping(from: .homeAgent, to: "\(own)%\(device)")
+
+                let script = Topology.script("delegation.py")
+                let server = try topology.start(
+                    in: .homeAgent, ["/usr/bin/python3", script, "serve", device, "2001:db8:1:100::/56"])
+                try await poll(for: "DHCPv6 server; \(server.errorOutput)") { server.output.contains("listening") }
+                let client = try await topology.run(in: .node, ["/usr/bin/python3", script, "ask", device, own])
+                #expect(client == "delegated 2001:db8:1:100::/56 by \(peer)\n")
+                #expect(server.output.contains("solicit from \(own)\n"))
+                await server.end()
+
+                // Who watches is told to which groups the node's kernel listens.
+                let watch = try topology.start(
+                    in: .homeAgent, topology.mooringCommand(.homeAgent, ["watch", "--punts", "--json"]))
+                let member = try topology.start(
+                    in: .node,
+                    [
+                        "/usr/bin/python3", "-c",
+                        """
+                        import socket, time
+                        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+                        group = socket.inet_pton(socket.AF_INET6, "ff3e::1234")
+                        while True:
+                            i = group + socket.if_nametoindex("\(device)").to_bytes(4, "little")
+                            s.setsockopt(41, socket.IPV6_JOIN_GROUP, i)
+                            time.sleep(0.5)
+                            s.setsockopt(41, socket.IPV6_LEAVE_GROUP, i)
+                        """,
+                    ])
+                try await poll(for: "a listener's report; \(watch.output)\(watch.errorOutput)") {
+                    watch.output.contains("multicast-listener") && watch.output.contains("\"mn1\"")
+                }
+                await member.end()
+                await watch.end()
+                for role in [Role.homeAgent, .node] {
+                    let counters = try await topology.counters(role)
+                    for reason in ["tunnel-mismatch", "outer-source-mismatch"] {
+                        #expect(counters.dropped(reason) == 0, "\(role.rawValue): \(reason)")
+                    }
+                }
             }
         }
     }
@@ -79,38 +154,27 @@ extension EndToEnd {
 
 extension Topology {
     /// Starts both daemons and puts bindings by which both families go, the node in network A.
-    func startBoth(_ tunnel: Tunnel) async throws {
+    func startBoth(_ tunnel: Tunnel, byHomeAddress: Bool) async throws {
         try await startMooringd(.homeAgent)
         try await startMooringd(.node)
+        try await putBoth(tunnel, byHomeAddress: byHomeAddress)
+    }
+
+    /// Puts a binding at either end: the node's leads everything to the home agent.
+    func putBoth(_ tunnel: Tunnel, byHomeAddress: Bool) async throws {
+        let way = byHomeAddress ? ",home-address" : ""
         try await mooring(
             .homeAgent,
             [
                 "binding", "put", "mn1", "--care-of", Self.careOfAddressA, "--home-address", Self.nodeIPv4Address,
-                "--prefix", Self.nodePrefix + (tunnel == .minimal ? ",home-address" : ""),
-            ] + tunnel.options)
-        // A forwarder finds IPv4 bindings by one address each: at the node, by that of whom it speaks to.
-        let byHomeAgent = ["--care-of", Self.endpoint, "--endpoint", Self.careOfAddressA]
-        let correspondent = ["binding", "put", "home-agent", "--home-address", Self.correspondentIPv4Address]
-        if tunnel != .minimal {
-            try await mooring(.node, correspondent + byHomeAgent + ["--prefix", "::/0"] + tunnel.options)
-        } else {
-            try await mooring(.node, correspondent + byHomeAgent + tunnel.options)
-            try await goByHomeAddress(byHomeAgent + tunnel.options)
-        }
-    }
-
-    /// The node's IPv6 by way of its home address (RFC 5454, 3.3.2): what bears the home address goes into the home device
-    /// once more, and from there to the home agent as other IPv4 does.
-    private func goByHomeAddress(_ byHomeAgent: [String]) async throws {
-        try await mooring(
-            .node, ["binding", "put", "home-agent-ipv4", "--home-address", Self.endpoint] + byHomeAgent)
+                "--prefix", Self.nodePrefix + way,
+            ] + tunnel.options(at: .homeAgent))
         try await mooring(
             .node,
             [
-                "binding", "put", "home-agent-ipv6", "--care-of", Self.endpoint, "--endpoint", Self.nodeIPv4Address,
-                "--prefix", "::/0",
-            ])
-        try await ip(.node, "route add default dev mooring-home table 100")
-        try await ip(.node, "rule add from \(Self.nodeIPv4Address) lookup 100 priority 1000")
+                "binding", "put", "home-agent", "--role", "mobile-node", "--care-of", Self.endpoint, "--endpoint",
+                Self.careOfAddressA, "--home-address", Self.nodeIPv4Address, "--network", "0.0.0.0/0", "--prefix",
+                "::/0" + way,
+            ] + tunnel.options(at: .node))
     }
 }

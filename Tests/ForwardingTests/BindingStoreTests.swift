@@ -137,6 +137,13 @@ struct BindingStoreTests {
                     binding.tunnelMTU = 1400
                     binding.mtuDiscovery = true
                     all.append(binding)
+                    binding.role = .mobileNode
+                    binding.networks = [IPv4Prefix("10.0.0.0/8")!, IPv4Prefix("198.51.100.7/32")!]
+                    all.append(binding)
+                    (binding.prefixes, binding.role) = ([], .homeAgent)
+                    all.append(binding)
+                    binding.networks = [IPv4Prefix("0.0.0.0/0")!]
+                    all.append(binding)
                 }
             }
         }

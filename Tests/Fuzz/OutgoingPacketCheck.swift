@@ -86,7 +86,10 @@ struct OutgoingPacketCheck {
 
     private static func wrongUDP(_ datagram: UnsafeRawBufferPointer) -> StaticString? {
         guard datagram.count >= 12, word(datagram, 4) == datagram.count else { return "a wrong UDP length" }
-        guard word(datagram, 0) == 434, word(datagram, 6) == 0, datagram[8] == 4, word(datagram, 10) == 0 else {
+        // The home agent's port is that of Mobile IP, the node's any.
+        guard word(datagram, 0) == 434 || word(datagram, 2) == 434, word(datagram, 6) == 0, datagram[8] == 4,
+            word(datagram, 10) == 0
+        else {
             return "a wrong UDP or Mobile Tunnel Data header"
         }
         let carried = UnsafeRawBufferPointer(rebasing: datagram[12...])

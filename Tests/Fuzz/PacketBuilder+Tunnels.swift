@@ -13,7 +13,7 @@ extension PacketBuilder {
         let isSource = index > 0
         switch layer.kind {
         case .ipv4:
-            start.storeNetwork(target.homeAddress, at: layer.offset + (isSource ? 12 : 16))
+            start.storeNetwork(target.insideIPv4(using: &random), at: layer.offset + (isSource ? 12 : 16))
             if index > 0, layers[0].kind == .ipv4 {
                 start.storeNetwork(target.careOfAddress, at: layers[0].offset + 12)
                 start.storeNetwork(target.endpoint, at: layers[0].offset + 16)
@@ -25,7 +25,7 @@ extension PacketBuilder {
     }
 
     /// Puts the packet into the binding's tunnel.
-    /// - Parameter isFromNode: as the node does, to the endpoint; else as the endpoint does, to the node.
+    /// - Parameter isFromNode: as the node does, or a node's home agent, to the endpoint; else as the endpoint does.
     mutating func wrap(for target: TunnelTarget, isFromNode: Bool, isOfLink: Bool = false) {
         guard length >= 20 else { return }
         let isIPv6 = byte(0) >> 4 == 6 && length >= 40
@@ -38,11 +38,11 @@ extension PacketBuilder {
             start.store(address, at: isFromNode ? IPv6.Offset.source : IPv6.Offset.destination)
         } else {
             start.storeNetwork(
-                target.homeAddress, at: isFromNode ? IPv4.Offset.source : IPv4.Offset.destination)
+                target.insideIPv4(using: &random), at: isFromNode ? IPv4.Offset.source : IPv4.Offset.destination)
             mendIPv4Checksum(at: 0)
         }
         if byHomeAddress {
-            let home = isFromNode ? (target.homeAddress, target.endpoint) : (target.endpoint, target.homeAddress)
+            let home = isFromNode ? target.homeEnds : (target.homeEnds.1, target.homeEnds.0)
             guard prependIPv4(protocol: IPProtocol.ipv6, home) else { return }
             // Not in the IPv4 tunnel.
             if random.below(8) == 0 { return }
@@ -94,8 +94,8 @@ extension PacketBuilder {
     private mutating func prependUDP(_ target: TunnelTarget, _ payload: UInt8, isFromNode: Bool) -> Bool {
         guard prepend(UDP.headerLength + MobileTunnelData.headerLength) else { return false }
         var header = UDPHeader(
-            sourcePort: isFromNode ? target.port : MobileTunnelData.port,
-            destinationPort: isFromNode ? MobileTunnelData.port : target.port)
+            sourcePort: isFromNode ? target.ports.0 : target.ports.1,
+            destinationPort: isFromNode ? target.ports.1 : target.ports.0)
         header.length = UInt16(length)
         header.write(to: start)
         MobileTunnelDataHeader(nextHeader: payload).write(to: start + UDP.headerLength)
@@ -118,7 +118,7 @@ extension PacketBuilder {
     /// A message of the tunnel's own link, from a node by way of its home address or for it: neighbour discovery
     /// (RFC 4861), or Multicast Listener Discovery (RFC 2710) with its router alert.
     mutating func makeOfLink(_ target: TunnelTarget) {
-        let end = IPv6Address(linkLocalOf: IPv4Address(rawValue: target.endpoint))
+        let end = IPv6Address(linkLocalOf: IPv4Address(rawValue: target.homeEnds.1))
         let isListener = random.below(2) == 0
         let options = isListener ? 8 : 0
         resize(IPv6.headerLength + options + 24)

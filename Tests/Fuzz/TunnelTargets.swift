@@ -15,6 +15,10 @@ struct TunnelTarget: BitwiseCopyable {
     var careOfAddress: UInt32
     /// 0 where there is none.
     var homeAddress: UInt32
+    /// In a network, or the home address again.
+    var network: UInt32
+    /// Whether the tunnel's other end is the home agent's.
+    var isMobileNode: Bool
     /// An address in a prefix with that tunnel; unspecified where there is none.
     var careOfInside = IPv6Address(high: 0, low: 0)
     var homeInside = IPv6Address(high: 0, low: 0)
@@ -37,6 +41,8 @@ struct TunnelTarget: BitwiseCopyable {
         self.endpoint = (binding.endpoint ?? endpoint).rawValue
         careOfAddress = binding.careOfAddress.rawValue
         homeAddress = binding.homeAddress?.rawValue ?? 0
+        network = binding.networks.first.map { $0.address.rawValue | 0x0101 } ?? homeAddress
+        isMobileNode = binding.role == .mobileNode
         key = binding.gre?.key ?? 0
         hasKey = binding.gre?.key != nil
         hasSequence = binding.gre?.sequence == true
@@ -45,13 +51,24 @@ struct TunnelTarget: BitwiseCopyable {
         for prefix in binding.prefixes {
             let address = prefix.prefix.address
             if address.isLinkLocal {
-                linkLocal = address
+                linkLocal = isMobileNode ? IPv6Address(high: address.high, low: 5) : address
             } else if prefix.tunnel == .careOf {
                 careOfInside = address
             } else {
                 homeInside = address
             }
         }
+    }
+
+    /// The ends of the tunnel by way of the home address: the other one, and that of the daemon.
+    var homeEnds: (UInt32, UInt32) { isMobileNode ? (careOfAddress, homeAddress) : (homeAddress, endpoint) }
+
+    /// Of UDP: the other end's, and the daemon's.
+    var ports: (UInt16, UInt16) { isMobileNode ? (MobileTunnelData.port, port) : (port, MobileTunnelData.port) }
+
+    /// An IPv4 address of the other side's.
+    func insideIPv4(using random: inout SeededGenerator) -> UInt32 {
+        isMobileNode || random.below(2) == 0 ? network : homeAddress
     }
 
     /// An address of one of its prefixes.

@@ -18,6 +18,8 @@ extension World {
             make("every kind", everyKind, errors: 1_000_000),
             make("tunnels, one device", tunnels, errors: 1_000_000, singleDevice: true),
             make("every kind, errors limited", everyKind, errors: 100),
+            make("mobile node", mobileNode, errors: 1_000_000),
+            make("mobile node, one device", mobileNode, errors: 100, singleDevice: true),
             make("plain, one device, no errors", plain, errors: nil, singleDevice: true),
         ]
     }
@@ -100,6 +102,7 @@ extension World {
                     (binding.dscp, binding.ecn) = (dscp, ecn)
                     binding.prefixes.append(
                         BoundPrefix(.host(IPv6Address("fe80::\(number)")!), tunnel: .homeAddress))
+                    if number.isMultiple(of: 2) { binding.networks = [IPv4Prefix("10.\(number).0.0/16")!] }
                     binding.mtuDiscovery = number.isMultiple(of: 3)
                     binding.tunnelMTU = number.isMultiple(of: 2) ? 1480 : nil
                     bindings.append(binding)
@@ -108,4 +111,15 @@ extension World {
         }
         return bindings
     }()
+
+    /// The other ends of these: each leads to a home agent, behind which its prefixes and networks are. The link is that of
+    /// the first.
+    private static let mobileNode = everyKind.enumerated().map { index, binding in
+        var binding = binding
+        binding.role = .mobileNode
+        binding.networks = [IPv4Prefix("10.\(index + 1).0.0/16")!]
+        binding.prefixes.removeAll { $0.prefix.address.isLinkLocal }
+        if index == 0 { binding.prefixes.append(BoundPrefix(.linkLocal, tunnel: .homeAddress)) }
+        return binding
+    }
 }

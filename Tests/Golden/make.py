@@ -22,6 +22,9 @@ import group_cases
 import kind_cases
 import link_cases
 import link_local_cases
+import network_cases
+import node_cases
+import node_link_cases
 import reassembly_cases
 import replay_cases
 import state_cases
@@ -32,7 +35,7 @@ from golden import HERE
 def main():
     cases = []
     for module in (tunnel_cases, drop_cases, kind_cases, fragment_cases, reassembly_cases, fragment_ecn_cases, group_cases,
-                   link_local_cases, state_cases, link_cases, replay_cases, capture_cases):
+                   link_local_cases, network_cases, node_cases, node_link_cases, state_cases, link_cases, replay_cases, capture_cases):
         cases += module.make()
     names = [case.name for case in cases]
     if len(set(names)) != len(names):

@@ -30,6 +30,13 @@ enum GoldenCases {
         #expect(ReplayCase(directory: "\(GoldenCases.root)/\(name)").check() == .same)
     }
 
+    @Test(
+        "H9 H10 H12 H14 H16 M3 N1 P1 T2 T3 T6 T10 the mobile node's end of each kind of tunnel, byte by byte",
+        arguments: GoldenCases.names.filter { $0.hasPrefix("node-") })
+    func isMirrored(_ name: String) {
+        #expect(ReplayCase(directory: "\(GoldenCases.root)/\(name)").check() == .same)
+    }
+
     @Test("where batches end makes no difference", arguments: [1, 2, 3, 7, 64])
     func batches(_ capacity: Int) {
         for name in GoldenCases.names {

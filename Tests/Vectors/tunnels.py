@@ -139,10 +139,11 @@ def minimal(source, destination, inner, keep_source=False, alter=lambda header: 
 
 
 def in_udp(outer, next_header, inner, port):
-    """RFC 3519, 3.3: from the endpoint to a node's port without a checksum, or from `port` of a node with one."""
-    sport, dport = (434, 40000) if port is None else (port, 434)
+    """RFC 3519, 3.3: from the endpoint to a node's port without a checksum, or from `port` of a node with one; where it is
+    two, from the one to the other without one."""
+    sport, dport = port if isinstance(port, tuple) else (434, 40000) if port is None else (port, 434)
     outer.proto = 17
-    return outer / UDP(sport=sport, dport=dport, chksum=0 if port is None else None) / MobileIP(type=4) / (
+    return outer / UDP(sport=sport, dport=dport, chksum=None if isinstance(port, int) else 0) / MobileIP(type=4) / (
         MobileIPTunnelData(nexthdr=next_header) / inner)
 
 

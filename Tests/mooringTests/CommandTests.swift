@@ -188,6 +188,38 @@ import Testing
         }
     }
 
+    @Test("A binding of the mobile node's end, and networks, are put and shown so, and can be taken away again")
+    func roleAndNetworks() async throws {
+        try await TestServer.run { server in
+            _ = try await server.tool([
+                "binding", "put", "ha", "--role", "mobile-node", "--care-of", "192.0.2.1", "--endpoint", "203.0.113.9",
+                "--home-address", "198.51.100.7", "--network", "0.0.0.0/0", "--network", "10.1.0.0/16",
+                "--encapsulation",
+                "udp",
+            ])
+            let shown = try await server.json(["binding", "show", "ha"])
+            #expect(shown["role"].string == "mobile-node")
+            #expect(try shown["networks"] == JSON(#"["0.0.0.0/0","10.1.0.0/16"]"#))
+            #expect(try shown["udp"] == JSON(#"{"port":434}"#))
+            let text = try await server.tool(["binding", "show", "ha"]).output
+            #expect(text.contains("  role: mobile node\n  home agent: 192.0.2.1\n"))
+            #expect(text.contains("  network: 0.0.0.0/0\n  network: 10.1.0.0/16\n"))
+            #expect(try await server.tool(["binding", "list"]).output.contains("192.0.2.1  0.0.0.0/0 and 1 more"))
+            _ = try await server.tool([
+                "binding", "put", "ha", "--update", "--network", "none", "--role", "home-agent",
+            ])
+            let changed = try await server.json(["binding", "show", "ha"])
+            #expect(!changed.keys.contains("role") && !changed.keys.contains("networks"))
+            for (option, value, part) in [
+                ("--network", "10.1.0.1/16", "all bits past its length zero"), ("--role", "node", "it is none of"),
+            ] {
+                let refused = try await server.tool(
+                    ["binding", "put", "x", "--care-of", "192.0.2.1", option, value], status: 2)
+                #expect(refused.errorOutput.contains(part), "\(refused.errorOutput)")
+            }
+        }
+    }
+
     @Test("watch --punts prints a line for each packet, and asks for nothing else")
     func watchesPunts() async throws {
         let publish: @Sendable (FakeHandler) -> Void = { handler in
