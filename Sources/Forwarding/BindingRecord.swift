@@ -115,6 +115,10 @@ struct BindingRecord: BitwiseCopyable {
         isMobileNode ? (port, MobileTunnelData.port) : (MobileTunnelData.port, port)
     }
 
+    /// Whether UDP comes to a port of this end's that is not that of Mobile IP.
+    @inline(__always)
+    var hasOwnPort: Bool { isMobileNode && port != MobileTunnelData.port }
+
     var hasKey: Bool { greFlags & UInt8(GRE.Flag.key >> 8) != 0 }
 
     /// Whether GRE has a checksum.
@@ -125,7 +129,7 @@ struct BindingRecord: BitwiseCopyable {
 
     /// The tunnel to the care-of address (`TunnelForm.digest`).
     var digest: IPv4Address {
-        TunnelForm.digest(careOfAddress, form.identity(key: hasKey ? key : nil, port: form.isUDP ? ports.far : 0))
+        TunnelForm.digest(careOfAddress, form.identity(key: hasKey ? key : nil, port: form.isUDP ? port : 0))
     }
 
     /// All headers that are written before a packet, in bytes; with minimal encapsulation, by what IPv4 grows.

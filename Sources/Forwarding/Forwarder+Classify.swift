@@ -59,7 +59,10 @@ extension Forwarder {
         if destination.isMulticast {
             guard destination.multicastScope >= IPv6Address.linkLocalScope else { throw .multicastNotCarried }
             pending.lookup = .group
-            if destination.isLinkLocalMulticast || view.source.isLinkLocal { try noteLink(of: view, in: &pending) }
+            if destination.isLinkLocalMulticast || view.source.isLinkLocal {
+                pending.isLinkLocal = view.source.isLinkLocal
+                pending.isListenerMessage = try isListenerMessage(view)
+            }
         } else if destination.isLinkLocal || view.source.isLinkLocal {
             guard destination.isLinkLocal, view.source.isLinkLocal else { throw .linkLocal }
             pending.isLinkLocal = true
@@ -115,8 +118,8 @@ extension Forwarder {
             pending.pointee.hasSequence = opened.sequence != nil
         }
         if opened.form.isUDP {
-            pending.pointee.sourcePort = opened.sourcePort
-            pending.pointee.destinationPort = opened.destinationPort
+            pending.pointee.port = opened.port
+            pending.pointee.isToOwnPort = opened.isToOwnPort
         }
         return true
     }
@@ -167,7 +170,7 @@ extension Forwarder {
         guard source.isUnicastSource else { throw .innerSourceInvalid }
         guard inner.timeToLive > 0 else { throw .timeToLiveZero }
         if inner.protocol == IPProtocol.ipv6,
-            let nodeAddress = endOfMiddleHeader(inner.destination, from: source, endpoint: endpoint)
+            let (homeAddress, isAtNode) = homeTunnel(of: inner, source, endpoint: endpoint)
         {
             if inner.isFragment {
                 // Each has its own tunnel header, whose congestion is not to be lost (RFC 6040, 4.2).
@@ -176,13 +179,11 @@ extension Forwarder {
                 }
                 guard try reassemble(&packet, inner, ecn: ecn, via: outerSource, tunnel: opened.identity) else {
                     guard opened.sequence != nil else { return false }
-                    let isAtNode = nodeAddress != .unspecified
                     pending.initialize(
-                        to: PendingPacket(
-                            to: IPv6Address(mapping: isAtNode ? nodeAddress : source), isIPv4: true, length: 0))
+                        to: PendingPacket(to: IPv6Address(mapping: homeAddress), isIPv4: true, length: 0))
                     if isAtNode { pending.pointee.lookup = .nodeAddress }
-                    pending.pointee.middleSource = source
-                    pending.pointee.nodeAddress = nodeAddress
+                    pending.pointee.homeAddress = homeAddress
+                    pending.pointee.isAtNode = isAtNode
                     pending.pointee.isHeldFragment = true
                     return true
                 }
@@ -190,9 +191,9 @@ extension Forwarder {
             }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
             let innermost = try IPv6View(inner.payload)
-            pending.initialize(to: try classifyInner(innermost, homeAddress: source, nodeAddress: nodeAddress))
-            pending.pointee.middleSource = source
-            pending.pointee.nodeAddress = nodeAddress
+            pending.initialize(to: try classifyInner(innermost, homeAddress: homeAddress, isAtNode: isAtNode))
+            pending.pointee.homeAddress = homeAddress
+            pending.pointee.isAtNode = isAtNode
             pending.pointee.middleClass = inner.trafficClass.rawValue
             pending.pointee.innerOffset = UInt16(truncatingIfNeeded: innermost.start - UnsafeRawPointer(packet.start))
             return true
@@ -205,30 +206,31 @@ extension Forwarder {
     }
 
     /// Whether a header between the outer one and the packet inside is one by way of the home address (RFC 5454, 3.3.2):
-    /// to an endpoint, or from its home agent to a mobile node's home address.
-    /// - Returns: that home address, 0.0.0.0 for an endpoint; nil where the packet is IPv4 as any other.
+    /// from there to an endpoint, or to a mobile node's from its home agent.
+    /// - Returns: that home address, and whether it is this side's own; nil where the packet is IPv4 as any other.
     @inline(__always)
-    private func endOfMiddleHeader(
-        _ destination: IPv4Address, from source: IPv4Address, endpoint: IPv4Address
-    ) -> IPv4Address? {
-        if destination == endpoint || isEndpoint(destination) { return .unspecified }
+    private func homeTunnel(
+        of middle: IPv4View, _ source: IPv4Address, endpoint: IPv4Address
+    ) -> (homeAddress: IPv4Address, isAtNode: Bool)? {
+        let destination = middle.destination
+        if destination == endpoint || isEndpoint(destination) { return (source, false) }
         let found = nodeAddresses.lookup(destination)
         guard found != PrefixTable.noValue,
             records[BindingReference(rawValue: found).record].careOfAddress == source
         else { return nil }
-        return destination
+        return (destination, true)
     }
 
     /// - Parameters:
-    ///   - homeAddress: where the packet comes from, if that is a home address.
-    ///   - nodeAddress: where it went to, if that is a home address of this side's own; else 0.0.0.0.
+    ///   - homeAddress: where the packet comes from or, if `isAtNode`, what it comes to, if that is a home address.
+    ///   - isAtNode: whether it comes to a mobile node, which is this side.
     @inline(__always)
     private func classifyInner(
-        _ inner: IPv6View, homeAddress: IPv4Address, nodeAddress: IPv4Address = .unspecified
+        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool = false
     ) throws(DropReason) -> PendingPacket {
         let source = inner.source
         if source.isLinkLocal || inner.destination.isLinkLocal || inner.destination.isMulticast {
-            return try classifyOfLink(inner, homeAddress: homeAddress, isAtNode: nodeAddress != .unspecified)
+            return try classifyOfLink(inner, homeAddress: homeAddress, isAtNode: isAtNode)
         }
         if source.isForbiddenTunnelSource { throw .innerSourceInvalid }
         return PendingPacket(to: source, isIPv4: false, length: inner.totalLength)

@@ -73,16 +73,14 @@ extension Forwarder {
             if refusal(of: pending.pointee, record, usesHomeAddress: registered.usesHomeAddress) == nil { return }
         }
         let work = pending.pointee
-        let usesHomeAddress = work.middleSource.rawValue != 0
+        let usesHomeAddress = work.homeAddress.rawValue != 0
         let bytes = UnsafeRawBufferPointer(start: packet.start + Int(work.innerOffset), count: Int(work.innerLength))
         guard let solicitation = NeighborSolicitationView(bytes) else { return }
         let digest = TunnelForm.digest(
-            work.outerSource, work.form.identity(key: work.hasKey ? work.key : nil, port: work.sourcePort))
+            work.outerSource, work.form.identity(key: work.hasKey ? work.key : nil, port: work.port))
+        let byHomeAddress = work.isAtNode ? nodeAddresses : homeAddresses
         let candidates = (
-            !usesHomeAddress
-                ? careOfAddresses.lookup(work.outerSource)
-                : work.nodeAddress == .unspecified
-                    ? homeAddresses.lookup(work.middleSource) : nodeAddresses.lookup(work.nodeAddress),
+            usesHomeAddress ? byHomeAddress.lookup(work.homeAddress) : careOfAddresses.lookup(work.outerSource),
             usesHomeAddress ? PrefixTable.noValue : sharedTunnels.lookup(digest)
         )
         for index in 0..<2 {
@@ -112,15 +110,16 @@ extension Forwarder {
     private func refusal(
         of work: PendingPacket, _ record: BindingRecord, usesHomeAddress: Bool
     ) -> DropReason? {
-        let isFromHomeAddress = work.middleSource.rawValue != 0
+        let isByHomeAddress = work.homeAddress.rawValue != 0
         // The home address is the outer source where the packet came without the IPv4 tunnel.
         let isWithoutTunnel =
-            usesHomeAddress && !isFromHomeAddress && work.outerSource == record.homeAddress && !record.isMobileNode
+            usesHomeAddress && !isByHomeAddress && work.outerSource == record.homeAddress && !record.isMobileNode
         guard isWithoutTunnel || work.outerSource == record.careOfAddress else { return .outerSourceMismatch }
-        if isFromHomeAddress {
-            guard work.middleSource == record.middleDestination else { return .outerSourceMismatch }
-            guard work.nodeAddress == (record.isMobileNode ? record.homeAddress : .unspecified) else {
-                return .notForEndpoint
+        if isByHomeAddress {
+            // That it comes from the home agent was seen when a mobile node's home address was found.
+            guard work.isAtNode == record.isMobileNode else { return .notForEndpoint }
+            guard work.homeAddress == record.homeAddress else {
+                return work.isAtNode ? .notForEndpoint : .outerSourceMismatch
             }
         }
         // A node that has just moved still gets what was sent to where it was.
@@ -128,11 +127,12 @@ extension Forwarder {
             return .notForEndpoint
         }
         if isWithoutTunnel { return work.form == .direct ? nil : .tunnelMismatch }
-        guard isFromHomeAddress == usesHomeAddress, work.form == record.form else {
+        guard isByHomeAddress == usesHomeAddress, work.form == record.form else {
             return .tunnelMismatch
         }
         if record.form.isGRE, work.hasKey != record.hasKey || work.key != record.key { return .greKey }
-        return record.form.isUDP && (work.destinationPort, work.sourcePort) != record.ports ? .udpPortMismatch : nil
+        guard record.form.isUDP else { return nil }
+        return work.port == record.port && work.isToOwnPort == record.hasOwnPort ? nil : .udpPortMismatch
     }
 
     /// DSCP and ECN of the packet itself when all headers are off; nil where it must be dropped.
@@ -141,7 +141,7 @@ extension Forwarder {
         _ inner: UnsafeMutableRawPointer, _ work: PendingPacket, copied: UInt8
     ) -> TrafficClass? {
         var outer = TrafficClass(rawValue: work.outerClass)
-        if work.middleSource.rawValue != 0 {
+        if work.homeAddress.rawValue != 0 {
             guard let middle = Self.decapsulated(TrafficClass(rawValue: work.middleClass), outer, copied) else {
                 return nil
             }

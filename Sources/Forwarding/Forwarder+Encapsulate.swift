@@ -40,13 +40,15 @@ extension Forwarder {
     func tunnelMTU(_ record: UnsafePointer<BindingRecord>, isIPv4: Bool, usesHomeAddress: Bool) -> UInt32 {
         record.pointee.pathMTU == PrefixTable.noValue
             ? UInt32(record.pointee.tunnelMTU)
-            : discoveredMTU(record, isIPv4: isIPv4, usesHomeAddress: usesHomeAddress).tunnelMTU
+            : Self.discoveredMTU(record, pathMTUs, now: now, isIPv4: isIPv4, usesHomeAddress: usesHomeAddress).tunnelMTU
     }
 
+    /// Static, since a forwarder that lends itself to a function that is not inlined is copied for that, packet by packet.
     /// - Returns: the largest inner packet, and whether outer packets get through whole.
     @inline(never)
-    private func discoveredMTU(
-        _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, usesHomeAddress: Bool
+    private static func discoveredMTU(
+        _ record: UnsafePointer<BindingRecord>, _ pathMTUs: UnsafePointer<PathMTU>, now: UInt64, isIPv4: Bool,
+        usesHomeAddress: Bool
     ) -> (tunnelMTU: UInt32, isWhole: Bool) {
         let most = UInt32(record.pointee.tunnelMTU)
         guard let path = pathMTUs[Int(record.pointee.pathMTU)].current(now: now) else { return (most, true) }
@@ -59,7 +61,9 @@ extension Forwarder {
     @inline(__always)
     private func dontFragmentIPv6(_ record: UnsafePointer<BindingRecord>, usesHomeAddress: Bool) -> UInt16 {
         guard record.pointee.pathMTU != PrefixTable.noValue else { return 0 }
-        let isWhole = discoveredMTU(record, isIPv4: false, usesHomeAddress: usesHomeAddress).isWhole
+        let isWhole = Self.discoveredMTU(
+            record, pathMTUs, now: now, isIPv4: false, usesHomeAddress: usesHomeAddress
+        ).isWhole
         return isWhole ? IPv4.dontFragment : 0
     }
 

@@ -12,16 +12,17 @@ import Wire
 extension Forwarder {
     /// A packet from the home side to a multicast group that bears a link-local address. From such a source only Multicast
     /// Listener Discovery goes to groups beyond the link, since a report is sent to the group itself (RFC 2710, 3).
+    /// - Returns: whether it is that.
     @inline(never)
-    func noteLink(of view: IPv6View, in pending: inout PendingPacket) throws(DropReason) {
-        let upper = try? view.upperLayer()
-        if let upper, upper.protocol == IPProtocol.icmpv6, !upper.isLaterFragment, upper.offset < view.totalLength,
-            view.hopLimit == 1
+    func isListenerMessage(_ view: IPv6View) throws(DropReason) -> Bool {
+        var isListenerMessage = false
+        if let upper = try? view.upperLayer(), upper.protocol == IPProtocol.icmpv6, !upper.isLaterFragment,
+            upper.offset < view.totalLength, view.hopLimit == 1
         {
-            pending.isListenerMessage = ICMPv6.isListenerDiscovery(view.start.byte(upper.offset))
+            isListenerMessage = ICMPv6.isListenerDiscovery(view.start.byte(upper.offset))
         }
-        pending.isLinkLocal = view.source.isLinkLocal
-        guard view.destination.isLinkLocalMulticast || pending.isListenerMessage else { throw .linkLocal }
+        guard view.destination.isLinkLocalMulticast || isListenerMessage else { throw .linkLocal }
+        return isListenerMessage
     }
 
     /// At a mobile node, the tunnel by which a multicast packet of the home side goes: by way of the home address what is

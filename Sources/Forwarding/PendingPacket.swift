@@ -41,6 +41,8 @@ struct PendingPacket: BitwiseCopyable {
     var isHeldFragment = false
     /// Whether its source has been told already that it is too big for a member of its group.
     var isAnswered = false
+    /// Whether it came by way of the home address to this side's own, which is a mobile node's.
+    var isAtNode = false
     /// Bytes of the packet itself.
     var innerLength: UInt32
 
@@ -53,21 +55,19 @@ struct PendingPacket: BitwiseCopyable {
     var outerClass: UInt8 = 0
     /// DSCP and ECN of the header from the home address.
     var middleClass: UInt8 = 0
+    /// Of UDP: whether `port` is that which it was to.
+    var isToOwnPort = false
     var outerSource = IPv4Address.unspecified
     var outerDestination = IPv4Address.unspecified
-    /// The home address that the packet came from, or at the mobile node the home agent's; 0.0.0.0 where there was one
-    /// header only.
-    var middleSource = IPv4Address.unspecified
-    /// The home address of this side's own that it went to; 0.0.0.0 where it was to an endpoint.
-    var nodeAddress = IPv4Address.unspecified
+    /// The home address that the packet came from, or at a mobile node that it came to from its home agent; 0.0.0.0 where
+    /// there was one header only.
+    var homeAddress = IPv4Address.unspecified
     /// Of GRE.
     var key: UInt32 = 0
     /// Of GRE.
     var sequence: UInt32 = 0
-    /// Of UDP.
-    var sourcePort: UInt16 = 0
-    /// Of UDP.
-    var destinationPort: UInt16 = 0
+    /// The mobile node's, of UDP: where it came from, or at the mobile node where it came to.
+    var port: UInt16 = 0
     var hasKey = false
     var hasSequence = false
 

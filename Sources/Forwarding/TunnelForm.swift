@@ -49,7 +49,7 @@ enum TunnelForm: UInt8, BitwiseCopyable {
     /// Tells tunnels between two addresses apart.
     /// - Parameters:
     ///   - key: of GRE.
-    ///   - port: of UDP, the other end's.
+    ///   - port: of UDP, the mobile node's.
     func identity(key: UInt32?, port: UInt16) -> UInt64 {
         let options = UInt64(port) << 32 | UInt64(key ?? 0)
         return UInt64(rawValue) << 56 | (key == nil ? 0 : 1 << 48) | options
@@ -83,13 +83,13 @@ struct OpenedTunnel: BitwiseCopyable {
     var key: UInt32?
     /// Of GRE.
     var sequence: UInt32?
-    /// Of UDP.
-    var sourcePort: UInt16 = 0
-    /// Of UDP.
-    var destinationPort: UInt16 = 0
+    /// Of UDP: the one that is not that of Mobile IP, or that.
+    var port: UInt16 = 0
+    /// Whether `port` is the destination's.
+    var isToOwnPort = false
 
     /// The same for packets that came by one tunnel.
-    var identity: UInt64 { form.identity(key: key, port: sourcePort) }
+    var identity: UInt64 { form.identity(key: key, port: port) }
 
     @inline(__always)
     init(_ form: TunnelForm, protocol: UInt8, inner: UnsafeRawBufferPointer) {

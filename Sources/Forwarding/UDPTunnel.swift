@@ -64,11 +64,11 @@ enum UDPTunnel {
             opened = try MinimalTunnel.open(start, outer, message.payload)
             opened.form = .minimalInUDP
             // The datagram's header may have been written over.
-            (opened.sourcePort, opened.destinationPort) = (source, destination)
+            opened.setPort(from: source, to: destination)
             return opened
         default: throw .mobileTunnelDataNextHeader
         }
-        (opened.sourcePort, opened.destinationPort) = (datagram.sourcePort, datagram.destinationPort)
+        opened.setPort(from: datagram.sourcePort, to: datagram.destinationPort)
         return opened
     }
 
@@ -77,5 +77,14 @@ enum UDPTunnel {
         var opened = try GRETunnel.open(bytes)
         opened.form = .greInUDP
         return opened
+    }
+}
+
+extension OpenedTunnel {
+    /// One of the two ports is that of Mobile IP.
+    @inline(__always)
+    fileprivate mutating func setPort(from source: UInt16, to destination: UInt16) {
+        isToOwnPort = destination != MobileTunnelData.port
+        port = isToOwnPort ? destination : source
     }
 }
