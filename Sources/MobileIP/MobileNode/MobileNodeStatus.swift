@@ -1,0 +1,67 @@
+// What a mobile node shows of itself.
+
+import Wire
+
+/// What a mobile node shows of itself.
+public struct MobileNodeStatus: Hashable, Sendable {
+    /// What it is about. The raw value is its name for people.
+    public enum Phase: String, Hashable, Sendable {
+        /// There is neither a care-of address nor an agent.
+        case unattached
+        /// A request is not answered yet, and there is no registration.
+        case registering
+        /// There is a registration.
+        case registered
+        /// There is none; the next attempt comes later.
+        case waiting
+        /// At home, nothing is needed.
+        case atHome = "at home"
+        /// A request to end the registration is not answered yet.
+        case deregistering
+        /// It has ended.
+        case finished
+    }
+
+    /// What became of a prefix.
+    public enum PrefixOutcome: Hashable, Sendable {
+        /// Not asked for yet, or not answered yet.
+        case pending
+        /// Registered.
+        case accepted(MobileNodeConfiguration.PrefixTunnel)
+        /// Rejected by its own reply.
+        case rejected(IPv6PrefixReplyCode)
+        /// Rejected by having no reply (RFC 5454, 3.5).
+        case unanswered
+    }
+
+    /// A prefix, and what became of it.
+    public struct Prefix: Hashable, Sendable {
+        /// As it is asked for.
+        public var prefix: IPv6HomePrefix
+        /// What became of it.
+        public var outcome: PrefixOutcome
+    }
+
+    /// What it is about.
+    public var phase: Phase
+    /// Nil while none is known.
+    public var homeAddress: IPv4Address?
+    /// Which the next request is for; nil while none is known.
+    public var homeAgent: IPv4Address?
+    /// Nil while there is none.
+    public var careOfAddress: IPv4Address?
+    /// By which the node is attached; nil while it is not.
+    public var interface: String?
+    /// The registration's tunnel.
+    public var tunnel: MobileNode.Tunnel?
+    /// How long the registration was granted for; nil where there is none.
+    public var lifetime: RegistrationLifetime?
+    /// All that are wanted.
+    public var prefixes: [Prefix]
+    /// Whether the home agent knows the extensions of RFC 5454; nil while that is not known.
+    public var supportsIPv6: Bool?
+    /// The code of the last reply.
+    public var lastCode: ReplyCode?
+    /// How often a keepalive is sent; nil where none is.
+    public var keepaliveInterval: Duration?
+}
