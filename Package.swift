@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "Bench", targets: ["Bench"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -57,6 +58,7 @@ let package = Package(
 
         // The control plane.
         .target(name: "Succession", dependencies: ["CLinuxNet"]),
+        .target(name: "ServiceProcess"),
         .target(
             name: "ControlProtocol",
             dependencies: [
@@ -68,6 +70,8 @@ let package = Package(
             ],
             exclude: ["control.proto"]),
         .target(
+            name: "ConfigurationFile", dependencies: ["Bindings", .product(name: "TOMLKit", package: "TOMLKit")]),
+        .target(
             name: "MobileIP",
             dependencies: ["Wire", "PrefixTable", .product(name: "Crypto", package: "swift-crypto")]),
 
@@ -76,7 +80,7 @@ let package = Package(
             name: "mooringd",
             dependencies: [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
-                "PacketIO", "ControlProtocol", "Succession",
+                "PacketIO", "ControlProtocol", "Succession", "ServiceProcess",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -152,6 +156,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
+            name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "Bindings", "TestSupport"]),
+        .testTarget(
             name: "MobileIPTests",
             dependencies: ["MobileIP", "Wire", "TestSupport", .product(name: "Crypto", package: "swift-crypto")]),
         // Runs the program, so it is built before.
@@ -168,11 +174,14 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
-            name: "Repository", dependencies: ["mooringd", "mooring", "TestSupport"], path: "Tests/Repository"),
+            name: "Repository", dependencies: ["mooringd", "mooring", "TestSupport"],
+            path: "Tests/Repository"),
         // Runs the programs, so they are built before.
         .testTarget(
             name: "EndToEnd",
-            dependencies: ["mooringd", "mooring", "ControlProtocol", "Checkpoint", "Bindings", "Wire", "TestSupport"],
+            dependencies: [
+                "mooringd", "mooring", "ControlProtocol", "Checkpoint", "Bindings", "Wire", "TestSupport",
+            ],
             path: "Tests/EndToEnd",
             exclude: [
                 "control_plane.py", "delegation.py", "between.py", "flows.py", "numbered.py", "protocol41.py",

@@ -54,7 +54,7 @@ struct SetupDiversion: Sendable, Equatable {
 
     private func diverts(_ rule: RoutingRule, _ tunnel: TunnelProtocol) -> Bool {
         rule.ipProtocol == tunnel.number && rule.destinationPort == tunnel.destinationPort && rule.table == table
-            && rule.inputInterface == nil && !rule.hasOtherConditions
+            && rule.inputInterface == nil && !rule.hasSelectors
     }
 
     /// What makes all protocols come before the local table; nothing where they do and no bridge is left.
@@ -122,16 +122,5 @@ struct SetupDiversion: Sendable, Equatable {
             }
             usleep(10_000)
         }
-    }
-}
-
-/// Runs the body, and takes an error of that reason for success.
-func tolerating(
-    _ reason: RouteError.Reason, _ body: () throws(RouteError) -> Void
-) throws(RouteError) {
-    do throws(RouteError) {
-        try body()
-    } catch {
-        guard error.reason == reason else { throw error }
     }
 }

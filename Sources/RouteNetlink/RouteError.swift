@@ -43,6 +43,11 @@ public struct RouteError: Error, Sendable, Equatable, CustomStringConvertible {
         self.description = description
     }
 
+    /// A device that is needed is not there.
+    public static func missing(device: String) -> RouteError {
+        RouteError(.noDevice, "there is no device \(device); does mooringd run?")
+    }
+
     /// An error from the kernel's number.
     /// - Parameters:
     ///   - number: positive, as in errno.h.
@@ -84,5 +89,16 @@ public struct RouteError: Error, Sendable, Equatable, CustomStringConvertible {
     /// An answer that breaks the format.
     static func malformed(_ what: String) -> RouteError {
         RouteError(.malformedAnswer, "the kernel's netlink answer is malformed: \(what)")
+    }
+}
+
+/// Runs the body, and takes an error of that reason for success.
+public func tolerating(
+    _ reason: RouteError.Reason, _ body: () throws(RouteError) -> Void
+) throws(RouteError) {
+    do throws(RouteError) {
+        try body()
+    } catch {
+        guard error.reason == reason else { throw error }
     }
 }

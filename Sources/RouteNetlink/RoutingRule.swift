@@ -17,6 +17,11 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     public var destinationPort: UInt16?
     /// Only packets that came in by the device of this name; nil for all.
     public var inputInterface: String?
+    /// Only packets to this prefix, of the rule's family; nil for all.
+    public var destination: IPPrefix?
+    /// Routes whose prefix is as long or shorter don't count, and the next rule is asked; nil where all count. 0 leaves out
+    /// default routes.
+    public var suppressedPrefixLength: UInt32?
     /// The table asked; nil for a listed rule that does something else (unreachable, goto).
     public var table: RouteTable?
     /// Who made it.
@@ -27,29 +32,38 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     /// A rule.
     public init(
         family: AddressFamily, priority: UInt32, ipProtocol: UInt8? = nil, destinationPort: UInt16? = nil,
-        inputInterface: String? = nil, table: RouteTable, origin: RouteOrigin
+        inputInterface: String? = nil, destination: IPPrefix? = nil, suppressedPrefixLength: UInt32? = nil,
+        table: RouteTable, origin: RouteOrigin
     ) {
+        precondition(destination == nil || destination?.family == family, "a destination of the other family")
         self.family = family
         self.priority = priority
         self.ipProtocol = ipProtocol
         self.destinationPort = destinationPort
         self.inputInterface = inputInterface
+        self.destination = destination
+        self.suppressedPrefixLength = suppressedPrefixLength
         self.table = table
         self.origin = origin
     }
 
-    /// Whether it concerns every packet.
+    /// Whether it concerns every packet, and all routes of its table.
     public var isUnconditional: Bool {
-        ipProtocol == nil && destinationPort == nil && inputInterface == nil && !hasOtherConditions
+        ipProtocol == nil && destinationPort == nil && inputInterface == nil && !hasSelectors
     }
+
+    /// Whether there are conditions or modifiers beside protocol, port and interface.
+    public var hasSelectors: Bool { destination != nil || suppressedPrefixLength != nil || hasOtherConditions }
 
     /// As `ip rule add` takes it, without the origin.
     public var description: String {
         var text = "pref \(priority)"
+        if let destination { text += " to \(destination)" }
         if let inputInterface { text += " iif \(inputInterface)" }
         if let ipProtocol { text += " ipproto \(ipProtocol)" }
         if let destinationPort { text += " dport \(destinationPort)" }
         if let table { text += " lookup \(table)" }
+        if let suppressedPrefixLength { text += " suppress_prefixlength \(suppressedPrefixLength)" }
         return text
     }
 
@@ -64,6 +78,14 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         let ports = try attributes.number(Int(FRA_DPORT_RANGE), as: PortRange.self)
         destinationPort = ports?.single
         inputInterface = attributes.text(Int(FRA_IIFNAME))
+        if header.dst_len != 0 {
+            guard let address = try attributes.address(Int(FRA_DST), family: family),
+                let prefix = IPPrefix(address: address, length: header.dst_len)
+            else { throw .malformed("a rule to a prefix of \(header.dst_len) bits") }
+            destination = prefix
+        }
+        let suppressed = try attributes.number(Int(FRA_SUPPRESS_PREFIXLEN), as: UInt32.self)
+        suppressedPrefixLength = suppressed == .max ? nil : suppressed
         let number = try attributes.number(Int(FRA_TABLE), as: UInt32.self) ?? UInt32(header.table)
         table = header.action == UInt8(FR_ACT_TO_TBL) ? RouteTable(rawValue: number) : nil
         origin = RouteOrigin(rawValue: try attributes.number(Int(FRA_PROTOCOL), as: UInt8.self) ?? 0)
@@ -78,20 +100,20 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     private static func hasOtherConditions(
         _ header: fib_rule_hdr, _ attributes: NetlinkAttributes
     ) throws(RouteError) -> Bool {
-        let known = [FRA_PRIORITY, FRA_IP_PROTO, FRA_DPORT_RANGE, FRA_IIFNAME, FRA_TABLE, FRA_PROTOCOL, FRA_PAD]
-            .map { Int($0) }
-        let suppressor = Int(FRA_SUPPRESS_PREFIXLEN)
-        let suppressed = try attributes.number(suppressor, as: UInt32.self) ?? .max
+        let known = [
+            FRA_PRIORITY, FRA_IP_PROTO, FRA_DPORT_RANGE, FRA_IIFNAME, FRA_DST, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE,
+            FRA_PROTOCOL, FRA_PAD,
+        ].map { Int($0) }
         let portMask = try attributes.number(destinationPortMask, as: UInt16.self) ?? .max
-        return header.dst_len != 0 || header.src_len != 0 || header.tos != 0
-            || header.flags & UInt32(FIB_RULE_INVERT) != 0 || suppressed != .max || portMask != .max
-            || attributes.types.contains { !known.contains($0) && $0 != suppressor && $0 != destinationPortMask }
+        return header.src_len != 0 || header.tos != 0 || header.flags & UInt32(FIB_RULE_INVERT) != 0
+            || portMask != .max || attributes.types.contains { !known.contains($0) && $0 != destinationPortMask }
     }
 
     fileprivate func request(type: Int, flags: Int32) -> NetlinkRequest {
         var body = fib_rule_hdr()
         body.family = family.number
         body.action = UInt8(FR_ACT_TO_TBL)
+        body.dst_len = destination?.length ?? 0
         let table = table ?? .main
         body.table = table.rawValue < 256 ? UInt8(table.rawValue) : UInt8(RT_TABLE_UNSPEC.rawValue)
         var request = NetlinkRequest(type: type, flags: flags, body: body)
@@ -103,6 +125,8 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
             request.attribute(Int(FRA_DPORT_RANGE), PortRange(start: destinationPort, end: destinationPort))
         }
         if let inputInterface { request.attribute(Int(FRA_IIFNAME), text: inputInterface) }
+        if let destination, destination.length > 0 { request.attribute(Int(FRA_DST), destination.address) }
+        if let suppressedPrefixLength { request.attribute(Int(FRA_SUPPRESS_PREFIXLEN), suppressedPrefixLength) }
         return request
     }
 }
@@ -134,8 +158,8 @@ extension RouteSocket {
             rule.request(type: RTM_NEWRULE, flags: NLM_F_CREATE | NLM_F_EXCL), doing: "add the rule \(rule)")
     }
 
-    /// Deletes the first rule of just this priority, table, origin and, where given, protocol, port and interface. Where
-    /// there is none the error's reason is `notFound`.
+    /// Deletes the first rule of just this priority, table, origin and, where given, protocol, port, interface, destination
+    /// and suppressed length. Where there is none the error's reason is `notFound`.
     public mutating func delete(_ rule: RoutingRule) throws(RouteError) {
         try perform(rule.request(type: RTM_DELRULE, flags: 0), doing: "delete the rule \(rule)")
     }

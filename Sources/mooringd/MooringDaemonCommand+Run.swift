@@ -12,6 +12,7 @@ import NIOPosix
 import PacketBuffer
 import PacketIO
 import RouteNetlink
+import ServiceProcess
 import Succession
 import Wire
 

@@ -8,6 +8,7 @@ import Forwarding
 import Glibc
 import Logging
 import NIOCore
+import ServiceProcess
 import Succession
 
 /// Lets successors take over, one at a time.

@@ -8,6 +8,7 @@ import Glibc
 import PacketBuffer
 import PacketIO
 import PrefixTable
+import ServiceProcess
 import Synchronization
 
 /// Nanoseconds of a clock that does not run backwards and does not stand still while the machine sleeps.
@@ -305,34 +306,6 @@ private final class PortBox: @unchecked Sendable {
 /// A flag that threads share.
 final class SharedFlag: Sendable {
     let value = Atomic(false)
-}
-
-/// Runs `body` on a thread of its own.
-/// - Parameter name: as tools show it; 15 bytes at the most.
-func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
-    final class Start {
-        let name: String
-        let body: @Sendable () -> Void
-        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-            self.name = name
-            self.body = body
-        }
-    }
-    var thread = pthread_t()
-    let result = pthread_create(
-        &thread, nil,
-        { argument in
-            let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
-            // pthread_setname_np is behind _GNU_SOURCE, which Swift does not set. Without a name it works as well.
-            if let file = fopen("/proc/thread-self/comm", "w") {
-                fputs(start.name, file)
-                fclose(file)
-            }
-            start.body()
-            return nil
-        }, Unmanaged.passRetained(Start(name, body)).toOpaque())
-    precondition(result == 0, "no thread could be started")
-    pthread_detach(thread)
 }
 
 extension ChosenPort {

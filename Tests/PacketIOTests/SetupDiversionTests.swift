@@ -94,9 +94,12 @@ struct SetupDiversionTests {
     func conditionsCount() {
         var narrow = Self.diverting(41)
         narrow.hasOtherConditions = true
+        var toOne = Self.diverting(41)
+        toOne.destination = IPPrefix("192.0.2.1/32")
         var narrowLocal = Self.local
         narrowLocal.inputInterface = "eth0"
         #expect(!Self.diversion.changes(to: [narrow, Self.local, Self.main]).isEmpty)
+        #expect(!Self.diversion.changes(to: [toOne, Self.local, Self.main]).isEmpty)
         #expect(Self.diversion.changes(to: [narrowLocal, Self.diverting(41), Self.local, Self.main]).isEmpty)
     }
 

@@ -15,6 +15,7 @@ struct FormTests {
         "Sources/RouteNetlink/NetlinkAnswer.swift": "messages and attributes of which an answer consists",
         "Sources/Wire/Bytes.swift": "reads and writes of raw memory",
         "Tests/PacketIOTests/SetupPackets.swift": "packets that the tests of the set-up send and expect",
+        "Sources/ServiceProcess/NamedThread.swift": "starts threads that have a name",
         "Sources/mooring/Quantities.swift": "numbers, times and sizes for people",
         "Sources/mooringd/ControlService.swift": "how the daemon answers the control socket",
         "Tests/TestSupport/TestSupport.swift": "what several test targets need",

@@ -32,13 +32,16 @@ struct LayeringTests {
         Module("RouteNetlink", ["Wire", "CLinuxNet"]),
         Module("PacketIO", ["Wire", "PacketBuffer", "IOUring", "RouteNetlink", "CLinuxNet"]),
         Module("ControlProtocol", ["Wire", "Bindings", "Logging", "NIOCore", "NIOPosix", "SwiftProtobuf"]),
+        Module("ConfigurationFile", ["Bindings", "TOMLKit"]),
         Module("MobileIP", ["Wire", "PrefixTable", "Crypto"]),
         Module("Succession", ["CLinuxNet"]),
+        Module("ServiceProcess"),
         Module(
             "mooringd",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
-                "PacketIO", "ControlProtocol", "Succession", "ArgumentParser", "Logging", "NIOCore", "NIOPosix",
+                "PacketIO", "ControlProtocol", "Succession", "ServiceProcess", "ArgumentParser", "Logging", "NIOCore",
+                "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
         Module(

@@ -221,8 +221,8 @@ struct RouteSocketTests {
     @Test(
         "A rule with any condition that is not known here says so",
         arguments: [
-            "from 192.0.2.0/24", "to 192.0.2.0/24", "fwmark 3", "tos 0x10", "ipproto tcp dport 80-81", "sport 5",
-            "uidrange 0-0", "suppress_prefixlength 0", "oif moor0", "not iif moor0",
+            "from 192.0.2.0/24", "fwmark 3", "tos 0x10", "ipproto tcp dport 80-81", "sport 5", "uidrange 0-0",
+            "oif moor0", "not iif moor0", "not to 192.0.2.0/24",
         ])
     func otherConditions(condition: String) async throws {
         try await Self.namespace { socket, _ in
@@ -230,6 +230,42 @@ struct RouteSocketTests {
             let rule = try #require(try socket.rules(.v4).first { $0.priority == 5 })
             #expect(rule.hasOtherConditions)
             #expect(!rule.isUnconditional)
+        }
+    }
+
+    @Test("Rules to a destination, and such that leave default routes out, are made, listed and deleted")
+    func selectors() async throws {
+        try await Self.namespace { socket, _ in
+            let toAgent = RoutingRule(
+                family: .v4, priority: 21, destination: IPPrefix("192.0.2.1/32"), table: .main, origin: .mooring)
+            let withoutDefault = RoutingRule(
+                family: .v4, priority: 22, suppressedPrefixLength: 0, table: .main, origin: .mooring)
+            for rule in [toAgent, withoutDefault] { try socket.add(rule) }
+            let rules = try socket.rules(.v4).filter { (21...22).contains($0.priority) }
+            #expect(rules == [toAgent, withoutDefault])
+            #expect(rules.allSatisfy { !$0.isUnconditional && $0.hasSelectors && !$0.hasOtherConditions })
+            let shown = try NetworkNamespace.json("ip -j -4 rule show").filter { $0["priority"] as? Int ?? 0 > 20 }
+            #expect(shown.first?["dst"] as? String == "192.0.2.1")
+            #expect(shown.dropFirst().first?["suppress_prefixlen"] as? Int == 0)
+            var elsewhere = toAgent
+            elsewhere.destination = IPPrefix("192.0.2.2/32")
+            #expect(Self.reason { try socket.delete(elsewhere) } == .notFound)
+            for rule in [toAgent, withoutDefault] { try socket.delete(rule) }
+            #expect(try socket.rules(.v4).allSatisfy { !(21...22).contains($0.priority) })
+        }
+    }
+
+    @Test("A monitor hears of addresses, routes and links that change")
+    func monitor() async throws {
+        try await Self.namespace { _, _ in
+            let monitor = try RouteMonitor()
+            for change in [
+                "ip addr add 192.0.2.7/24 dev moor0", "ip route add 198.51.100.0/24 dev moor0",
+                "ip link set moor0 mtu 1400", "ip addr del 192.0.2.7/24 dev moor0",
+            ] {
+                try NetworkNamespace.shell(change)
+                try monitor.waitForChange()
+            }
         }
     }
 

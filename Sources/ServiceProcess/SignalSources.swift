@@ -7,11 +7,20 @@
 import Glibc
 import Synchronization
 
+/// Signals can't be taken.
+public struct SignalSourcesError: Error, CustomStringConvertible {
+    /// As errno has it.
+    public let number: Int32
+
+    /// What is missing.
+    public var description: String { "no descriptors for a pipe: \(String(cString: strerror(number)))" }
+}
+
 /// Where the handler writes to. Set once, before there is a handler.
 private nonisolated(unsafe) var signalPipe: Int32 = -1
 
 /// The daemon's signals; one for the process.
-final class SignalSources: Sendable {
+public final class SignalSources: Sendable {
     private struct State {
         var stopSignal: String?
         var isReloadWanted = false
@@ -24,10 +33,10 @@ final class SignalSources: Sendable {
 
     /// Takes signals from now on.
     /// - Throws: where there is no descriptor left.
-    init() throws(CannotStart) {
+    public init() throws(SignalSourcesError) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
-            throw CannotStart("no descriptors for a pipe: \(String(cString: strerror(errno)))")
+            throw SignalSourcesError(number: errno)
         }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let reading = ends[0]
@@ -45,7 +54,7 @@ final class SignalSources: Sendable {
     }
 
     /// Hands over what came so far, and what comes from now on.
-    func handle(stop: @escaping @Sendable (String) -> Void, reload: @escaping @Sendable () -> Void) {
+    public func handle(stop: @escaping @Sendable (String) -> Void, reload: @escaping @Sendable () -> Void) {
         let (stopSignal, isReloadWanted) = state.withLock { state in
             (state.stop, state.reload) = (stop, reload)
             return (state.stopSignal, state.isReloadWanted)
@@ -55,7 +64,7 @@ final class SignalSources: Sendable {
     }
 
     /// Takes no more signals; they are ignored.
-    func cancel() {
+    public func cancel() {
         for number in Self.numbers { signal(number, SIG_IGN) }
     }
 

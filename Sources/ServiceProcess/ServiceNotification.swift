@@ -4,9 +4,9 @@
 import Glibc
 
 /// Messages for who started the service.
-enum ServiceNotification {
+public enum ServiceNotification {
     /// The daemon is there, and this is its process: after a take-over another one than was started.
-    static func ready() { send("READY=1\nMAINPID=\(getpid())") }
+    public static func ready() { send("READY=1\nMAINPID=\(getpid())") }
 
     private static func send(_ text: String) {
         guard let name = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), "/@".contains(name.prefix(1)) else {

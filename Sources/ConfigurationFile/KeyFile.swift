@@ -1,0 +1,57 @@
+// Keys of security associations stand in files of their own, which nobody else can read: one line of hexadecimal digits,
+// as `openssl rand -hex 16` makes it. A configuration can then be shown around.
+
+import Bindings
+import Glibc
+
+/// A file with a key.
+public enum KeyFile {
+    /// The longest key, in bytes.
+    public static let maximumLength = 256
+
+    /// Reads a key.
+    /// - Returns: its bytes, one at least.
+    /// - Throws: where it can't be read, can be read by others than its owner, or holds something else; the place is the
+    ///   path.
+    public static func read(_ path: String) throws(StrictJSON.Failure) -> [UInt8] {
+        let text = try StrictJSON.bytes(of: path, limit: maximumLength * 2 + 2) { status throws(StrictJSON.Failure) in
+            try check(status, of: path)
+        }
+        let isSpace: (UInt8) -> Bool = { [0x09, 0x0A, 0x0D, 0x20].contains($0) }
+        let start = text.firstIndex { !isSpace($0) } ?? text.endIndex
+        let end = (text.lastIndex { !isSpace($0) }).map { $0 + 1 } ?? start
+        let digits = text[start..<end]
+        guard !digits.isEmpty, digits.count.isMultiple(of: 2), let key = bytes(ofDigits: digits) else {
+            // Not a word of what it holds: it may be a key all the same.
+            throw StrictJSON.Failure(
+                path, "holds no key: one line of hexadecimal digits, two a byte, as openssl rand -hex 16 makes it")
+        }
+        return key
+    }
+
+    private static func check(_ status: stat, of path: String) throws(StrictJSON.Failure) {
+        guard status.st_mode & S_IFMT == S_IFREG else { throw StrictJSON.Failure(path, "is no plain file") }
+        guard status.st_mode & 0o077 == 0 else {
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw StrictJSON.Failure(path, "can be used by others (mode \(mode)), as a key must not be; chmod 600 it")
+        }
+        guard status.st_uid == geteuid() || status.st_uid == 0 else {
+            throw StrictJSON.Failure(path, "belongs to another user; chown it to the one that the program runs as")
+        }
+    }
+
+    private static func bytes(ofDigits digits: ArraySlice<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for digit in digits {
+            guard let value = Character(Unicode.Scalar(digit)).hexDigitValue.map({ UInt8($0) }) else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
+        }
+        return bytes
+    }
+}
