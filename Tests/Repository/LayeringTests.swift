@@ -37,6 +37,12 @@ struct LayeringTests {
         Module("Succession", ["CLinuxNet"]),
         Module("ServiceProcess"),
         Module(
+            "MobileNode",
+            [
+                "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ServiceProcess", "ConfigurationFile", "MobileIP",
+                "Logging", "NIOCore", "NIOPosix",
+            ]),
+        Module(
             "mooringd",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
@@ -44,6 +50,9 @@ struct LayeringTests {
                 "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
+        Module(
+            "mooring-mn",
+            ["Wire", "Bindings", "ControlProtocol", "ServiceProcess", "MobileNode", "ArgumentParser", "Logging"]),
         Module(
             "Bench",
             [

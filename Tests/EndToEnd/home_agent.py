@@ -1,0 +1,119 @@
+"""A home agent that knows RFC 5944 and RFC 5454 by their texts alone, at the control socket of a mooringd.
+
+home_agent.py SOCKET SCHEMA ENDPOINT KEY
+
+Watches for punted registrations. Those whose HMAC-MD5 by KEY (hexadecimal) holds are accepted: the binding is put or
+removed, and the reply injected. SCHEMA is the directory of control_pb2, made by protoc. Prints a line for each.
+"""
+import hashlib
+import hmac
+import socket
+import struct
+import sys
+
+PORT = 434
+TUNNELING_MODE = bytes([152, 2, 3, 0])
+
+
+def address(packed):
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def extensions(data):
+    """Type, whole bytes, and where they begin; all that a mobile node sends has the short format."""
+    offset = 24
+    while offset < len(data):
+        length = 2 + data[offset + 1]
+        yield data[offset], data[offset:offset + length], offset
+        offset += length
+
+
+def is_authentic(message, key):
+    for kind, value, offset in extensions(message):
+        if kind == 32:
+            return hmac.compare_digest(hmac.new(key, message[:offset + 6], hashlib.md5).digest(), value[6:])
+    return False
+
+
+def reply_to(message, endpoint, key):
+    """The reply's bytes, and the prefixes that it accepts."""
+    asked = [value for kind, value, _ in extensions(message) if kind == 152 and value[2] == 1]
+    code = 1 if any(value == TUNNELING_MODE for _, value, _ in extensions(message)) else 0
+    reply = struct.pack("!BB", 3, 0) + message[2:4] + message[4:8] + socket.inet_aton(endpoint) + message[16:24]
+    for value in asked:
+        reply += bytes([152, 20, 2, code, value[3], 0]) + value[4:20]
+    reply += struct.pack("!BBI", 32, 20, 256)
+    return reply + hmac.new(key, reply, hashlib.md5).digest(), code, [(value[3], value[4:20]) for value in asked]
+
+
+def packet(endpoint, destination, port, payload):
+    """The reply in UDP and IPv4, from their headers on; the UDP checksum is left out."""
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0)
+    header += socket.inet_aton(endpoint) + socket.inet_aton(destination)
+    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+    return header + struct.pack("!HHHH", PORT, port, 8 + len(payload), 0) + payload
+
+
+def main(path, schema, endpoint, key):
+    sys.path.insert(0, schema)
+    import control_pb2
+    key = bytes.fromhex(key)
+    stream = socket.socket(socket.AF_UNIX)
+    stream.connect(path)
+
+    def send(**body):
+        message = control_pb2.Request(id=1, **body).SerializeToString()
+        stream.sendall(len(message).to_bytes(4, "big") + message)
+
+    def receive():
+        length = int.from_bytes(stream.recv(4, socket.MSG_WAITALL), "big")
+        return control_pb2.Reply.FromString(stream.recv(length, socket.MSG_WAITALL))
+
+    send(hello={"version": 1})
+    receive()
+    send(watch={"punts": True})
+    receive()
+    print("watching", flush=True)
+    while True:
+        reply = receive()
+        if not reply.HasField("event"):
+            if reply.HasField("error"):
+                print("refused", reply.error.message, flush=True)
+            continue
+        data = bytes(reply.event.punt.packet)
+        if not data or data[9] != 17:
+            continue
+        source, port = address(data[12:16]), struct.unpack("!H", data[20:22])[0]
+        message = data[28:]
+        if not is_authentic(message, key):
+            print("unauthentic", source, flush=True)
+            continue
+        lifetime = struct.unpack("!H", message[2:4])[0]
+        home, care_of = address(message[4:8]), address(message[12:16])
+        answer, code, prefixes = reply_to(message, endpoint, key)
+        if lifetime == 0:
+            send(remove_bindings={"ids": [home]})
+        else:
+            number = lambda packed: int.from_bytes(packed, "big")
+            send(put_bindings={"bindings": [{
+                "id": home, "home_address": number(message[4:8]), "care_of_address": number(message[12:16]),
+                "lifetime": lifetime,
+                "prefixes": [
+                    {"address": value, "length": length, "tunnel": "PREFIX_TUNNEL_CARE_OF"} for length, value in prefixes
+                ] if code == 1 else []}]})
+        send(inject={"packets": [
+            {"packet": packet(endpoint, source, port, answer), "side": control_pb2.SIDE_ACCESS}]})
+        print("registered" if lifetime else "deregistered", home, care_of, source, lifetime, len(prefixes), flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -1,0 +1,93 @@
+import MobileIP
+import NetworkNamespace
+import RouteNetlink
+import Testing
+import Wire
+
+@testable import MobileNode
+
+@Suite("The host's network of a mobile node", .enabled(if: NetworkNamespace.isAvailable, "\(NetworkNamespace.reason)"))
+struct NodeNetworkTests {
+    /// A host with an access network and the tunnel's device.
+    private static func host<Value: Sendable>(
+        _ body: @escaping @Sendable (inout NodeNetwork) throws -> Value
+    ) async throws -> Value {
+        try await NetworkNamespace.run {
+            try NetworkNamespace.shell(
+                "ip link add dev eth type veth peer name peer && ip link set dev peer up && ip link set dev eth up && "
+                    + "ip addr add 203.0.113.9/24 dev eth && ip route add default via 203.0.113.1 && "
+                    + "ip tuntap add dev moor mode tun && ip link set moor up")
+            var network = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435))
+            return try body(&network)
+        }
+    }
+
+    private static let home: MobileNode.Address = .ipv4(IPv4Address("198.51.100.7")!)
+    private static let everyIPv4: MobileNode.Route = .ipv4(IPv4Prefix("0.0.0.0/0")!)
+    private static let everyIPv6: MobileNode.Route = .ipv6(IPv6Prefix("::/0")!)
+
+    private static func way(to address: String) throws -> String? {
+        try NetworkNamespace.json("ip -j route get \(address)").first?["dev"] as? String
+    }
+
+    @Test("what has no better way goes by the tunnel, but to the home agent and to neighbours")
+    func routes() async throws {
+        try await Self.host { network in
+            #expect(try Self.way(to: "198.18.0.1") == "eth")
+            try network.exempt(IPv4Address("192.0.2.1")!)
+            try network.add(Self.home)
+            try network.add(Self.everyIPv4)
+            #expect(try Self.way(to: "198.18.0.1") == "moor")
+            #expect(try Self.way(to: "192.0.2.1") == "eth")
+            #expect(try Self.way(to: "203.0.113.77") == "eth")
+            #expect(
+                try NetworkNamespace.json("ip -j route get 198.18.0.1").first?["prefsrc"] as? String == "198.51.100.7")
+            // Another home agent, such as one that a reply names.
+            try network.exempt(IPv4Address("192.0.2.2")!)
+            #expect(try Self.way(to: "192.0.2.2") == "eth")
+            try network.remove(Self.everyIPv4)
+            #expect(try Self.way(to: "198.18.0.1") == "eth")
+            try network.remove(Self.home)
+            try network.remove(Self.home)
+        }
+    }
+
+    @Test("nothing stays: rules go with the last route, and what an earlier run left goes at the start")
+    func nothingStays() async throws {
+        try await Self.host { network in
+            var socket = try RouteSocket()
+            let before = try (socket.rules(.v4), socket.rules(.v6))
+            try network.exempt(IPv4Address("192.0.2.1")!)
+            try network.add(Self.everyIPv4)
+            try network.add(Self.everyIPv6)
+            #expect(try socket.rules(.v4).count == before.0.count + 3)
+            #expect(try socket.rules(.v6).count == before.1.count + 2)
+            var next = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435))
+            try next.removeRules()
+            #expect(try socket.rules(.v4) == before.0)
+            #expect(try socket.rules(.v6) == before.1)
+            try network.remove(Self.everyIPv4)
+            try network.remove(Self.everyIPv6)
+        }
+    }
+
+    @Test("all is made again on a device that was made anew")
+    func restore() async throws {
+        try await Self.host { network in
+            try network.add(Self.home)
+            try network.add(.ipv6(IPv6Address("2001:db8:1::1")!, length: 128))
+            try network.add(Self.everyIPv6)
+            try NetworkNamespace.shell("ip link del moor")
+            #expect(throws: RouteError.self) { try network.restore() }
+            try NetworkNamespace.shell("ip tuntap add dev moor mode tun && ip link set moor up")
+            try network.restore()
+            try network.restore()
+            #expect(try Self.way(to: "2001:db8:9::9") == "moor")
+            let shown = try NetworkNamespace.json("ip -j addr show dev moor")
+            let addresses = shown.first?["addr_info"] as? [[String: Any]]
+            #expect(
+                Set((addresses ?? []).compactMap { $0["local"] as? String })
+                    .isSuperset(of: ["198.51.100.7", "2001:db8:1::1"]))
+        }
+    }
+}
