@@ -88,7 +88,7 @@ extension Binding {
         homeAddress = tunnel.homeAddress
         encapsulation = tunnel.udp == nil ? Encapsulation(tunnel.encapsulation) : .udp
         if tunnel.udp != nil {
-            udpPort = tunnel.udp?.remote
+            udpPort = tunnel.udp?.local
             udpEncapsulation = UDPEncapsulation(tunnel.encapsulation)
         }
         if tunnel.encapsulation == .gre { gre = GREOptions(key: tunnel.greKeys?.outgoing) }

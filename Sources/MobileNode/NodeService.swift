@@ -42,6 +42,7 @@ public final class NodeService {
     private var retryAt: Duration?
     private var deadlineTask: Task<Void, Never>?
     private var droppedDatagrams = 0
+    private var lastProblem = ""
     private var isFinished = false
 
     /// A service that does not run yet.
@@ -156,9 +157,15 @@ public final class NodeService {
         do throws(RouteError) {
             try body(&network)
         } catch {
-            logger.warning("can't \(doing)", metadata: ["reason": "\(error)"])
+            complain("can't \(doing): \(error)")
             retryLater()
         }
+    }
+
+    /// Logs a problem, but not again and again while it lasts.
+    private func complain(_ problem: String) {
+        if problem != lastProblem { logger.error("\(problem)") }
+        lastProblem = problem
     }
 
     private func exempt(_ homeAgent: IPv4Address) {
@@ -193,7 +200,7 @@ public final class NodeService {
             let remaining = tunnel.expiry.map { UInt32(clamping: max(($0 - elapsed).components.seconds, 0) + 1) }
             try await forwarder.put(Binding(tunnel, remaining: remaining, tunnelMTU: settings.tunnelMTU))
         } catch {
-            logger.error("mooringd did not take the binding", metadata: ["reason": "\(error)"])
+            complain("mooringd did not take the binding: \(error)")
             if case .refused = error { return retryLater() }
             await loseForwarder()
         }
@@ -236,6 +243,7 @@ public final class NodeService {
         }
         await putBinding()
         attempt("set up \(settings.homeDevice)") { network throws(RouteError) in try network.restore() }
+        if retryAt == nil { lastProblem = "" }
     }
 
     // MARK: The care-of address

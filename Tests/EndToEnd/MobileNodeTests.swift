@@ -10,8 +10,9 @@ extension EndToEnd {
     struct MobileNodeTests {
         private static let key = "000102030405060708090a0b0c0d0e0f"
 
-        private static func configuration(in topology: Topology) -> String {
+        private static func configuration(in topology: Topology, _ more: String) -> String {
             """
+            \(more)
             homeAddress = "\(Topology.nodeIPv4Address)"
             homeAgents = ["\(Topology.endpoint)"]
             lifetime = 600
@@ -36,11 +37,11 @@ extension EndToEnd {
         }
 
         /// Writes the files that mooring-mn reads.
-        private static func writeConfiguration(in topology: Topology) throws -> String {
+        private static func writeConfiguration(in topology: Topology, _ more: String = "") throws -> String {
             let (path, keyPath) = (
                 "\(topology.directory.path)/mooring-mn.toml", "\(topology.directory.path)/home-agent.key"
             )
-            try Data(configuration(in: topology).utf8).write(to: URL(fileURLWithPath: path))
+            try Data(configuration(in: topology, more).utf8).write(to: URL(fileURLWithPath: path))
             try Data("\(key)\n".utf8).write(to: URL(fileURLWithPath: keyPath))
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: keyPath)
             return path
@@ -64,8 +65,13 @@ extension EndToEnd {
         }
 
         /// A mooringd without addresses of its own, and mooring-mn that gives it some.
-        private static func startNode(in topology: Topology) async throws -> ChildProcess {
-            let path = try writeConfiguration(in: topology)
+        private static func startNode(in topology: Topology, _ more: String = "") async throws -> ChildProcess {
+            let path = try writeConfiguration(in: topology, more)
+            try await startForwarder(in: topology)
+            return try topology.start(in: .node, command("--config", path))
+        }
+
+        private static func startForwarder(in topology: Topology) async throws {
             let daemon = try topology.start(
                 in: .node,
                 [
@@ -74,7 +80,6 @@ extension EndToEnd {
                 ])
             topology.daemons[.node] = daemon
             try await poll(for: "ready mooringd; \(daemon.errorOutput)") { daemon.errorOutput.contains("ready") }
-            return try topology.start(in: .node, command("--config", path))
         }
 
         private static func status(in topology: Topology) async throws -> [String: Any] {
@@ -96,21 +101,31 @@ extension EndToEnd {
         private static func expectPing(in topology: Topology) async throws {
             for (role, address) in [
                 (Role.correspondent, Topology.nodeAddress), (.node, Topology.correspondentAddress),
+                (.correspondent, Topology.nodeIPv4Address), (.node, Topology.correspondentIPv4Address),
             ] {
-                try await topology.run(in: role, ["ping", "-6", "-n", "-c", "3", "-i", "0.2", "-W", "5", address])
+                try await topology.run(in: role, ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", address])
             }
         }
 
-        @Test("M4 D1 registers, is reached by IPv6, moves, deregisters, and leaves nothing behind")
-        func lives() async throws {
+        /// What the configuration says, and by which tunnel IPv6 comes.
+        static let tunnels = [
+            ("", "care-of"), ("prefixTunnel = \"home-address\"", "home-address"),
+            ("encapsulations = [\"gre\"]", "care-of"), ("encapsulations = [\"minimal\"]", "home-address"),
+            ("udpTunneling = \"forced\"", "care-of"),
+        ]
+
+        @Test(
+            "M3 M4 D1 N1 registers, is reached by both families, moves, deregisters, and leaves nothing behind",
+            arguments: tunnels)
+        func lives(more: String, tunnel: String) async throws {
             try await Topology.run { topology in
                 let agent = try await Self.startHomeAgent(in: topology)
-                let node = try await Self.startNode(in: topology)
+                let node = try await Self.startNode(in: topology, more)
                 try await Self.waitForCareOf(Topology.careOfAddressA, in: topology, node, agent)
                 let status = try await Self.status(in: topology)
                 let prefixes = status["prefixes"] as? [[String: Any]]
                 #expect(prefixes?.first?["state"] as? String == "accepted")
-                #expect(prefixes?.first?["tunnel"] as? String == "care-of")
+                #expect(prefixes?.first?["tunnel"] as? String == tunnel)
                 #expect(status["isForwarderConnected"] as? Bool == true)
                 try await Self.expectPing(in: topology)
 
@@ -137,13 +152,7 @@ extension EndToEnd {
                 try await Self.waitForCareOf(Topology.careOfAddressA, in: topology, node, agent)
                 let daemon = try #require(topology.daemons[.node])
                 await daemon.end()
-                let again = try topology.start(
-                    in: .node,
-                    [
-                        Repository.path(of: "mooringd"), "--socket", topology.socket(of: .node), "--shared-endpoint",
-                        "--no-forwarding",
-                    ])
-                topology.daemons[.node] = again
+                try await Self.startForwarder(in: topology)
                 try await poll(for: "connection; \(node.errorOutput)") {
                     node.errorOutput.contains("mooringd is connected again")
                 }

@@ -3,7 +3,8 @@
 home_agent.py SOCKET SCHEMA ENDPOINT KEY
 
 Watches for punted registrations. Those whose HMAC-MD5 by KEY (hexadecimal) holds are accepted: the binding is put or
-removed, and the reply injected. SCHEMA is the directory of control_pb2, made by protoc. Prints a line for each.
+removed, and the reply injected. IPv6 comes by the care-of address where the request says so; a tunnel in UDP where it is
+forced. SCHEMA is the directory of control_pb2, made by protoc. Prints a line for each.
 """
 import hashlib
 import hmac
@@ -13,6 +14,8 @@ import sys
 
 PORT = 434
 TUNNELING_MODE = bytes([152, 2, 3, 0])
+UDP_TUNNEL_REPLY = bytes([44, 6, 0, 0, 0x80, 0, 0, 30])
+ENCAPSULATIONS = {0x00: "IP_IN_IP", 0x08: "GRE", 0x10: "MINIMAL"}
 
 
 def address(packed):
@@ -42,11 +45,19 @@ def is_authentic(message, key):
     return False
 
 
+def forces_udp(message):
+    return any(kind == 144 and value[4] & 0x80 for kind, value, _ in extensions(message))
+
+
 def reply_to(message, endpoint, key):
     """The reply's bytes, and the prefixes that it accepts."""
     asked = [value for kind, value, _ in extensions(message) if kind == 152 and value[2] == 1]
-    code = 1 if any(value == TUNNELING_MODE for _, value, _ in extensions(message)) else 0
+    # Minimal encapsulation can't carry IPv6 (RFC 5454, 3.3.2).
+    wishes_care_of = any(value == TUNNELING_MODE for _, value, _ in extensions(message))
+    code = 1 if wishes_care_of and not message[1] & 0x10 else 0
     reply = struct.pack("!BB", 3, 0) + message[2:4] + message[4:8] + socket.inet_aton(endpoint) + message[16:24]
+    if forces_udp(message):
+        reply += UDP_TUNNEL_REPLY
     for value in asked:
         reply += bytes([152, 20, 2, code, value[3], 0]) + value[4:20]
     reply += struct.pack("!BBI", 32, 20, 256)
@@ -59,6 +70,18 @@ def packet(endpoint, destination, port, payload):
     header += socket.inet_aton(endpoint) + socket.inet_aton(destination)
     header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
     return header + struct.pack("!HHHH", PORT, port, 8 + len(payload), 0) + payload
+
+
+def binding(message, port, code, prefixes):
+    """What mooringd is to be told of a registration."""
+    inner = "ENCAPSULATION_" + ENCAPSULATIONS[message[1] & 0x18]
+    udp = {"encapsulation": "ENCAPSULATION_UDP", "udp_encapsulation": inner, "udp_port": port}
+    tunnel = "PREFIX_TUNNEL_CARE_OF" if code == 1 else "PREFIX_TUNNEL_HOME_ADDRESS"
+    return {
+        "id": address(message[4:8]), "home_address": int.from_bytes(message[4:8], "big"),
+        "care_of_address": int.from_bytes(message[12:16], "big"), "lifetime": int.from_bytes(message[2:4], "big"),
+        "prefixes": [{"address": value, "length": length, "tunnel": tunnel} for length, value in prefixes],
+        **(udp if forces_udp(message) else {"encapsulation": inner})}
 
 
 def main(path, schema, endpoint, key):
@@ -101,13 +124,7 @@ def main(path, schema, endpoint, key):
         if lifetime == 0:
             send(remove_bindings={"ids": [home]})
         else:
-            number = lambda packed: int.from_bytes(packed, "big")
-            send(put_bindings={"bindings": [{
-                "id": home, "home_address": number(message[4:8]), "care_of_address": number(message[12:16]),
-                "lifetime": lifetime,
-                "prefixes": [
-                    {"address": value, "length": length, "tunnel": "PREFIX_TUNNEL_CARE_OF"} for length, value in prefixes
-                ] if code == 1 else []}]})
+            send(put_bindings={"bindings": [binding(message, port, code, prefixes)]})
         send(inject={"packets": [
             {"packet": packet(endpoint, source, port, answer), "side": control_pb2.SIDE_ACCESS}]})
         print("registered" if lifetime else "deregistered", home, care_of, source, lifetime, len(prefixes), flush=True)

@@ -35,6 +35,10 @@ struct MobileNodeRequestTests {
         homeAddressScene.attach()
         #expect(try homeAddressScene.request().extensions.tunnelingModes == 0)
 
+        var minimalScene = try Scene { $0.encapsulations = [.minimal] }
+        minimalScene.attach()
+        #expect(try minimalScene.request().extensions.tunnelingModes == 0, "it can't carry IPv6 (RFC 5454, 3.3.2)")
+
         var plainScene = try Scene { $0.prefixes = [] }
         plainScene.attach()
         #expect(try plainScene.request().extensions.tunnelingModes == 0)

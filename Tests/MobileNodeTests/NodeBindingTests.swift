@@ -69,16 +69,16 @@ struct NodeBindingTests {
         #expect(binding.prefixes == [BoundPrefix(.linkLocal, tunnel: .homeAddress)])
     }
 
-    @Test("N1 is in UDP to port 434, with what was negotiated inside")
+    @Test("N1 is in UDP from the port of registrations, with what was negotiated inside")
     func udp() throws {
         for (inner, expected) in [
             (MobileNodeConfiguration.Encapsulation.ipInIP, UDPEncapsulation.ipInIP), (.gre, .gre),
         ] {
             let binding = try binding { tunnel in
                 tunnel.encapsulation = inner
-                tunnel.udp = .init(local: 434, remote: 434)
+                tunnel.udp = .init(local: 4340, remote: 434)
             }
-            #expect(binding.encapsulation == .udp && binding.udpPort == 434 && binding.udpEncapsulation == expected)
+            #expect(binding.encapsulation == .udp && binding.udpPort == 4340 && binding.udpEncapsulation == expected)
             #expect((binding.gre != nil) == (inner == .gre))
         }
     }

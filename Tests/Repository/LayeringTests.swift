@@ -39,7 +39,8 @@ struct LayeringTests {
         Module(
             "MobileNode",
             [
-                "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ServiceProcess", "ConfigurationFile", "MobileIP",
+                "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ServiceProcess", "ConfigurationFile",
+                "MobileIP",
                 "Logging", "NIOCore", "NIOPosix",
             ]),
         Module(

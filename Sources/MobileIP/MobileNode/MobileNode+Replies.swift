@@ -100,7 +100,7 @@ extension MobileNode {
         let lifetime = min(reply.lifetime, request.lifetime)
         guard !lifetime.isZero, let attachment else {
             actions.append(.log(.rejected(reply.code, .wait)))
-            registration = nil
+            (registration, keepalive) = (nil, nil)
             return waitForNextRequest(at: now)
         }
         if configuration.homeAddress == nil { assignedHomeAddress = reply.homeAddress }

@@ -155,8 +155,8 @@ extension MobileNode {
         extensions += requestedNetworks.map { .mobileNetworkRequest(MobileNetworkRequest(prefix: $0)) }
         let prefixes = requestedPrefixes
         extensions += prefixes.map { .ipv6PrefixRequest(IPv6PrefixRequest(prefix: $0)) }
-        // RFC 5454, 3.5: exactly one, and only with a co-located care-of address.
-        let wantsCareOf = isCoLocated && configuration.prefixTunnel == .careOf
+        // RFC 5454, 3.5: exactly one, and only with a co-located care-of address; minimal encapsulation can't carry IPv6.
+        let wantsCareOf = isCoLocated && configuration.prefixTunnel == .careOf && encapsulation != .minimal
         if wantsCareOf, !prefixes.isEmpty { extensions.append(.ipv6TunnelingMode) }
         return extensions
     }
