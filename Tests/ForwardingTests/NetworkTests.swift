@@ -1,5 +1,5 @@
-// IPv4 networks in a table of bindings (RFC 5177): who holds one, and that look-ups follow. What becomes of packets is in
-// Tests/Golden/networks-*.
+// IPv4 networks in a table of bindings (RFC 5177): who holds one, and that look-ups follow. What becomes of packets is in the
+// golden cases whose names begin with networks.
 
 import Bindings
 import Forwarding
