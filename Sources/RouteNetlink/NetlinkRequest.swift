@@ -50,6 +50,11 @@ struct NetlinkRequest {
         attribute(type, length: MemoryLayout<Number>.size) { $0.append(value) }
     }
 
+    /// An attribute that is bytes.
+    mutating func attribute(_ type: Int, bytes: [UInt8]) {
+        attribute(type, length: bytes.count) { $0.bytes.append(contentsOf: bytes) }
+    }
+
     /// An attribute that is text, ended by a zero.
     mutating func attribute(_ type: Int, text: String) {
         attribute(type, length: text.utf8.count + 1) {

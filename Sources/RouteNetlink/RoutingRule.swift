@@ -19,6 +19,8 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     public var inputInterface: String?
     /// Only packets to this prefix, of the rule's family; nil for all.
     public var destination: IPPrefix?
+    /// Only packets from this prefix, of the rule's family; nil for all.
+    public var source: IPPrefix?
     /// Routes whose prefix is as long or shorter don't count, and the next rule is asked; nil where all count. 0 leaves out
     /// default routes.
     public var suppressedPrefixLength: UInt32?
@@ -32,16 +34,18 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     /// A rule.
     public init(
         family: AddressFamily, priority: UInt32, ipProtocol: UInt8? = nil, destinationPort: UInt16? = nil,
-        inputInterface: String? = nil, destination: IPPrefix? = nil, suppressedPrefixLength: UInt32? = nil,
-        table: RouteTable, origin: RouteOrigin
+        inputInterface: String? = nil, destination: IPPrefix? = nil, source: IPPrefix? = nil,
+        suppressedPrefixLength: UInt32? = nil, table: RouteTable, origin: RouteOrigin
     ) {
         precondition(destination == nil || destination?.family == family, "a destination of the other family")
+        precondition(source == nil || source?.family == family, "a source of the other family")
         self.family = family
         self.priority = priority
         self.ipProtocol = ipProtocol
         self.destinationPort = destinationPort
         self.inputInterface = inputInterface
         self.destination = destination
+        self.source = source
         self.suppressedPrefixLength = suppressedPrefixLength
         self.table = table
         self.origin = origin
@@ -53,11 +57,14 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whether there are conditions or modifiers beside protocol, port and interface.
-    public var hasSelectors: Bool { destination != nil || suppressedPrefixLength != nil || hasOtherConditions }
+    public var hasSelectors: Bool {
+        destination != nil || source != nil || suppressedPrefixLength != nil || hasOtherConditions
+    }
 
     /// As `ip rule add` takes it, without the origin.
     public var description: String {
         var text = "pref \(priority)"
+        if let source { text += " from \(source)" }
         if let destination { text += " to \(destination)" }
         if let inputInterface { text += " iif \(inputInterface)" }
         if let ipProtocol { text += " ipproto \(ipProtocol)" }
@@ -78,12 +85,8 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         let ports = try attributes.number(Int(FRA_DPORT_RANGE), as: PortRange.self)
         destinationPort = ports?.single
         inputInterface = attributes.text(Int(FRA_IIFNAME))
-        if header.dst_len != 0 {
-            guard let address = try attributes.address(Int(FRA_DST), family: family),
-                let prefix = IPPrefix(address: address, length: header.dst_len)
-            else { throw .malformed("a rule to a prefix of \(header.dst_len) bits") }
-            destination = prefix
-        }
+        destination = try Self.prefix(FRA_DST, header.dst_len, family, attributes)
+        source = try Self.prefix(FRA_SRC, header.src_len, family, attributes)
         let suppressed = try attributes.number(Int(FRA_SUPPRESS_PREFIXLEN), as: UInt32.self)
         suppressedPrefixLength = suppressed == .max ? nil : suppressed
         let number = try attributes.number(Int(FRA_TABLE), as: UInt32.self) ?? UInt32(header.table)
@@ -91,6 +94,17 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         origin = RouteOrigin(rawValue: try attributes.number(Int(FRA_PROTOCOL), as: UInt8.self) ?? 0)
         let otherConditions = try Self.hasOtherConditions(header, attributes)
         hasOtherConditions = otherConditions || (ports != nil && destinationPort == nil)
+    }
+
+    /// Of an attribute with its length in the header; nil for a length of 0.
+    private static func prefix(
+        _ attribute: some BinaryInteger, _ length: UInt8, _ family: AddressFamily, _ attributes: NetlinkAttributes
+    ) throws(RouteError) -> IPPrefix? {
+        guard length != 0 else { return nil }
+        guard let address = try attributes.address(Int(attribute), family: family),
+            let prefix = IPPrefix(address: address, length: length)
+        else { throw .malformed("a rule of a prefix of \(length) bits") }
+        return prefix
     }
 
     /// FRA_DPORT_MASK, which older headers lack: kernels from 6.15 tell of a single port that all its bits count.
@@ -101,11 +115,12 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         _ header: fib_rule_hdr, _ attributes: NetlinkAttributes
     ) throws(RouteError) -> Bool {
         let known = [
-            FRA_PRIORITY, FRA_IP_PROTO, FRA_DPORT_RANGE, FRA_IIFNAME, FRA_DST, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE,
+            FRA_PRIORITY, FRA_IP_PROTO, FRA_DPORT_RANGE, FRA_IIFNAME, FRA_DST, FRA_SRC, FRA_SUPPRESS_PREFIXLEN,
+            FRA_TABLE,
             FRA_PROTOCOL, FRA_PAD,
         ].map { Int($0) }
         let portMask = try attributes.number(destinationPortMask, as: UInt16.self) ?? .max
-        return header.src_len != 0 || header.tos != 0 || header.flags & UInt32(FIB_RULE_INVERT) != 0
+        return header.tos != 0 || header.flags & UInt32(FIB_RULE_INVERT) != 0
             || portMask != .max || attributes.types.contains { !known.contains($0) && $0 != destinationPortMask }
     }
 
@@ -114,6 +129,7 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         body.family = family.number
         body.action = UInt8(FR_ACT_TO_TBL)
         body.dst_len = destination?.length ?? 0
+        body.src_len = source?.length ?? 0
         let table = table ?? .main
         body.table = table.rawValue < 256 ? UInt8(table.rawValue) : UInt8(RT_TABLE_UNSPEC.rawValue)
         var request = NetlinkRequest(type: type, flags: flags, body: body)
@@ -126,6 +142,7 @@ public struct RoutingRule: Sendable, Hashable, CustomStringConvertible {
         }
         if let inputInterface { request.attribute(Int(FRA_IIFNAME), text: inputInterface) }
         if let destination, destination.length > 0 { request.attribute(Int(FRA_DST), destination.address) }
+        if let source, source.length > 0 { request.attribute(Int(FRA_SRC), source.address) }
         if let suppressedPrefixLength { request.attribute(Int(FRA_SUPPRESS_PREFIXLEN), suppressedPrefixLength) }
         return request
     }
@@ -158,8 +175,8 @@ extension RouteSocket {
             rule.request(type: RTM_NEWRULE, flags: NLM_F_CREATE | NLM_F_EXCL), doing: "add the rule \(rule)")
     }
 
-    /// Deletes the first rule of just this priority, table, origin and, where given, protocol, port, interface, destination
-    /// and suppressed length. Where there is none the error's reason is `notFound`.
+    /// Deletes the first rule of just this priority, table, origin and, where given, protocol, port, interface, destination,
+    /// source and suppressed length. Where there is none the error's reason is `notFound`.
     public mutating func delete(_ rule: RoutingRule) throws(RouteError) {
         try perform(rule.request(type: RTM_DELRULE, flags: 0), doing: "delete the rule \(rule)")
     }

@@ -221,8 +221,8 @@ struct RouteSocketTests {
     @Test(
         "A rule with any condition that is not known here says so",
         arguments: [
-            "from 192.0.2.0/24", "fwmark 3", "tos 0x10", "ipproto tcp dport 80-81", "sport 5", "uidrange 0-0",
-            "oif moor0", "not iif moor0", "not to 192.0.2.0/24",
+            "fwmark 3", "tos 0x10", "ipproto tcp dport 80-81", "sport 5", "uidrange 0-0",
+            "oif moor0", "not iif moor0", "not to 192.0.2.0/24", "not from 192.0.2.0/24",
         ])
     func otherConditions(condition: String) async throws {
         try await Self.namespace { socket, _ in
@@ -240,18 +240,40 @@ struct RouteSocketTests {
                 family: .v4, priority: 21, destination: IPPrefix("192.0.2.1/32"), table: .main, origin: .mooring)
             let withoutDefault = RoutingRule(
                 family: .v4, priority: 22, suppressedPrefixLength: 0, table: .main, origin: .mooring)
-            for rule in [toAgent, withoutDefault] { try socket.add(rule) }
-            let rules = try socket.rules(.v4).filter { (21...22).contains($0.priority) }
-            #expect(rules == [toAgent, withoutDefault])
+            let fromNode = RoutingRule(
+                family: .v4, priority: 23, source: IPPrefix("198.51.100.0/25"), table: .main, origin: .mooring)
+            for rule in [toAgent, withoutDefault, fromNode] { try socket.add(rule) }
+            let rules = try socket.rules(.v4).filter { (21...23).contains($0.priority) }
+            #expect(rules == [toAgent, withoutDefault, fromNode])
             #expect(rules.allSatisfy { !$0.isUnconditional && $0.hasSelectors && !$0.hasOtherConditions })
             let shown = try NetworkNamespace.json("ip -j -4 rule show").filter { $0["priority"] as? Int ?? 0 > 20 }
             #expect(shown.first?["dst"] as? String == "192.0.2.1")
             #expect(shown.dropFirst().first?["suppress_prefixlen"] as? Int == 0)
+            #expect(shown.last { $0["priority"] as? Int == 23 }?["src"] as? String == "198.51.100.0")
             var elsewhere = toAgent
             elsewhere.destination = IPPrefix("192.0.2.2/32")
             #expect(Self.reason { try socket.delete(elsewhere) } == .notFound)
-            for rule in [toAgent, withoutDefault] { try socket.delete(rule) }
-            #expect(try socket.rules(.v4).allSatisfy { !(21...22).contains($0.priority) })
+            for rule in [toAgent, withoutDefault, fromNode] { try socket.delete(rule) }
+            #expect(try socket.rules(.v4).allSatisfy { !(21...23).contains($0.priority) })
+        }
+    }
+
+    @Test("A neighbour stays with the address it was given, until it is forgotten")
+    func neighbors() async throws {
+        try await Self.namespace { socket, _ in
+            try NetworkNamespace.shell("ip link add ether0 type veth peer name ether1 && ip link set ether0 up")
+            let link = try #require(try socket.link(named: "ether0"))
+            var neighbor = Neighbor(
+                link: link.index, address: .v4(IPv4Address("192.0.2.9")!), linkLayerAddress: [2, 0, 0, 0, 0, 1])
+            for last in [1, 2] as [UInt8] {
+                neighbor.linkLayerAddress[5] = last
+                try socket.replace(neighbor)
+                let shown = try NetworkNamespace.json("ip -j -4 neigh show dev ether0")
+                #expect(shown.map { $0["lladdr"] as? String } == ["02:00:00:00:00:0\(last)"])
+                #expect(shown.first?["state"] as? [String] == ["PERMANENT"])
+            }
+            try socket.delete(neighbor)
+            #expect(Self.reason { try socket.delete(neighbor) } == .notFound)
         }
     }
 

@@ -2,6 +2,7 @@
 // One header a subject; each function says why it is here and when it can go.
 #pragma once
 #include "CLinuxNetEvent.h"
+#include "CLinuxNetPacket.h"
 #include "CLinuxNetRights.h"
 #include "CLinuxNetRoute.h"
 #include "CLinuxNetSteering.h"
