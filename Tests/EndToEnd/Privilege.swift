@@ -25,7 +25,7 @@ enum Privilege {
         if !succeeds(["sh", "-c", ": <>/dev/net/tun"]) {
             return "/dev/net/tun can't be opened: load the module tun, run the tests as root, or allow it to this user"
         }
-        for path in ["mooringd", "mooring"].map(Repository.path)
+        for path in ["mooringd", "mooring", "mooring-fa"].map(Repository.path)
         where !FileManager.default.isExecutableFile(atPath: path) {
             return "\(path) is not built: set MOORING_BIN_DIR to where it is"
         }

@@ -261,7 +261,7 @@ struct ForeignAgentReplyTests {
     }
 
     @Test(
-        "F1 F2 R3 S2 what is relayed has the bytes that scapy and Python give it, both ways",
+        "R3 S2 what is relayed has the bytes that scapy and Python give it, both ways",
         arguments: Bytes.all.exchanges)
     func exchange(_ vector: Bytes.Exchange) throws {
         let agent = TestForeignAgent(shares: vector.shares)

@@ -87,7 +87,7 @@ struct ForeignAgentRequestTests {
         Case(194, "the agent for home agent") { $0.agent = Agent.careOf },
     ]
 
-    @Test("S1 S2 a request is relayed, or denied by the code that says why", arguments: cases)
+    @Test("S2 a request is relayed, or denied by the code that says why", arguments: cases)
     func checks(_ test: Case) throws {
         let agent = TestForeignAgent()
         let lines = agent.ask(test.change)

@@ -51,6 +51,7 @@ struct LayeringTests {
                 "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
+        Module("mooring-fa", ["Wire", "RouteNetlink", "PacketIO", "MobileIP", "CLinuxNet", "ArgumentParser"]),
         Module(
             "mooring-mn",
             ["Wire", "Bindings", "ControlProtocol", "ServiceProcess", "MobileNode", "ArgumentParser", "Logging"]),
