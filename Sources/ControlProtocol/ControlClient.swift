@@ -14,8 +14,8 @@ public final class ControlClient: Sendable {
     /// The longest message that the daemon takes, in bytes.
     public let frameLimit: Int
 
-    private let channel: any Channel
-    private let connection: NIOLoopBound<ControlClientConnection>
+    let channel: any Channel
+    let connection: NIOLoopBound<ControlClientConnection>
 
     /// The longest message that is taken from a daemon, in bytes; its pages of bindings are far shorter.
     static let replyLimit = 16 << 20

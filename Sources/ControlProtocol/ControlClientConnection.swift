@@ -16,6 +16,8 @@ final class ControlClientConnection: ChannelDuplexHandler {
     /// Why nothing more can be asked.
     private var failure: ControlClientError?
     private var watch: (id: UInt64, source: ControlEvents.Producer.Source)?
+    /// Takes events as they come, where they are not asked for as a sequence.
+    private var delivery: (id: UInt64, deliver: (ControlEvent) -> Void)?
     /// Whether events wait for who watches, so that nothing is read.
     private var isPaused = false
     private var isReadHeldBack = false
@@ -80,6 +82,15 @@ final class ControlClientConnection: ChannelDuplexHandler {
         return send(.watch(request), id: id).map { _ in sequence.sequence }
     }
 
+    /// Asks for events, each of which is handed to `deliver` as it comes.
+    func watch(
+        _ request: ControlWatch, _ deliver: @escaping (ControlEvent) -> Void
+    ) -> EventLoopFuture<ControlReply.OneOf_Body> {
+        let id = nextID()
+        delivery = (id, deliver)
+        return send(.watch(request), id: id)
+    }
+
     // MARK: What comes
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -109,6 +120,7 @@ final class ControlClientConnection: ChannelDuplexHandler {
     private func take(_ reply: ControlReply) {
         switch reply.body {
         case .event(let event):
+            if let delivery, delivery.id == reply.id { return delivery.deliver(event) }
             if let watch, watch.id == reply.id, case .stopProducing = watch.source.yield(event) { isPaused = true }
         case .error(let error) where reply.id == 0: fail(.refused(error))
         case .error(let error): waiting.removeValue(forKey: reply.id)?.fail(ControlClientError.refused(error))
@@ -141,6 +153,7 @@ final class ControlClientConnection: ChannelDuplexHandler {
         waiting = [:]
         watch?.source.finish(error)
         watch = nil
+        delivery = nil
         context?.close(promise: nil)
     }
 

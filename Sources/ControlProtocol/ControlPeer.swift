@@ -21,7 +21,7 @@ public struct ControlPeer: Hashable, Sendable, CustomStringConvertible {
 
 extension ControlPeer {
     /// Asks the kernel who is at the other end.
-    init(ofSocket socket: CInt) throws(ControlSocketError) {
+    public init(ofSocket socket: CInt) throws(ControlSocketError) {
         // struct ucred, which Glibc shows only with _GNU_SOURCE: pid, uid, gid.
         var credentials = (processID: Int32(0), user: UInt32(0), group: UInt32(0))
         var length = socklen_t(MemoryLayout.size(ofValue: credentials))

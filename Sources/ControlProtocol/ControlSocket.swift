@@ -15,9 +15,9 @@ public struct ControlSocketError: Error, Hashable, CustomStringConvertible {
 }
 
 /// A listening Unix stream socket and its file.
-struct ControlSocket: Sendable {
+public struct ControlSocket: Sendable {
     /// The descriptor.
-    let descriptor: CInt
+    public let descriptor: CInt
     private let path: String
     private let file: FileIdentity
 
@@ -36,7 +36,9 @@ struct ControlSocket: Sendable {
     /// - Parameters:
     ///   - mode: of the file.
     ///   - group: whose the file is to be; nil leaves it to the process.
-    static func listen(at path: String, mode: mode_t, group: gid_t?) throws(ControlSocketError) -> ControlSocket {
+    /// - Throws: where another process listens there, the file is no socket, or rights are missing.
+    public static func listen(at path: String, mode: mode_t, group: gid_t?) throws(ControlSocketError) -> ControlSocket
+    {
         var address = try socketAddress(path)
         let lock = try lockDirectory(of: path)
         defer { Glibc.close(lock) }
@@ -85,13 +87,13 @@ struct ControlSocket: Sendable {
     }
 
     /// Removes the file, where it is still the one that was made.
-    func removeFile() {
+    public func removeFile() {
         var status = stat()
         if lstat(path, &status) == 0, FileIdentity(status) == file { unlink(path) }
     }
 
     /// Closes the descriptor; for who has not given it to a channel.
-    func close() { Glibc.close(descriptor) }
+    public func close() { Glibc.close(descriptor) }
 
     /// Takes no more connections, and accepts those that wait.
     static func takeWaiting(of listener: CInt) -> [CInt] {
@@ -147,11 +149,11 @@ struct ControlSocket: Sendable {
         defer { Glibc.close(probe) }
         if withSocketAddress(&address, { connect(probe, $0, $1) }) == 0 || errno == EAGAIN {
             throw ControlSocketError(
-                "another mooringd answers at \(path); stop it, or choose another path for this one")
+                "another process answers at \(path); stop it, or choose another path for this one")
         }
         guard errno == ECONNREFUSED else {
             if errno == ENOENT { return }
-            throw ControlSocketError("can't tell whether another mooringd listens at \(path): \(errorText())")
+            throw ControlSocketError("can't tell whether another process listens at \(path): \(errorText())")
         }
         guard unlink(path) == 0 || errno == ENOENT else {
             throw ControlSocketError("can't remove the stale socket \(path): \(errorText())")

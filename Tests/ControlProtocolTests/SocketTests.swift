@@ -57,14 +57,14 @@ import Testing
     @Test("A socket at which another listens is left to it, also when its queue is full")
     func sparesRunning() async throws {
         try await TestServer.run { server in
-            #expect(refusal(at: server.path)?.contains("another mooringd answers") == true)
+            #expect(refusal(at: server.path)?.contains("another process answers") == true)
             _ = try RawConnection.greeted(server.path)
         }
         try await TemporaryDirectory.with { directory in
             let socket = try ControlSocket.listen(at: directory + "/socket", mode: 0o600, group: nil)
             // Nobody accepts: 129 connections fill the queue, and the next would have to wait.
             let waiting = try (0..<129).map { _ in try RawConnection(directory + "/socket") }
-            #expect(refusal(at: directory + "/socket")?.contains("another mooringd answers") == true)
+            #expect(refusal(at: directory + "/socket")?.contains("another process answers") == true)
             withExtendedLifetime(waiting) {}
             socket.close()
         }
