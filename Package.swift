@@ -23,6 +23,7 @@ let package = Package(
         .executable(name: "mooring", targets: ["mooring"]),
         .executable(name: "mooring-mn", targets: ["mooring-mn"]),
         .executable(name: "mooring-fa", targets: ["mooring-fa"]),
+        .executable(name: "mooring-ha", targets: ["mooring-ha"]),
         .executable(name: "Bench", targets: ["Bench"]),
     ],
     dependencies: [
@@ -32,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // What Swift can't call.
@@ -76,6 +78,17 @@ let package = Package(
         .target(
             name: "MobileIP",
             dependencies: ["Wire", "PrefixTable", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "OperatorProtocol"),
+        .target(
+            name: "HomeAgent",
+            dependencies: [
+                "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ConfigurationFile", "MobileIP",
+                "OperatorProtocol",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
 
         .target(
             name: "MobileNode",
@@ -101,7 +114,7 @@ let package = Package(
         .executableTarget(
             name: "mooring",
             dependencies: [
-                "Wire", "Bindings", "ControlProtocol", "Replay",
+                "Wire", "Bindings", "ControlProtocol", "OperatorProtocol", "Replay",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
@@ -116,6 +129,13 @@ let package = Package(
             dependencies: [
                 "Wire", "RouteNetlink", "PacketIO", "MobileIP", "CLinuxNet",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "mooring-ha",
+            dependencies: [
+                "Bindings", "ServiceProcess", "HomeAgent",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
             name: "Bench",
@@ -217,8 +237,7 @@ let package = Package(
             path: "Tests/EndToEnd",
             exclude: [
                 "control_plane.py", "delegation.py", "between.py", "flows.py", "foreign_agent.py", "home_agent.py",
-                "numbered.py",
-                "protocol41.py",
+                "numbered.py", "protocol41.py", "registrant.py",
                 "transfer.py",
             ]),
     ],

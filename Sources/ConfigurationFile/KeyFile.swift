@@ -21,7 +21,7 @@ public enum KeyFile {
         let start = text.firstIndex { !isSpace($0) } ?? text.endIndex
         let end = (text.lastIndex { !isSpace($0) }).map { $0 + 1 } ?? start
         let digits = text[start..<end]
-        guard !digits.isEmpty, digits.count.isMultiple(of: 2), let key = bytes(ofDigits: digits) else {
+        guard let key = bytes(ofDigits: digits) else {
             // Not a word of what it holds: it may be a key all the same.
             throw StrictJSON.Failure(
                 path, "holds no key: one line of hexadecimal digits, two a byte, as openssl rand -hex 16 makes it")
@@ -40,7 +40,9 @@ public enum KeyFile {
         }
     }
 
-    private static func bytes(ofDigits digits: ArraySlice<UInt8>) -> [UInt8]? {
+    /// The bytes that hexadecimal digits say; nil where they say none.
+    public static func bytes(ofDigits digits: ArraySlice<UInt8>) -> [UInt8]? {
+        guard !digits.isEmpty, digits.count.isMultiple(of: 2) else { return nil }
         var bytes: [UInt8] = []
         var high: UInt8?
         for digit in digits {

@@ -27,15 +27,9 @@ struct BindingListCommand: AsyncParsableCommand {
     }
 
     private func listJSON(_ client: ControlClient) async throws {
-        // Printed as it comes: there may be a million.
-        var previous: String?
-        Output.standard.line("{\"bindings\":[")
-        for try await state in client.bindings() {
-            if let previous { Output.standard.line(previous + ",") }
-            previous = jsonText(try BindingReport(state))
-        }
-        if let previous { Output.standard.line(previous) }
-        Output.standard.line("]}")
+        var list = JSONList("bindings")
+        for try await state in client.bindings() { list.add(try BindingReport(state)) }
+        list.end()
     }
 
     private func listTable(_ client: ControlClient) async throws {

@@ -1,9 +1,11 @@
-// `mooring`, the operator's tool. Every command asks mooringd over its Unix socket; docs/man/mooring.1 describes them.
+// `mooring`, the operator's tool. Commands ask mooringd, or mooring-ha, over its Unix socket; docs/man/mooring.1 describes
+// them.
 
 import ArgumentParser
 import Bindings
 import ControlProtocol
 import Glibc
+import OperatorProtocol
 
 @main
 struct Mooring: AsyncParsableCommand {
@@ -18,15 +20,16 @@ struct Mooring: AsyncParsableCommand {
               mooring binding load bindings.json --replace
               mooring group join ff3e::1234 mn1
               mooring counters --watch
+              mooring registration list
 
             EXIT STATUS:
               0 done; 1 the answer is no (a binding is not there); 2 arguments or input that can't be used;
-              3 mooringd can't be reached.
+              3 mooringd, or mooring-ha, can't be reached.
             """,
         version: mooringVersion,
         subcommands: [
             StatusCommand.self, BindingCommand.self, GroupCommand.self, CountersCommand.self, WatchCommand.self,
-            ReplayCommand.self,
+            ReplayCommand.self, RegistrationCommand.self, NodeCommand.self,
         ])
 
     static func main() async {
@@ -67,6 +70,7 @@ struct Mooring: AsyncParsableCommand {
             switch error {
             case let error as CommandFailure: (code, cause) = (error.status, error.message)
             case let error as ControlClientError: (code, cause) = (ExitStatus(error), "\(error)")
+            case let error as OperatorClientError: (code, cause) = (ExitStatus(error), "\(error)")
             case let error as BindingError:
                 let answer = ControlClientError.unexpected("a binding that means nothing here (\(error))")
                 (code, cause) = (ExitStatus(answer), "\(answer)")

@@ -36,6 +36,13 @@ struct LayeringTests {
         Module("MobileIP", ["Wire", "PrefixTable", "Crypto"]),
         Module("Succession", ["CLinuxNet"]),
         Module("ServiceProcess"),
+        Module("OperatorProtocol"),
+        Module(
+            "HomeAgent",
+            [
+                "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ConfigurationFile", "MobileIP",
+                "OperatorProtocol", "GRDB", "Logging", "NIOCore", "NIOPosix",
+            ]),
         Module(
             "MobileNode",
             [
@@ -50,8 +57,9 @@ struct LayeringTests {
                 "PacketIO", "ControlProtocol", "Succession", "ServiceProcess", "ArgumentParser", "Logging", "NIOCore",
                 "NIOPosix",
             ]),
-        Module("mooring", ["Wire", "Bindings", "ControlProtocol", "Replay", "ArgumentParser"]),
+        Module("mooring", ["Wire", "Bindings", "ControlProtocol", "OperatorProtocol", "Replay", "ArgumentParser"]),
         Module("mooring-fa", ["Wire", "RouteNetlink", "PacketIO", "MobileIP", "CLinuxNet", "ArgumentParser"]),
+        Module("mooring-ha", ["Bindings", "ServiceProcess", "HomeAgent", "ArgumentParser", "Logging"]),
         Module(
             "mooring-mn",
             ["Wire", "Bindings", "ControlProtocol", "ServiceProcess", "MobileNode", "ArgumentParser", "Logging"]),

@@ -1,0 +1,90 @@
+// From the configuration to a running home agent, and back. The order matters: the database before anything is heard,
+// registrations before routes and the forwarder, and operators are told last that it is there.
+
+import ControlProtocol
+import Logging
+import NIOCore
+import NIOPosix
+import RouteNetlink
+
+/// A home agent that runs.
+public final class HomeAgentProgram: Sendable {
+    private let eventLoop: any EventLoop
+    private let service: NIOLoopBound<HomeAgentService>
+    private let operators: NIOLoopBound<OperatorServer>
+
+    private init(
+        eventLoop: any EventLoop, service: NIOLoopBound<HomeAgentService>, operators: NIOLoopBound<OperatorServer>
+    ) {
+        self.eventLoop = eventLoop
+        self.service = service
+        self.operators = operators
+    }
+
+    /// Starts a home agent.
+    /// - Throws: why it can't start, and what to do.
+    public static func start(_ files: HomeAgentFiles, logger: Logger) async throws -> HomeAgentProgram {
+        let settings = files.settings
+        let group: UInt32? = try settings.socketGroup.map { name in
+            guard let group = ControlAccess.group(name) else {
+                throw HomeAgentError("socket-group: there is no group \(name)")
+            }
+            return group
+        }
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let store = try RegistrationStore(path: settings.database, durability: settings.durability)
+        do {
+            try store.check()
+            let routes = try settings.routes.map { try HomeRoutes($0, logger: logger) }
+            let service = try await eventLoop.submit {
+                let service = HomeAgentService(
+                    settings, store: store, routes: routes, eventLoop: eventLoop, logger: logger)
+                try service.begin(with: files.nodes)
+                return NIOLoopBound(service, eventLoop: eventLoop)
+            }.get()
+            if settings.listen == .udp { try await listen(service, settings, on: eventLoop) }
+            let operators = try await eventLoop.flatSubmit {
+                do {
+                    return try OperatorServer.start(
+                        at: settings.socket, group: group, on: eventLoop, logger: logger
+                    ) { service.value.answer($0, $1) }
+                } catch {
+                    return eventLoop.makeFailedFuture(error)
+                }
+            }.get()
+            eventLoop.execute { service.value.dataplane.start() }
+            return HomeAgentProgram(eventLoop: eventLoop, service: service, operators: operators)
+        } catch {
+            store.close()
+            throw error
+        }
+    }
+
+    private static func listen(
+        _ service: NIOLoopBound<HomeAgentService>, _ settings: HomeAgentSettings, on eventLoop: any EventLoop
+    ) async throws {
+        try await eventLoop.flatSubmit {
+            DatagramSockets.open(
+                settings.homeAgent.addresses, broadcasts: settings.homeAgent.broadcastAddresses,
+                homeNetworks: settings.homeNetworks, on: eventLoop
+            ) { service.value.receive($0) }
+            .map { service.value.sockets = $0.value }
+        }.get()
+    }
+
+    /// Takes what files say now, as far as it may change while packets flow, and says what needs a restart.
+    public func change(to files: HomeAgentFiles) {
+        eventLoop.execute { [service] in service.value.change(to: files) }
+    }
+
+    /// Finishes what is under way, and ends.
+    public func stop() async {
+        try? await eventLoop.flatSubmit { [service, operators] in
+            operators.value.close()
+            return service.value.stop()
+        }.get()
+    }
+}
+
+/// Of this program.
+public let homeAgentVersion = mooringVersion

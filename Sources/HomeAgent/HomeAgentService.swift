@@ -1,0 +1,384 @@
+// The home agent around its state machine: datagrams, deadlines and operators' requests in, actions carried out. All of
+// it lives on one event loop, and what waits for others is done in batches:
+//
+//   datagrams ─► intake ─┐                     ┌───────────────┐      ┌─────────────────────────────────────────────┐
+//   operators, nodes ────┼─► HomeAgent ─► batch ─► store (one transaction) ─► routes that go ─► bindings ─► routes
+//   deadlines ───────────┘   up to 256 events  └───────────────┘      │ that come ─► datagrams, one batch at a time │
+//                                                                     └─────────────────────────────────────────────┘
+//
+// While one batch is being stored the next is gathered, so the busier it is, the larger batches are, and the fewer
+// transactions. Where the store fails all waits and is tried again: nothing is told that is not kept.
+//
+// Bounds: `intakeLimit` datagrams wait, more are counted and dropped (their senders send again); `batchLimit` batches
+// are under way. Events of operators and of files come a bounded part at a time from who has them.
+
+import ControlProtocol
+import Logging
+import MobileIP
+import NIOCore
+import Wire
+
+/// How datagrams come and go.
+public enum ListenMode: String, CaseIterable, Sendable {
+    /// By way of the forwarder, to whose endpoints they come.
+    case forwarder
+    /// By UDP sockets of its own.
+    case udp
+}
+
+/// A running home agent. It belongs to its event loop.
+final class HomeAgentService {
+    /// Datagrams that wait at the most.
+    static let intakeLimit = 4096
+    /// Events of a batch.
+    static let batchSize = 256
+    /// Batches that are under way.
+    static let batchLimit = 4
+    /// How long until a store that failed is tried again.
+    private static let storeRetry = TimeAmount.seconds(1)
+
+    let eventLoop: any EventLoop
+    private(set) var logger: Logger
+    private(set) var settings: HomeAgentSettings
+    var agent: MobileIP.HomeAgent
+    var counters = HomeAgentCounters()
+    private let store: RegistrationStore
+    private let routes: HomeRoutes?
+    private(set) var dataplane: Dataplane!
+    /// Sends datagrams where this listens by itself.
+    var sockets: DatagramSockets?
+    /// By identity, as the files have them.
+    var nodes: [NodeIdentity: ServedNode] = [:]
+    let startTime = Moment.now.nanoseconds
+    /// Nodes of a list that is being asked for.
+    var nodeList: [NodeIdentity] = []
+
+    private var intake = CircularBuffer<ReceivedDatagram>(initialCapacity: 1024)
+    private var events = CircularBuffer<(event: HomeAgentEvent, done: (() -> Void)?)>()
+    private var isTurnScheduled = false
+    private var deadlineTask: (task: Scheduled<Void>, deadline: UInt64)?
+    /// Batches that are being stored, in their order, and those that are stored.
+    private var batchesUnderWay = 0
+    private var stored = CircularBuffer<ActionBatch>()
+    private var isApplying = false
+    private var securityLog: SecurityLog
+    private var packetIdentification = UInt16.random(in: .min ... .max)
+    private var isStopping = false
+    private var whenIdle: [EventLoopPromise<Void>] = []
+
+    init(
+        _ settings: HomeAgentSettings, store: RegistrationStore, routes: HomeRoutes?, eventLoop: any EventLoop,
+        logger: Logger
+    ) {
+        self.settings = settings
+        self.store = store
+        self.routes = routes
+        self.eventLoop = eventLoop
+        self.logger = logger
+        securityLog = SecurityLog(logger)
+        agent = MobileIP.HomeAgent(settings.homeAgent, random: SystemRandomNumberGenerator())
+        dataplane = Dataplane(
+            path: settings.forwarderSocket, name: "mooring-ha \(mooringVersion)",
+            receivesPunts: settings.listen == .forwarder, eventLoop: eventLoop, logger: logger, owner: self)
+    }
+
+    // MARK: - Start
+
+    /// Takes nodes and what was stored of them, before anything comes.
+    func begin(with served: [ServedNode]) throws {
+        perform(.dataplaneLost)
+        nodes = Dictionary(served.map { ($0.identity, $0) }, uniquingKeysWith: { $1 })
+        perform(.nodesChanged(put: served, removed: []))
+        var restored = 0
+        var changed: [NodeIdentity: StoredRegistration?] = [:]
+        var kept: Set<HomeRoute> = []
+        let now = Moment.now
+        try store.records(at: now) { records in
+            let before = Dictionary(records.map { ($0.identity, $0) }, uniquingKeysWith: { $1 })
+            let batch = perform(.restored(records), at: now)
+            for (identity, record) in batch.records where !(record?.says(the: before[identity]) ?? false) {
+                changed[identity] = .some(record)
+            }
+            restored += batch.records.count { $0.value?.binding != nil }
+            kept.formUnion(batch.routesToAdd)
+        }
+        if !changed.isEmpty { try store.write(changed, at: now) }
+        if let routes {
+            let stale = try routes.removeStale(keeping: kept)
+            if stale > 0 { logger.info("routes of an earlier run removed", metadata: ["count": "\(stale)"]) }
+            _ = routes.change(removing: [], adding: Array(kept), on: eventLoop)
+        }
+        logger.info("registrations restored", metadata: ["bindings": "\(restored)", "nodes": "\(nodes.count)"])
+        scheduleDeadline()
+    }
+
+    /// Hands an event to the state machine outside of any batch.
+    @discardableResult
+    private func perform(_ event: HomeAgentEvent, at now: Moment = .now) -> ActionBatch {
+        var batch = ActionBatch(epoch: 0, at: now)
+        for action in agent.handle(event, at: now) { batch.add(action) }
+        report(batch)
+        return batch
+    }
+
+    // MARK: - What comes
+
+    /// Takes a datagram, or drops it where too many wait.
+    func receive(_ datagram: ReceivedDatagram) {
+        guard intake.count < Self.intakeLimit, !isStopping else { return counters.count(ServiceOutcome.intakeFull) }
+        intake.append(datagram)
+        scheduleTurn()
+    }
+
+    /// Takes an event that is no datagram.
+    /// - Parameter done: called when all that it asks for has been done.
+    func take(_ event: HomeAgentEvent, done: (() -> Void)? = nil) {
+        events.append((event, done))
+        scheduleTurn()
+    }
+
+    private func scheduleTurn() {
+        guard !isTurnScheduled, batchesUnderWay < Self.batchLimit else { return }
+        isTurnScheduled = true
+        eventLoop.assumeIsolated().execute { [self] in
+            isTurnScheduled = false
+            turn()
+        }
+    }
+
+    private func scheduleDeadline() {
+        guard let deadline = agent.nextDeadline else { return }
+        if let deadlineTask {
+            if deadlineTask.deadline <= deadline { return }
+            deadlineTask.task.cancel()
+        }
+        let now = Moment.now.nanoseconds
+        let wait = TimeAmount.nanoseconds(deadline > now ? Int64(clamping: deadline - now) : 0)
+        let task = eventLoop.assumeIsolated().scheduleTask(in: wait) { [self] in
+            deadlineTask = nil
+            take(.deadline)
+        }
+        deadlineTask = (task, deadline)
+    }
+
+    // MARK: - Batches
+
+    private func turn() {
+        guard batchesUnderWay < Self.batchLimit, !events.isEmpty || !intake.isEmpty else { return }
+        var batch = ActionBatch(epoch: dataplane.epoch, at: .now)
+        for _ in 0..<Self.batchSize {
+            let event: HomeAgentEvent
+            if let first = events.popFirst() {
+                event = first.event
+                if let done = first.done { batch.completions.append(done) }
+            } else if let datagram = intake.popFirst() {
+                event = .datagram(datagram)
+            } else {
+                break
+            }
+            for action in agent.handle(event, at: batch.moment) { batch.add(action) }
+        }
+        report(batch)
+        scheduleDeadline()
+        if !batch.isEmpty {
+            batchesUnderWay += 1
+            keep(batch)
+        }
+        if !events.isEmpty || !intake.isEmpty { scheduleTurn() }
+    }
+
+    private func report(_ batch: ActionBatch) {
+        for outcome in batch.outcomes { counters.count(outcome) }
+        for exception in batch.exceptions where !securityLog.log(exception, at: batch.moment.nanoseconds) {
+            counters.count(ServiceOutcome.exceptionNotLogged)
+        }
+    }
+
+    /// Stores what a batch asks for.
+    private func keep(_ batch: ActionBatch) {
+        // What is there to be stored keeps its order with what is not.
+        nonisolated(unsafe) let (service, batch) = (self, batch)
+        store.write(batch.records, at: batch.moment) { error in
+            service.eventLoop.execute { service.isKept(batch, error) }
+        }
+    }
+
+    private func isKept(_ batch: ActionBatch, _ error: RegistrationStoreError?) {
+        if let error {
+            storeFailures += 1
+            counters.count(ServiceOutcome.storeFailed)
+            if storeFailures.nonzeroBitCount == 1 {
+                logger.critical(
+                    "registrations can't be stored; nothing is answered until they can be",
+                    metadata: ["reason": "\(error)", "failures": "\(storeFailures)"])
+            }
+            unkept.append(batch)
+            guard unkept.count == 1 else { return }
+            eventLoop.assumeIsolated().scheduleTask(in: Self.storeRetry) { [self] in
+                let batches = unkept
+                unkept = []
+                for batch in batches { keep(batch) }
+            }
+            return
+        }
+        // One that failed goes before those behind it.
+        guard unkept.isEmpty else { return unkept.append(batch) }
+        storeFailures = 0
+        stored.append(batch)
+        apply()
+    }
+    private var unkept: [ActionBatch] = []
+    private var storeFailures: UInt64 = 0
+
+    /// Carries out the rest of the first batch that is stored, when the one before is done.
+    private func apply() {
+        guard !isApplying, let first = stored.popFirst() else { return }
+        isApplying = true
+        var batch = first
+        let routesGone = change(removing: batch.routesToRemove, adding: [])
+        routesGone.assumeIsolated().flatMap { [self] _ in
+            // What was handled for an earlier connection, or none, was named in the resynchronization since.
+            guard batch.epoch == dataplane.epoch, dataplane.isConnected else {
+                return eventLoop.makeSucceededFuture([IPv4Address]())
+            }
+            return dataplane.put(batch.bindingsToPut, removing: batch.homeAddressesToRemove)
+                .flatMapErrorThrowing { _ in [] }  // The connection has ended, which its owner is told.
+        }.flatMap { [self] refused in
+            for address in refused {
+                counters.count(ServiceOutcome.replyWithdrawn, batch.dropReplies(for: address))
+            }
+            return change(removing: [], adding: batch.routesToAdd)
+        }.whenComplete { [self] _ in
+            send(batch.datagrams)
+            for done in batch.completions { done() }
+            isApplying = false
+            batchesUnderWay -= 1
+            if isStopping, batchesUnderWay == 0 {
+                for promise in whenIdle { promise.succeed() }
+                whenIdle = []
+            }
+            apply()
+            if !events.isEmpty || !intake.isEmpty { scheduleTurn() }
+        }
+    }
+
+    private func change(removing: [HomeRoute], adding: [HomeRoute]) -> EventLoopFuture<Void> {
+        guard let routes else { return eventLoop.makeSucceededVoidFuture() }
+        return routes.change(removing: removing, adding: adding, on: eventLoop).assumeIsolated().map { [self] failed in
+            if failed > 0 { counters.count(ServiceOutcome.routeFailed, failed) }
+        }.nonisolated()
+    }
+
+    private func send(_ datagrams: [OutgoingDatagram]) {
+        guard !datagrams.isEmpty else { return }
+        let failed: (Int) -> Void = { [self] in counters.count(ServiceOutcome.replyNotSent, $0) }
+        if let sockets { return sockets.send(datagrams, failed: failed) }
+        var packets: [ControlInjectedPacket] = []
+        packets.reserveCapacity(datagrams.count)
+        for datagram in datagrams {
+            packetIdentification &+= 1
+            guard let bytes = datagram.packet(identification: packetIdentification) else {
+                failed(1)
+                continue
+            }
+            packets.append(
+                .with {
+                    $0.packet = .init(bytes)
+                    $0.side = datagram.side == .home ? .home : .access
+                })
+        }
+        dataplane.send(packets, failed: failed)
+    }
+
+    // MARK: - Change and end
+
+    /// Takes another configuration and other nodes, as far as they may change while it runs.
+    func change(to files: HomeAgentFiles) {
+        let (new, served) = (files.settings, files.nodes)
+        let fixed = new.settingsThatNeedRestart(comparedTo: settings)
+        if !fixed.isEmpty {
+            logger.warning("settings need a restart", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
+        }
+        logger.logLevel = Logger.Level(rawValue: new.logLevel) ?? logger.logLevel
+        settings.homeAgent = new.homeAgent
+        take(.configurationChanged(new.homeAgent))
+        let now = Dictionary(served.map { ($0.identity, $0) }, uniquingKeysWith: { $1 })
+        let removed = nodes.keys.filter { now[$0] == nil }
+        let put = served.filter { $0.differs(from: nodes[$0.identity]) }
+        nodes = now
+        // Some at a time, so that datagrams are answered in between.
+        for start in stride(from: 0, to: removed.count, by: Self.batchSize) {
+            take(.nodesChanged(put: [], removed: Array(removed[start..<min(start + Self.batchSize, removed.count)])))
+        }
+        for start in stride(from: 0, to: put.count, by: Self.batchSize) {
+            take(.nodesChanged(put: Array(put[start..<min(start + Self.batchSize, put.count)]), removed: []))
+        }
+        logger.info(
+            "configuration read again", metadata: ["nodesPut": "\(put.count)", "nodesRemoved": "\(removed.count)"])
+    }
+
+    /// Takes no more, and finishes what is under way. Bindings stay with the forwarder, and routes with the kernel: a
+    /// home agent that comes back finds them as they are.
+    func stop() -> EventLoopFuture<Void> {
+        isStopping = true
+        let idle = eventLoop.makePromise(of: Void.self)
+        if batchesUnderWay == 0 { idle.succeed() } else { whenIdle.append(idle) }
+        return idle.futureResult.assumeIsolated().map { [self] in
+            sockets?.close()
+            dataplane.stop()
+            store.close()
+        }.nonisolated()
+    }
+}
+
+extension HomeAgentService: DataplaneOwner {
+    func dataplaneReturned() { perform(.dataplaneReturned) }
+
+    func dataplaneLost() { perform(.dataplaneLost) }
+
+    func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?) {
+        agent.bindings(from: position, limit: limit, at: .now)
+    }
+
+    func refused(_ homeAddress: IPv4Address, _ error: ControlError) {
+        counters.count(ServiceOutcome.bindingRefused)
+        logger.error(
+            "binding refused by the forwarder, and so ended",
+            metadata: ["homeAddress": "\(homeAddress)", "reason": "\(error)"])
+        if let identity = agent.identity(of: homeAddress) { take(.revoked(identity)) }
+    }
+
+    func received(_ punt: ControlPuntEvent) {
+        guard punt.reason == .mobileIp else { return }
+        do throws(PuntError) {
+            let datagram = try punt.packet.withUnsafeBytes { bytes in
+                Result { () throws(PuntError) in
+                    try ReceivedDatagram(packet: bytes, homeNetworks: settings.homeNetworks)
+                }
+            }.get()
+            receive(datagram)
+        } catch {
+            counters.count(error)
+        }
+    }
+
+    func lost(punts: UInt64) { counters.count(ServiceOutcome.puntsLost, Int(clamping: punts)) }
+}
+
+extension StoredRegistration {
+    /// Whether it says the same, apart from when its lifetime ends, which is told by different clocks.
+    fileprivate func says(the other: StoredRegistration?) -> Bool {
+        guard let other else { return false }
+        return replay == other.replay && delegated == other.delegated && binding == other.binding
+            && (expiry == nil) == (other.expiry == nil)
+    }
+}
+
+extension ServedNode {
+    fileprivate func differs(from other: ServedNode?) -> Bool {
+        guard let other else { return true }
+        return homeAddress != other.homeAddress || associations != other.associations || policy != other.policy
+            || prefixes != other.prefixes || implicitPrefixes != other.implicitPrefixes || networks != other.networks
+            || implicitNetworks != other.implicitNetworks
+    }
+}

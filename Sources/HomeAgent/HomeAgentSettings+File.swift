@@ -1,0 +1,215 @@
+// The configuration file, in TOML. Keys are kebab case; one that is not known is an error that says where it stands.
+// docs/man/mooring-ha.8 describes them. Paths are relative to the directory of the file that names them.
+
+import Bindings
+import ConfigurationFile
+import MobileIP
+import RouteNetlink
+import Wire
+
+/// All that files say.
+public struct HomeAgentFiles: Sendable {
+    /// Of the configuration file.
+    public var settings: HomeAgentSettings
+    /// Of the configuration file and the nodes file, in their order.
+    public var nodes: [ServedNode]
+
+    /// Keys of the configuration file's root; the manual has the same.
+    public static let keys = [
+        "addresses", "broadcast-addresses", "listen", "forwarder-socket", "socket", "socket-group", "database",
+        "durability", "log-level", "home-networks", "home-address-pools", "private-ranges", "dynamic-home-agent",
+        "prefix-pool", "routes", "udp-tunnel", "revocation", "limits", "foreign-agent", "policy", "nodes-file", "node",
+    ]
+
+    /// Reads a configuration file and what it names.
+    /// - Throws: what is wrong, and where.
+    public init(contentsOf path: String) throws(StrictJSON.Failure) {
+        self = try StrictTOML.read(path) { root throws(StrictJSON.Failure) in
+            try HomeAgentFiles(root, ConfigurationOrigin(path))
+        }
+    }
+
+    init(_ root: StrictJSON.Value, _ origin: ConfigurationOrigin) throws(StrictJSON.Failure) {
+        let object = try root.object(keys: Self.keys)
+        settings = try HomeAgentSettings(object, origin)
+        var policies = ["default": NodePolicy()]
+        for value in try object["policy"]?.array() ?? [] {
+            let (name, policy) = try NodePolicy.named(value)
+            guard policies.updateValue(policy, forKey: name) == nil || name == "default" else {
+                throw value.failure("the policy \(StrictJSON.quoted(name)) stands twice")
+            }
+        }
+        var reader = NodeReader(policies)
+        for value in try object["node"]?.array() ?? [] { try reader.add(value, origin) }
+        if let file = try object["nodes-file"]?.string() {
+            let path = origin.path(of: file)
+            try StrictTOML.read(path) { root throws(StrictJSON.Failure) in
+                let origin = ConfigurationOrigin(path)
+                for value in try root.object(keys: ["node"])["node"]?.array() ?? [] { try reader.add(value, origin) }
+            }
+        }
+        nodes = reader.nodes
+        guard nodes.count <= settings.homeAgent.limits.nodes else {
+            throw root.failure("has \(nodes.count) nodes, where limits.nodes is \(settings.homeAgent.limits.nodes)")
+        }
+    }
+}
+
+/// A file of the configuration.
+struct ConfigurationOrigin {
+    /// The file's.
+    let path: String
+
+    init(_ path: String) { self.path = path }
+
+    /// A path that stands in the file.
+    func path(of text: String) -> String {
+        if text.hasPrefix("/") { return text }
+        guard let end = path.lastIndex(of: "/") else { return text }
+        return path[...end] + text
+    }
+}
+
+extension HomeAgentSettings {
+    fileprivate init(
+        _ object: StrictJSON.Object, _ origin: ConfigurationOrigin
+    ) throws(StrictJSON.Failure) {
+        let place = try object.required("addresses")
+        let addresses = try place.addresses()
+        guard !addresses.isEmpty else { throw place.failure("is empty, where a home agent has an address") }
+        self.init(homeAgent: HomeAgentConfiguration(addresses: addresses))
+        homeAgent.broadcastAddresses = try object["broadcast-addresses"]?.addresses() ?? []
+        if let value = object["listen"] { listen = try value.choice(of: ListenMode.self) }
+        if let value = object["forwarder-socket"] { forwarderSocket = origin.path(of: try value.string()) }
+        if let value = object["socket"] { socket = origin.path(of: try value.string()) }
+        socketGroup = try object["socket-group"]?.string()
+        if let value = object["database"] { database = origin.path(of: try value.string()) }
+        if let value = object["durability"] { durability = try value.choice(of: StoreDurability.self) }
+        if let value = object["log-level"] {
+            logLevel = try value.string()
+            let levels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
+            guard levels.contains(logLevel) else { throw value.failure("is none of \(levels.joined(separator: ", "))") }
+        }
+        homeNetworks = try object["home-networks"]?.networks() ?? []
+        if let value = object["home-address-pools"] { homeAgent.homeAddressPools = try value.pools() }
+        if let value = object["private-ranges"] { homeAgent.privateRanges = try value.networks() }
+        homeAgent.prefixPools = try object["prefix-pool"]?.permissions() ?? []
+        if let value = object["dynamic-home-agent"] { homeAgent.dynamicHomeAgent = try DynamicHomeAgentPolicy(value) }
+        routes = try object["routes"].flatMap { value throws(StrictJSON.Failure) in try HomeRouteSettings.read(value) }
+        if let value = object["udp-tunnel"] { homeAgent.udpTunnel = try UDPTunnelPolicy(value) }
+        if let value = object["revocation"] { homeAgent.revocation = try RevocationPolicy(value) }
+        if let value = object["limits"] { homeAgent.limits = try HomeAgentLimits(value) }
+        for value in try object["foreign-agent"]?.array() ?? [] {
+            let agent = try value.object(keys: ["address"] + SecurityAssociation.keys + ["associations"])
+            homeAgent.foreignAgents.append(
+                ForeignAgent(
+                    address: try agent.required("address").address(),
+                    associations: try SecurityAssociation.all(of: agent, value, origin)))
+        }
+    }
+}
+
+extension HomeRouteSettings {
+    /// Nil where they are switched off.
+    fileprivate static func read(_ value: StrictJSON.Value) throws(StrictJSON.Failure) -> HomeRouteSettings? {
+        let object = try value.object(keys: ["enabled", "device", "table", "metric"])
+        var settings = HomeRouteSettings(device: try object["device"]?.string() ?? "mooring-home")
+        if let table = object["table"] { settings.table = RouteTable(rawValue: try table.integer(in: 1...UInt32.max)) }
+        if let metric = object["metric"] { settings.metric = try metric.integer(in: 0...UInt32.max) }
+        return try object["enabled"]?.bool() ?? true ? settings : nil
+    }
+}
+
+extension DynamicHomeAgentPolicy {
+    fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
+        switch try value.string() {
+        case "refused": self = .refused
+        case "accepted": self = .accepted
+        default: self = .redirected(try value.parsed(IPv4Address.self, "\"refused\", \"accepted\" or an IPv4 address"))
+        }
+    }
+}
+
+extension UDPTunnelPolicy {
+    fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
+        self.init()
+        let object = try value.object(keys: ["may-be-forced", "keepalive-interval", "maximum-lifetime"])
+        if let value = object["may-be-forced"] { mayBeForced = try value.bool() }
+        if let value = object["keepalive-interval"] { keepaliveInterval = try value.integer(in: 0...UInt16.max) }
+        if let value = object["maximum-lifetime"] { maximumLifetime = try value.lifetime() }
+    }
+}
+
+extension RevocationPolicy {
+    fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
+        self.init()
+        let object = try value.object(keys: ["offered", "inform-nodes", "attempts", "first-interval"])
+        if let value = object["offered"] { isOffered = try value.bool() }
+        if let value = object["inform-nodes"] { informsNodes = try value.bool() }
+        if let value = object["attempts"] { attempts = try value.integer(in: 1...20) }
+        if let value = object["first-interval"] { firstInterval = try value.integer(in: 1...60) }
+    }
+}
+
+extension HomeAgentLimits {
+    fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
+        self.init()
+        let object = try value.object(keys: ["nodes", "bindings", "prefixes", "revocations"])
+        let range = 1...1 << 24
+        if let value = object["nodes"] { nodes = try value.integer(in: range) }
+        if let value = object["bindings"] { bindings = try value.integer(in: range) }
+        if let value = object["prefixes"] { prefixes = try value.integer(in: range) }
+        if let value = object["revocations"] { revocationsUnderWay = try value.integer(in: range) }
+    }
+}
+
+extension StrictJSON.Value {
+    func address() throws(StrictJSON.Failure) -> IPv4Address {
+        let address = try parsed(IPv4Address.self, "an IPv4 address")
+        guard address.isUnicastSource else { throw failure("\(address) is no unicast address") }
+        return address
+    }
+
+    func addresses() throws(StrictJSON.Failure) -> [IPv4Address] {
+        try array().map { value throws(StrictJSON.Failure) in try value.parsed(IPv4Address.self, "an IPv4 address") }
+    }
+
+    func networks() throws(StrictJSON.Failure) -> [IPv4Prefix] {
+        try array().map { value throws(StrictJSON.Failure) in
+            try value.parsed(IPv4Prefix.self, "an IPv4 prefix without host bits")
+        }
+    }
+
+    func pools() throws(StrictJSON.Failure) -> [IPv4Prefix] {
+        try array().map { value throws(StrictJSON.Failure) in
+            let pool = try value.parsed(IPv4Prefix.self, "an IPv4 prefix without host bits")
+            guard pool.length >= 8 else { throw value.failure("\(pool) is larger than a pool may be, which is a /8") }
+            return pool
+        }
+    }
+
+    func lifetime() throws(StrictJSON.Failure) -> RegistrationLifetime {
+        RegistrationLifetime(seconds: try integer(in: 1...UInt16.max))
+    }
+
+    func prefix() throws(StrictJSON.Failure) -> IPv6Prefix {
+        try parsed(IPv6Prefix.self, "an IPv6 prefix without host bits")
+    }
+
+    /// Prefixes that may be registered: texts, or objects with a range and lengths.
+    func permissions() throws(StrictJSON.Failure) -> [PrefixPermission] {
+        try array().map { value throws(StrictJSON.Failure) in
+            if let prefix = (try? value.string()).flatMap({ IPv6Prefix($0) }) { return PrefixPermission(prefix) }
+            if (try? value.string()) != nil { _ = try value.prefix() }
+            let object = try value.object(keys: ["within", "lengths"])
+            let range = try object.required("within").prefix()
+            let lengths = try object.required("lengths").array().map { length throws(StrictJSON.Failure) in
+                try length.integer(in: range.length...128)
+            }
+            guard let shortest = lengths.min(), let longest = lengths.max(), lengths.count <= 2 else {
+                throw value.failure("has lengths of other than the shortest and the longest, such as [56, 64]")
+            }
+            return PrefixPermission(within: range, lengths: shortest...longest)
+        }
+    }
+}
