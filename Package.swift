@@ -211,6 +211,15 @@ let package = Package(
                 "MobileNode", "MobileIP", "ControlProtocol", "Bindings", "RouteNetlink", "Wire", "NetworkNamespace",
                 "TestSupport",
             ]),
+        .testTarget(
+            name: "HomeAgentTests",
+            dependencies: [
+                "HomeAgent", "MobileIP", "Wire", "Bindings", "ControlProtocol", "ControlTestServer",
+                "OperatorProtocol", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         // Runs the program, so it is built before.
         .testTarget(
             name: "mooringTests",
@@ -225,20 +234,23 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
-            name: "Repository", dependencies: ["mooringd", "mooring", "mooring-mn", "mooring-fa", "TestSupport"],
+            name: "Repository",
+            dependencies: [
+                "mooringd", "mooring", "mooring-ha", "mooring-mn", "mooring-fa", "HomeAgent", "TestSupport",
+            ],
             path: "Tests/Repository"),
         // Runs the programs, so they are built before.
         .testTarget(
             name: "EndToEnd",
             dependencies: [
-                "mooringd", "mooring", "mooring-mn", "mooring-fa", "ControlProtocol", "Checkpoint", "Bindings", "Wire",
+                "mooringd", "mooring", "mooring-ha", "mooring-mn", "mooring-fa", "ControlProtocol", "Checkpoint",
+                "Bindings", "Wire",
                 "TestSupport",
             ],
             path: "Tests/EndToEnd",
             exclude: [
                 "control_plane.py", "delegation.py", "between.py", "flows.py", "foreign_agent.py", "home_agent.py",
-                "numbered.py", "protocol41.py", "registrant.py",
-                "transfer.py",
+                "numbered.py", "protocol41.py", "registrant.py", "transfer.py",
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -96,7 +96,7 @@ final class Dataplane {
 
     /// Ends the connections for good; bindings stay.
     func stop() {
-        isStopped = true
+        (isStopped, isConnected) = (true, false)
         client?.closeNow()
         watcher?.closeNow()
     }
@@ -241,7 +241,8 @@ final class Dataplane {
     private func putEach(
         _ bindings: [MobilityBinding], removing ids: [String], _ client: ControlClient
     ) -> EventLoopFuture<[IPv4Address]> {
-        var replies = [client.sendPut([], removing: ids).map { nil as IPv4Address? }]
+        var replies: [EventLoopFuture<IPv4Address?>] = []
+        if !ids.isEmpty { replies.append(client.sendPut([], removing: ids).map { nil }) }
         for binding in bindings {
             let reply = client.sendPut([Binding(binding)], removing: []).map { nil as IPv4Address? }
             replies.append(

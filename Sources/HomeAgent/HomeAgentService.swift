@@ -34,6 +34,8 @@ final class HomeAgentService {
     static let batchSize = 256
     /// Batches that are under way.
     static let batchLimit = 4
+    /// How long the end waits for what is under way.
+    private static let stopLimit = TimeAmount.seconds(3)
     /// How long until a store that failed is tried again.
     private static let storeRetry = TimeAmount.seconds(1)
 
@@ -253,13 +255,15 @@ final class HomeAgentService {
             for done in batch.completions { done() }
             isApplying = false
             batchesUnderWay -= 1
-            if isStopping, batchesUnderWay == 0 {
-                for promise in whenIdle { promise.succeed() }
-                whenIdle = []
-            }
+            if batchesUnderWay == 0 { endWaiting() }
             apply()
             if !events.isEmpty || !intake.isEmpty { scheduleTurn() }
         }
+    }
+
+    private func endWaiting() {
+        for promise in whenIdle { promise.succeed() }
+        whenIdle = []
     }
 
     private func change(removing: [HomeRoute], adding: [HomeRoute]) -> EventLoopFuture<Void> {
@@ -322,7 +326,13 @@ final class HomeAgentService {
     func stop() -> EventLoopFuture<Void> {
         isStopping = true
         let idle = eventLoop.makePromise(of: Void.self)
-        if batchesUnderWay == 0 { idle.succeed() } else { whenIdle.append(idle) }
+        if batchesUnderWay == 0 {
+            idle.succeed()
+        } else {
+            whenIdle.append(idle)
+            // A store that fails, or a forwarder that hangs, is not waited for: nobody was told.
+            eventLoop.assumeIsolated().scheduleTask(in: Self.stopLimit) { [self] in endWaiting() }
+        }
         return idle.futureResult.assumeIsolated().map { [self] in
             sockets?.close()
             dataplane.stop()

@@ -21,6 +21,12 @@ public struct HomeAgentFiles: Sendable {
         "prefix-pool", "routes", "udp-tunnel", "revocation", "limits", "foreign-agent", "policy", "nodes-file", "node",
     ]
 
+    /// As if files had said so.
+    init(settings: HomeAgentSettings, nodes: [ServedNode]) {
+        self.settings = settings
+        self.nodes = nodes
+    }
+
     /// Reads a configuration file and what it names.
     /// - Throws: what is wrong, and where.
     public init(contentsOf path: String) throws(StrictJSON.Failure) {

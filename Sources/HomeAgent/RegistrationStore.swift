@@ -39,7 +39,7 @@ public final class RegistrationStore: Sendable {
     /// Of the schema (PRAGMA user_version).
     private static let version = 1
 
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     /// The row of this start of the machine.
     private let boot: Int64
     private let path: String

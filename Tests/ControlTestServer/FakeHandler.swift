@@ -34,6 +34,14 @@ package final class FakeHandler: ControlHandler {
     /// Gives a binding an encapsulation that this version does not know, as a newer daemon might.
     package func makeUnknown(_ id: String) { bindings[id]?.binding.encapsulation = .UNRECOGNIZED(99) }
 
+    /// As if others had put these, and removed all that were there.
+    package func replaceBindings(by new: [Binding]) {
+        bindings = Dictionary(
+            uniqueKeysWithValues: new.map { binding in
+                (binding.id, ControlBindingState.with { $0.binding = ControlBinding(binding) })
+            })
+    }
+
     package func handle(_ request: ControlRequest.OneOf_Body, from client: ControlOrigin) -> ControlAnswer {
         requests += 1
         switch request {

@@ -1,0 +1,152 @@
+// mooring-ha and mooringd as they are built, in the networks of `Topology`, and a node whose registrations a script makes
+// and checks with code of its own (registrant.py). The node's end of the tunnel is a second mooringd.
+
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    @Suite("Home agent", .serialized)
+    struct HomeAgentTests {
+        private static let key = "0102030405060708090a0b0c0d0e0f10"
+        private static let wrongKey = "ff02030405060708090a0b0c0d0e0f10"
+
+        @Test(
+            "S2 R1 H1 H3 H4 H8 a registration that others' code made opens the tunnel, and outlives what each program does",
+            .timeLimit(.minutes(5)))
+        func registers() async throws {
+            try await Topology.run { topology in
+                try await topology.startMooringd(.homeAgent)
+                try await topology.startMooringd(.node)
+                let capture = try await topology.startCapture(
+                    at: .networkA, interface: "node", filter: "udp port 434")
+                var agent = try await topology.startHomeAgent()
+
+                #expect(
+                    try await topology.register(Self.key, [Topology.nodePrefix + ",care-of", "2001:db8:2::/64"])
+                        == "0 600 \(Topology.nodeIPv4Address) \(Topology.endpoint) authenticated "
+                        + "1:\(Topology.nodePrefix) 9:2001:db8:2::/64\n")
+                #expect(
+                    try await topology.register(Self.wrongKey, [])
+                        == "131 600 \(Topology.nodeIPv4Address) \(Topology.endpoint) wrong-authentication\n")
+                let counters = try await topology.homeAgentCounters()
+                #expect(counters["reply-0"] == 1)
+                #expect(counters["reply-131"] == 1)
+                try await topology.putNodeBinding()
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+
+                // The routes that a routing daemon tells others of.
+                #expect(try await topology.routes("-4").contains(Topology.nodeIPv4Address))
+                #expect(try await topology.routes("-6").contains(Topology.nodePrefix))
+
+                // Another one finds all as it was, and changes nothing of it.
+                agent.send(SIGKILL)
+                try await agent.wait()
+                agent = try await topology.startHomeAgent()
+                #expect(try await topology.registrations() == [Topology.nodeIPv4Address])
+                #expect(agent.errorOutput.contains("added=0 kept=1 removed=0 replaced=0"), "\(agent.errorOutput)")
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+
+                // A forwarder that has lost all is told again.
+                let daemon = try #require(topology.daemons[.homeAgent])
+                daemon.send(SIGKILL)
+                try await daemon.wait()
+                topology.daemons[.homeAgent] = nil
+                try await topology.startMooringd(.homeAgent)
+                try await poll(for: "binding after mooringd was killed; \(agent.errorOutput)") {
+                    try await topology.mooring(.homeAgent, ["binding", "list"]).contains(Topology.nodeIPv4Address)
+                }
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+
+                // D1, and what is revoked by an operator.
+                #expect(
+                    try await topology.register(Self.key, [], lifetime: 0)
+                        == "0 0 \(Topology.nodeIPv4Address) \(Topology.endpoint) authenticated\n")
+                #expect(try await topology.registrations() == [])
+                #expect(try await topology.routes("-6") == "")
+                _ = try await topology.register(Self.key, [Topology.nodePrefix])
+                try await topology.run(
+                    in: .homeAgent, topology.toolCommand(["registration", "revoke", Topology.nodeIPv4Address]))
+                try await topology.run(
+                    in: .homeAgent, topology.toolCommand(["registration", "show", Topology.nodeIPv4Address]),
+                    status: 1)
+                #expect(
+                    try await topology.mooring(.homeAgent, ["binding", "list", "--json"]) == "{\"bindings\":[\n]}\n")
+                await agent.end()
+
+                await capture.end()
+                // Others' decoder finds in the replies what was meant, and nothing wrong.
+                let replies = try await capture.decoded("mip.type == 3", fields: ["mip.code", "mip.haaddr"])
+                #expect(Set(replies) == [["0", Topology.endpoint], ["131", Topology.endpoint]])
+                // What the node's kernel sends has its checksum from a network card that is not there.
+                let wrong = try await capture.decoded(
+                    "_ws.malformed or (mip.type == 3 and udp.checksum.status == 0)")
+                #expect(wrong == [])
+            }
+        }
+    }
+}
+
+extension Topology {
+    private var homeAgentSocket: String { "\(directory.path)/ha.sock" }
+
+    func toolCommand(_ arguments: [String]) -> [String] {
+        [Repository.path(of: "mooring")] + arguments + ["--home-agent-socket", homeAgentSocket]
+    }
+
+    /// Starts mooring-ha, and waits until the forwarder has all bindings.
+    fileprivate func startHomeAgent() async throws -> ChildProcess {
+        let (file, key) = (directory.appendingPathComponent("ha.toml"), directory.appendingPathComponent("key"))
+        try "0102030405060708090a0b0c0d0e0f10\n".write(to: key, atomically: false, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key.path)
+        try """
+        addresses = ["\(Self.endpoint)"]
+        forwarder-socket = "\(socket(of: .homeAgent))"
+        socket = "\(homeAgentSocket)"
+        database = "registrations.db"
+        routes = { device = "mooring-home", table = 100 }
+        [[node]]
+        home-address = "\(Self.nodeIPv4Address)"
+        spi = 1000
+        key-file = "key"
+        prefixes = ["\(Self.nodePrefix)"]
+        """.write(to: file, atomically: false, encoding: .utf8)
+        let agent = try start(in: .homeAgent, [Repository.path(of: "mooring-ha"), "--config", file.path])
+        try await poll(for: "bindings told by mooring-ha, which wrote: \(agent.errorOutput)") {
+            guard agent.isRunning else { throw EndToEndFailure("mooring-ha has ended: \(agent.errorOutput)") }
+            return agent.errorOutput.contains("bindings resynchronized")
+        }
+        return agent
+    }
+
+    /// What the script prints of the reply to a registration of the node.
+    fileprivate func register(_ key: String, _ prefixes: [String], lifetime: Int = 600) async throws -> String {
+        let script = Repository.root.appendingPathComponent("Tests/EndToEnd/registrant.py").path
+        return try await run(
+            in: .node,
+            [
+                "/usr/bin/python3", script, "register", Self.careOfAddressA, Self.endpoint, Self.nodeIPv4Address,
+                "1000", key, "\(lifetime)",
+            ] + prefixes)
+    }
+
+    fileprivate func homeAgentCounters() async throws -> [String: Int] {
+        let json = try await run(in: .homeAgent, toolCommand(["registration", "counters", "--json"]))
+        return try JSONDecoder().decode([String: Int].self, from: Data(json.utf8))
+    }
+
+    /// Home addresses of the nodes that are registered.
+    fileprivate func registrations() async throws -> [String] {
+        struct List: Decodable {
+            struct Registration: Decodable { let homeAddress: String }
+            let registrations: [Registration]
+        }
+        let json = try await run(in: .homeAgent, toolCommand(["registration", "list", "--json"]))
+        return try JSONDecoder().decode(List.self, from: Data(json.utf8)).registrations.map(\.homeAddress)
+    }
+
+    fileprivate func routes(_ family: String) async throws -> String {
+        try await run(in: .homeAgent, ["ip", family, "route", "show", "table", "all", "proto", "55"])
+    }
+}

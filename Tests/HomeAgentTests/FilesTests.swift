@@ -1,0 +1,214 @@
+// The configuration in its files: what is read, and what an error says of a mistake.
+
+import Bindings
+import Foundation
+import MobileIP
+import RouteNetlink
+import TestSupport
+import Testing
+import Wire
+
+@testable import HomeAgent
+
+@Suite("Files of the home agent") struct FilesTests {
+    private static let key = "000102030405060708090a0b0c0d0e0f"
+
+    private static func write(_ text: String, _ name: String, in directory: String, mode: Int = 0o600) throws {
+        let path = "\(directory)/\(name)"
+        try text.write(toFile: path, atomically: false, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    }
+
+    /// Reads a configuration file that stands beside a file `key`.
+    private static func read(_ text: String, mode: Int = 0o600) async throws -> HomeAgentFiles {
+        try await TemporaryDirectory.with { directory in
+            try write(key, "key", in: directory)
+            try write(text, "mooring-ha.toml", in: directory, mode: mode)
+            return try HomeAgentFiles(contentsOf: directory + "/mooring-ha.toml")
+        }
+    }
+
+    @Test("all that can be said is read")
+    func complete() async throws {
+        try await TemporaryDirectory.with { directory in
+            try Self.write(Self.key + "\n", "key", in: directory)
+            try Self.write(
+                """
+                [[node]]
+                access-identifier = "mn2@example.org"
+                spi = 1001
+                key = "\(Self.key)"
+                """, "nodes.toml", in: directory)
+            try Self.write(
+                """
+                addresses = ["192.0.2.1", "192.0.2.2"]
+                broadcast-addresses = ["192.0.2.255"]
+                listen = "udp"
+                forwarder-socket = "d.sock"
+                socket = "/run/ha.sock"
+                socket-group = "mooring"
+                database = "r.db"
+                durability = "normal"
+                log-level = "debug"
+                home-networks = ["198.51.100.0/24"]
+                home-address-pools = ["198.51.101.0/24"]
+                private-ranges = []
+                dynamic-home-agent = "192.0.2.9"
+                prefix-pool = [{ within = "2001:db8::/32", lengths = [56, 64] }]
+                routes = { device = "home0", table = 100, metric = 7 }
+                udp-tunnel = { may-be-forced = false, keepalive-interval = 20, maximum-lifetime = 300 }
+                revocation = { offered = false, inform-nodes = false, attempts = 3, first-interval = 4 }
+                limits = { nodes = 10, bindings = 9, prefixes = 8, revocations = 7 }
+                nodes-file = "nodes.toml"
+                [[foreign-agent]]
+                address = "203.0.113.1"
+                spi = 5000
+                key-file = "key"
+                algorithm = "hmac-sha-256"
+                [[policy]]
+                name = "strict"
+                tunneling-modes = ["home-address"]
+                encapsulations = ["gre"]
+                reverse-tunnel = "required"
+                simultaneous-bindings = "refused"
+                maximum-lifetime = 60
+                maximum-prefixes = 2
+                prefix-pools = true
+                link-local = false
+                [[node]]
+                home-address = "198.51.100.7"
+                access-identifier = "mn1@example.org"
+                policy = "strict"
+                prefixes = ["2001:db8:1::/48", { within = "2001:db8:2::/48", lengths = [64] }]
+                implicit-prefixes = ["2001:db8:3::/64"]
+                [[node.associations]]
+                spi = 256
+                key-file = "key"
+                replay = "nonces"
+                [[node.associations]]
+                spi = 257
+                key-file = "key"
+                tolerance = 30
+                """, "mooring-ha.toml", in: directory, mode: 0o644)
+            let files = try HomeAgentFiles(contentsOf: directory + "/mooring-ha.toml")
+            let settings = files.settings
+            #expect(settings.homeAgent.addresses.map(\.description) == ["192.0.2.1", "192.0.2.2"])
+            #expect(settings.homeAgent.broadcastAddresses.map(\.description) == ["192.0.2.255"])
+            #expect(settings.listen == .udp)
+            #expect(settings.forwarderSocket == directory + "/d.sock")
+            #expect(settings.socket == "/run/ha.sock")
+            #expect(settings.socketGroup == "mooring")
+            #expect(settings.database == directory + "/r.db")
+            #expect(settings.durability == .normal)
+            #expect(settings.logLevel == "debug")
+            #expect(settings.homeNetworks.map(\.description) == ["198.51.100.0/24"])
+            #expect(settings.homeAgent.homeAddressPools.map(\.description) == ["198.51.101.0/24"])
+            #expect(settings.homeAgent.privateRanges.isEmpty)
+            #expect(settings.homeAgent.dynamicHomeAgent == .redirected(IPv4Address("192.0.2.9")!))
+            #expect(
+                settings.homeAgent.prefixPools == [
+                    PrefixPermission(within: IPv6Prefix("2001:db8::/32")!, lengths: 56...64)
+                ])
+            #expect(
+                settings.routes == HomeRouteSettings(device: "home0", table: RouteTable(rawValue: 100), metric: 7))
+            #expect(!settings.homeAgent.udpTunnel.mayBeForced)
+            #expect(settings.homeAgent.udpTunnel.keepaliveInterval == 20)
+            #expect(settings.homeAgent.udpTunnel.maximumLifetime.seconds == 300)
+            #expect(!settings.homeAgent.revocation.isOffered && !settings.homeAgent.revocation.informsNodes)
+            #expect(settings.homeAgent.revocation.attempts == 3 && settings.homeAgent.revocation.firstInterval == 4)
+            let limits = settings.homeAgent.limits
+            #expect(limits.nodes == 10 && limits.bindings == 9)
+            #expect(limits.prefixes == 8 && limits.revocationsUnderWay == 7)
+            let agent = try #require(settings.homeAgent.foreignAgents.first)
+            #expect(agent.address.description == "203.0.113.1")
+            let bytes = Array(UInt8(0)...15)
+            let shared = try SecurityAssociation(
+                securityParameterIndex: 5000, algorithm: .hmacSHA256, key: bytes)
+            #expect(agent.associations == [shared])
+
+            try #require(files.nodes.count == 2)
+            let node = files.nodes[0]
+            #expect(node.identity.description == "mn1@example.org")
+            #expect(node.homeAddress?.description == "198.51.100.7")
+            let associations = [
+                try SecurityAssociation(securityParameterIndex: 256, key: bytes, replayProtection: .nonces),
+                try SecurityAssociation(
+                    securityParameterIndex: 257, key: bytes, replayProtection: .timestamps(tolerance: .seconds(30))),
+            ]
+            #expect(node.associations == associations)
+            var policy = NodePolicy()
+            policy.tunnelingModes = .homeAddress
+            policy.encapsulations = .gre
+            policy.reverseTunnel = .required
+            policy.simultaneousBindings = .refused
+            policy.maximumLifetime = RegistrationLifetime(seconds: 60)
+            policy.maximumPrefixes = 2
+            policy.mayUsePrefixPools = true
+            policy.mayUseLinkLocal = false
+            #expect(node.policy == policy)
+            #expect(
+                node.prefixes == [
+                    PrefixPermission(IPv6Prefix("2001:db8:1::/48")!),
+                    PrefixPermission(within: IPv6Prefix("2001:db8:2::/48")!, lengths: 64...64),
+                ])
+            #expect(node.implicitPrefixes.map(\.description) == ["2001:db8:3::/64"])
+            #expect(files.nodes[1].identity.description == "mn2@example.org")
+            #expect(files.nodes[1].policy == NodePolicy())
+        }
+    }
+
+    private static let node = "[[node]]\nhome-address = \"198.51.100.7\"\nspi = 1000\nkey-file = \"key\"\n"
+    private static let start = "addresses = [\"192.0.2.1\"]\n"
+
+    @Test(
+        "a mistake is named with its place",
+        arguments: [
+            ("", "lacks \"addresses\""),
+            ("addresses = []", "addresses: is empty"),
+            (start + "adresses = []", "adresses: is no key that is known here"),
+            (start + "listen = \"tcp\"", "listen: \"tcp\" is none of \"forwarder\", \"udp\""),
+            (start + "log-level = \"loud\"", "log-level: is none of"),
+            (start + "home-address-pools = [\"10.0.0.0/7\"]", "home-address-pools[0]: "),
+            (start + "limits = { nodes = 0 }", "limits.nodes: 0 is no whole number"),
+            (start + "dynamic-home-agent = \"x\"", "dynamic-home-agent: \"x\" is not"),
+            (start + "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"a\"", "policy[1]: the policy \"a\" stands twice"),
+            (start + "[[policy]]\nname = \"a\"\nencapsulations = [\"x\"]", "policy[0].encapsulations[0]: \"x\""),
+            (start + "[[node]]\nspi = 1000\nkey-file = \"key\"", "node[0]: lacks \"home-address\""),
+            (start + node + "key = \"00\"", "node[0]: has one of \"key-file\" and \"key\""),
+            (start + node + node, "node[1]: 198.51.100.7 is another node's identity"),
+            (
+                start + node + node + "access-identifier = \"x\"",
+                "node[1]: 198.51.100.7 is another node's home address"
+            ),
+            (start + node + "policy = \"x\"", "node[0].policy: \"x\" is the name of no policy"),
+            (start + node + "prefixes = [\"2001:db8::1/64\"]", "node[0].prefixes[0]: "),
+            (start + node + "prefixes = [{within = \"2001:db8::/64\", lengths = [56]}]", "lengths[0]: 56 is no"),
+            (start + node + "replay = \"nonces\"\ntolerance = 3", "node[0].tolerance: stands only beside"),
+            (start + "limits = { nodes = 1 }\n" + node + node.replacing("100.7", with: "100.8"), "has 2 nodes"),
+            (start + node.replacing("1000", with: "255"), "node[0]: security parameter index 255 is reserved"),
+            (start + node.replacing("key-file = \"key\"", with: "key = \"0011\""), "a key of 2 bytes is too short"),
+            (start + "nodes-file = \"missing\"", "missing: can't be read"),
+            ("addresses = [", "line 1"),
+        ])
+    func mistakes(_ text: String, _ words: String) async throws {
+        do {
+            _ = try await Self.read(text)
+            Issue.record("it was taken")
+        } catch let error as StrictJSON.Failure {
+            #expect("\(error)".contains(words), "\(error)")
+        }
+    }
+
+    @Test("a key in a file that others can read is refused, and not shown")
+    func secrecy() async throws {
+        let text = Self.start + Self.node.replacing("key-file = \"key\"", with: "key = \"\(Self.key)\"")
+        #expect(try await Self.read(text, mode: 0o600).nodes.count == 1)
+        do {
+            _ = try await Self.read(text, mode: 0o640)
+            Issue.record("it was taken")
+        } catch let error as StrictJSON.Failure {
+            #expect("\(error)".contains("node[0].key: stands in a file that others can use"), "\(error)")
+            #expect(!"\(error)".contains(Self.key))
+        }
+    }
+}
