@@ -1,6 +1,7 @@
 // What documents say must be there: paths, links, flags, keys.
 
 import Foundation
+import HomeAgent
 import TestSupport
 import Testing
 
@@ -90,5 +91,14 @@ struct DocumentTests {
         let keys = list.filter { $0.hasPrefix(".Cm ") }.flatMap { $0.split(separator: " ").dropFirst() }
             .filter { $0 != "," }
         #expect(keys.map(String.init).sorted() == DaemonConfiguration.keys.sorted())
+    }
+
+    @Test("the manual page of mooring-ha has the configuration file's keys")
+    func homeAgentKeys() throws {
+        let list = try SourceFile("docs/man/mooring-ha.8").lines.drop { $0 != "Keys of the file:" }
+            .prefix { $0 != ".Sh ROUTES" }
+        let keys = list.filter { $0.hasPrefix(".It Cm ") }.flatMap { $0.split(separator: " ").dropFirst() }
+            .filter { $0 != "Cm" && $0 != "," }
+        #expect(keys.map(String.init).sorted() == HomeAgentFiles.keys.sorted())
     }
 }

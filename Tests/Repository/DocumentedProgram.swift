@@ -15,6 +15,7 @@ struct DocumentedProgram: CustomTestStringConvertible, Sendable {
 
     static let all = [
         DocumentedProgram(name: "mooringd", manualSection: 8), DocumentedProgram(name: "mooring", manualSection: 1),
+        DocumentedProgram(name: "mooring-ha", manualSection: 8),
         DocumentedProgram(name: "mooring-mn", manualSection: 8),
         DocumentedProgram(name: "mooring-fa", manualSection: 8),
     ]
