@@ -215,10 +215,9 @@ let package = Package(
             name: "HomeAgentTests",
             dependencies: [
                 "HomeAgent", "MobileIP", "Wire", "Bindings", "ControlProtocol", "ControlTestServer",
-                "OperatorProtocol", "TestSupport",
+                "OperatorProtocol", "RouteNetlink", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         // Runs the program, so it is built before.
         .testTarget(

@@ -1,4 +1,4 @@
-// What mooring-ha is configured with, as values. HomeAgentSettings+File reads them, ServedNode+File reads nodes.
+// What mooring-ha is configured with, as values. HomeAgentSettings+File reads them, NodeReader reads nodes.
 
 import MobileIP
 import RouteNetlink

@@ -1,0 +1,73 @@
+// Nodes, and what they may do, as the configuration file and the nodes file have them.
+//
+//     [[node]]
+//     home-address = "198.51.100.7"
+//     spi = 1000
+//     key-file = "keys/mn1"
+//     prefixes = ["2001:db8:1::/48"]
+//
+// A key stands in a file of its own, or as `key` in a file that only its owner can read.
+
+import Bindings
+import MobileIP
+import Wire
+
+/// Reads nodes, none of which may have another's address or identifier.
+struct NodeReader {
+    static let keys =
+        ["home-address", "access-identifier"] + SecurityAssociation.keys + [
+            "associations", "policy", "prefixes", "implicit-prefixes",
+        ]
+
+    private let policies: [String: NodePolicy]
+    private(set) var nodes: [ServedNode] = []
+    private var identities: Set<NodeIdentity> = []
+    private var homeAddresses: Set<IPv4Address> = []
+
+    init(_ policies: [String: NodePolicy]) { self.policies = policies }
+
+    mutating func add(_ value: StrictJSON.Value, _ origin: ConfigurationOrigin) throws(StrictJSON.Failure) {
+        let object = try value.object(keys: Self.keys)
+        let associations = try SecurityAssociation.all(of: object, value, origin)
+        let homeAddress = try object["home-address"]?.address()
+        let name = try object["access-identifier"].map { value throws(StrictJSON.Failure) in
+            try value.accessIdentifier()
+        }
+        var node: ServedNode
+        switch (homeAddress, name) {
+        case (let homeAddress?, let name):
+            node = ServedNode(homeAddress: homeAddress, accessIdentifier: name, associations: associations)
+        case (nil, let name?): node = ServedNode(accessIdentifier: name, associations: associations)
+        case (nil, nil): throw value.failure("lacks \"home-address\" or \"access-identifier\", by which it is known")
+        }
+        if let policy = object["policy"] {
+            guard let found = policies[try policy.string()] else {
+                throw policy.failure("\(StrictJSON.quoted(try policy.string())) is the name of no policy")
+            }
+            node.policy = found
+        } else {
+            node.policy = policies["default"] ?? NodePolicy()
+        }
+        node.prefixes = try object["prefixes"]?.permissions() ?? []
+        node.implicitPrefixes =
+            try object["implicit-prefixes"]?.array().map { value throws(StrictJSON.Failure) in
+                try value.prefix()
+            } ?? []
+        guard identities.insert(node.identity).inserted else {
+            throw value.failure("\(node.identity) is another node's identity already")
+        }
+        if let homeAddress, !homeAddresses.insert(homeAddress).inserted {
+            throw value.failure("\(homeAddress) is another node's home address already")
+        }
+        nodes.append(node)
+    }
+}
+
+extension StrictJSON.Value {
+    fileprivate func accessIdentifier() throws(StrictJSON.Failure) -> NetworkAccessIdentifier {
+        guard let identifier = NetworkAccessIdentifier(try string()) else {
+            throw failure("an access identifier has 1 to \(NetworkAccessIdentifier.maximumLength) bytes")
+        }
+        return identifier
+    }
+}
