@@ -23,6 +23,8 @@ protocol DataplaneOwner: AnyObject {
     func dataplaneLost()
     /// Some of the bindings that there are.
     func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?)
+    /// The forwarder was told of these, as part of all. Its device may be a new one, without routes.
+    func named(_ bindings: [MobilityBinding])
     /// The forwarder does not take a binding.
     func refused(_ homeAddress: IPv4Address, _ error: ControlError)
     /// A packet for the control plane, or a number of them that were lost on the way.
@@ -186,6 +188,7 @@ final class Dataplane {
             switch result {
             case .success(let refused):
                 if !refused.isEmpty { state.isRefused = true }
+                owner.named(page.bindings)
                 namePage(state, client, epoch)
             case .failure: break  // The connection has ended, and whoever sees to that is told.
             }

@@ -45,7 +45,7 @@ final class HomeAgentService {
     var agent: MobileIP.HomeAgent
     var counters = HomeAgentCounters()
     private let store: RegistrationStore
-    private let routes: HomeRoutes?
+    let routes: HomeRoutes?
     private(set) var dataplane: Dataplane!
     /// Sends datagrams where this listens by itself.
     var sockets: DatagramSockets?
@@ -116,7 +116,7 @@ final class HomeAgentService {
 
     /// Hands an event to the state machine outside of any batch.
     @discardableResult
-    private func perform(_ event: HomeAgentEvent, at now: Moment = .now) -> ActionBatch {
+    func perform(_ event: HomeAgentEvent, at now: Moment = .now) -> ActionBatch {
         var batch = ActionBatch(epoch: 0, at: now)
         for action in agent.handle(event, at: now) { batch.add(action) }
         report(batch)
@@ -266,7 +266,7 @@ final class HomeAgentService {
         whenIdle = []
     }
 
-    private func change(removing: [HomeRoute], adding: [HomeRoute]) -> EventLoopFuture<Void> {
+    func change(removing: [HomeRoute], adding: [HomeRoute]) -> EventLoopFuture<Void> {
         guard let routes else { return eventLoop.makeSucceededVoidFuture() }
         return routes.change(removing: removing, adding: adding, on: eventLoop).assumeIsolated().map { [self] failed in
             if failed > 0 { counters.count(ServiceOutcome.routeFailed, failed) }
@@ -339,40 +339,6 @@ final class HomeAgentService {
             store.close()
         }.nonisolated()
     }
-}
-
-extension HomeAgentService: DataplaneOwner {
-    func dataplaneReturned() { perform(.dataplaneReturned) }
-
-    func dataplaneLost() { perform(.dataplaneLost) }
-
-    func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?) {
-        agent.bindings(from: position, limit: limit, at: .now)
-    }
-
-    func refused(_ homeAddress: IPv4Address, _ error: ControlError) {
-        counters.count(ServiceOutcome.bindingRefused)
-        logger.error(
-            "binding refused by the forwarder, and so ended",
-            metadata: ["homeAddress": "\(homeAddress)", "reason": "\(error)"])
-        if let identity = agent.identity(of: homeAddress) { take(.revoked(identity)) }
-    }
-
-    func received(_ punt: ControlPuntEvent) {
-        guard punt.reason == .mobileIp else { return }
-        do throws(PuntError) {
-            let datagram = try punt.packet.withUnsafeBytes { bytes in
-                Result { () throws(PuntError) in
-                    try ReceivedDatagram(packet: bytes, homeNetworks: settings.homeNetworks)
-                }
-            }.get()
-            receive(datagram)
-        } catch {
-            counters.count(error)
-        }
-    }
-
-    func lost(punts: UInt64) { counters.count(ServiceOutcome.puntsLost, Int(clamping: punts)) }
 }
 
 extension StoredRegistration {

@@ -59,6 +59,12 @@ extension EndToEnd {
                 }
                 try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
 
+                // The device is a new one, and its routes are there again.
+                try await poll(for: "routes after mooringd was killed; \(agent.errorOutput)") {
+                    let (four, six) = (try await topology.routes("-4"), try await topology.routes("-6"))
+                    return four.contains(Topology.nodeIPv4Address) && six.contains(Topology.nodePrefix)
+                }
+
                 // D1, and what is revoked by an operator.
                 #expect(
                     try await topology.register(Self.key, [], lifetime: 0)

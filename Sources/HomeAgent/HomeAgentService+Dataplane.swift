@@ -1,0 +1,58 @@
+// What the forwarder's end tells the home agent, and asks it.
+
+import ControlProtocol
+import MobileIP
+import Wire
+
+extension HomeAgentService: DataplaneOwner {
+    func dataplaneReturned() { perform(.dataplaneReturned) }
+
+    func dataplaneLost() { perform(.dataplaneLost) }
+
+    func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?) {
+        agent.bindings(from: position, limit: limit, at: .now)
+    }
+
+    func named(_ bindings: [MobilityBinding]) {
+        guard routes != nil else { return }
+        // Of those that are there still, as they are now.
+        let adding = bindings.flatMap { named -> [HomeRoute] in
+            guard let identity = agent.identity(of: named.homeAddress),
+                let binding = agent.registration(of: identity, at: .now)?.binding
+            else { return [] }
+            let prefixes = Set(binding.prefixes.map(\.prefix))
+            return named.routes.filter { route in
+                switch route {
+                case .address(let address): address == binding.homeAddress
+                case .prefix(let prefix): prefixes.contains(prefix)
+                case .network(let network): binding.networks.contains(network)
+                }
+            }
+        }
+        _ = change(removing: [], adding: adding)
+    }
+
+    func refused(_ homeAddress: IPv4Address, _ error: ControlError) {
+        counters.count(ServiceOutcome.bindingRefused)
+        logger.error(
+            "binding refused by the forwarder, and so ended",
+            metadata: ["homeAddress": "\(homeAddress)", "reason": "\(error)"])
+        if let identity = agent.identity(of: homeAddress) { take(.revoked(identity)) }
+    }
+
+    func received(_ punt: ControlPuntEvent) {
+        guard punt.reason == .mobileIp else { return }
+        do throws(PuntError) {
+            let datagram = try punt.packet.withUnsafeBytes { bytes in
+                Result { () throws(PuntError) in
+                    try ReceivedDatagram(packet: bytes, homeNetworks: settings.homeNetworks)
+                }
+            }.get()
+            receive(datagram)
+        } catch {
+            counters.count(error)
+        }
+    }
+
+    func lost(punts: UInt64) { counters.count(ServiceOutcome.puntsLost, Int(clamping: punts)) }
+}
