@@ -16,8 +16,9 @@ extension Binding {
                 BoundPrefix($0.prefix, tunnel: $0.usesCareOfAddress ? .careOf : .homeAddress)
             })
         homeAddress = mobility.homeAddress
+        networks = mobility.networks
         endpoint = mobility.tunnel.endpoint
-        lifetime = mobility.lifetime.map { $0.addingReportingOverflow(lifetimeMargin).partialValue }
+        lifetime = mobility.lifetime.map { UInt32(clamping: UInt64($0) + UInt64(lifetimeMargin)) }
         udpPort = mobility.tunnel.udpPort
         let isInUDP = udpPort != nil
         if isInUDP { encapsulation = .udp }

@@ -16,7 +16,7 @@ import Wire
 struct NodeReader {
     static let keys =
         ["home-address", "access-identifier"] + SecurityAssociation.keys + [
-            "associations", "policy", "prefixes", "implicit-prefixes",
+            "associations", "policy", "prefixes", "implicit-prefixes", "networks", "implicit-networks",
         ]
 
     private let policies: [String: NodePolicy]
@@ -53,6 +53,8 @@ struct NodeReader {
             try object["implicit-prefixes"]?.array().map { value throws(StrictJSON.Failure) in
                 try value.prefix()
             } ?? []
+        node.networks = try object["networks"]?.networks() ?? []
+        node.implicitNetworks = try object["implicit-networks"]?.networks() ?? []
         guard identities.insert(node.identity).inserted else {
             throw value.failure("\(node.identity) is another node's identity already")
         }

@@ -81,6 +81,8 @@ import Wire
                 policy = "strict"
                 prefixes = ["2001:db8:1::/48", { within = "2001:db8:2::/48", lengths = [64] }]
                 implicit-prefixes = ["2001:db8:3::/64"]
+                networks = ["10.1.0.0/16"]
+                implicit-networks = ["10.2.0.0/16"]
                 [[node.associations]]
                 spi = 256
                 key-file = "key"
@@ -152,6 +154,8 @@ import Wire
                     PrefixPermission(within: IPv6Prefix("2001:db8:2::/48")!, lengths: 64...64),
                 ])
             #expect(node.implicitPrefixes.map(\.description) == ["2001:db8:3::/64"])
+            #expect(node.networks.map(\.description) == ["10.1.0.0/16"])
+            #expect(node.implicitNetworks.map(\.description) == ["10.2.0.0/16"])
             #expect(files.nodes[1].identity.description == "mn2@example.org")
             #expect(files.nodes[1].policy == NodePolicy())
         }
