@@ -242,6 +242,16 @@ struct HomeAgentNodeTests {
         #expect(after.wait(1).last == "count expired")
     }
 
+    @Test("H5 what was left of a lifetime is left after a restart, to a part of a second")
+    func restartWithinSecond() throws {
+        let before = TestHomeAgent()
+        try before.register(.prefixes([]))
+        let after = TestHomeAgent(time: before.now.timeOfDay.advanced(byUnits: 1 << 30))
+        _ = after.handle(.restored(Self.records(before)))
+        #expect(after.wait(599.5) == [] && after.bindingCount == 1)
+        #expect(after.wait(0.25).last == "count expired")
+    }
+
     @Test("what has ended, is nobody's, or is taken, does not come back")
     func restartWithout() throws {
         let before = TestHomeAgent()

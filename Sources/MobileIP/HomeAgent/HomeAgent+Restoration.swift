@@ -38,7 +38,8 @@ extension HomeAgent {
         guard units > 0 else { return nil }
         // No lifetime has more than 16 bits of seconds: a clock that was set back makes none longer.
         let seconds = min(UInt64(units) >> 32, UInt64(UInt16.max))
-        return now.nanoseconds + seconds * 1_000_000_000 + (UInt64(units) & 0xFFFF_FFFF) * 1_000_000_000 >> 32
+        let part = ((UInt64(units) & 0xFFFF_FFFF) * 1_000_000_000) >> 32
+        return now.nanoseconds + seconds * 1_000_000_000 + part
     }
 
     private mutating func takeHomeAddress(of binding: AcceptedRegistration, for number: UInt32) -> Bool {
