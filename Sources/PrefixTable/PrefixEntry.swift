@@ -8,7 +8,6 @@
 // two prefixes is the longer, and readers pass it over.
 
 /// The content of a slot.
-@usableFromInline
 struct PrefixEntry: Equatable, BitwiseCopyable, Sendable {
     enum Kind {
         /// Nothing; or, with a bit of the rank set, a prefix that ends further up, handed down to a slot in which none ends.
@@ -22,7 +21,7 @@ struct PrefixEntry: Equatable, BitwiseCopyable, Sendable {
         static var runs8: UInt32 { 5 }
     }
 
-    @usableFromInline let rawValue: UInt32
+    let rawValue: UInt32
 
     @inline(__always)
     init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -83,10 +83,10 @@ extension PrefixTable {
         let number = from.number8(of: slot)
         /// Entries that stay before the slot's own, whether it gets one, and the first of those that stay behind it.
         var (before, isWritten, behind) = (number, true, number)
-        var bits = [(slot, true)]
+        /// Whether a run begins behind the slot.
+        var beginsBehind: Bool?
         if old.kind == PrefixEntry.Kind.sparse8 {
-            let hasEntry = from.hasBit8(slot)
-            if hasEntry { (before, isWritten, bits) = (number - 1, false, [(slot, false)]) }
+            if from.hasBit8(slot) { (before, isWritten) = (number - 1, false) }
         } else {
             func held(_ number: Int) -> PrefixEntry { from.load(PrefixNode.Offset.handed8 + number * 4) }
             let (isFirst, isLast) = (from.hasBit8(slot), slot == 255 || from.hasBit8(slot + 1))
@@ -95,8 +95,7 @@ extension PrefixTable {
             before = isFirst ? number - 1 : number
             isWritten = !joinsBefore
             behind = !isLast ? number - 1 : joinsBehind ? number + 1 : number
-            bits = [(slot, !joinsBefore)]
-            if slot < 255 { bits.append((slot + 1, !joinsBehind)) }
+            if slot < 255 { beginsBehind = !joinsBehind }
         }
         let (new, start) = takeNode8(old.kind, entries: before + (isWritten ? 1 : 0) + count - behind)
         var target = start + PrefixNode.Offset.entries8
@@ -108,7 +107,8 @@ extension PrefixTable {
             target += 4
         }
         target.copyMemory(from: source + behind * 4, byteCount: (count - behind) * 4)
-        for (slot, isSet) in bits { setBit8(slot, isSet, start) }
+        setBit8(slot, isWritten, start)
+        if let beginsBehind { setBit8(slot + 1, beginsBehind, start) }
         countBits8(start)
         return new
     }
