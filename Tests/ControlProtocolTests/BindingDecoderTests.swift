@@ -35,7 +35,11 @@ import Wire
         let seed = RandomTest.seed(for: "plain batches")
         var random = SeededGenerator(seed: seed)
         var read = 0
-        for _ in 0..<RandomTest.count(3000) {
+        // Few that are made at random are valid: until there are enough of them, however the numbers fall.
+        let enough = RandomTest.count(300)
+        var tries = 0
+        while read < enough, tries < 100 * enough {
+            tries += 1
             let bindings = (0..<3).map { _ in Binding.random(&random).withoutContradictions }
                 .filter { (try? $0.validate()) != nil }
             read += bindings.count
@@ -46,7 +50,7 @@ import Wire
             #expect(batch.bindings == bindings)
             #expect(batch.removeIDs == ["mn1", "x"])
         }
-        #expect(read > RandomTest.count(300))
+        #expect(read >= enough)
     }
 
     @Test("Whatever bytes come, what is read is what the other way makes of them")
