@@ -13,15 +13,18 @@ struct CheckpointBench: ParsableCommand {
         discussion: """
             Examples:
               swift run Bench checkpoint
+              swift run Bench checkpoint --prefixes-each 2
               swift run Bench checkpoint --bindings 100000 --directory /var/tmp --json
             """)
 
-    @Option(help: "Bindings, each with a home address and two /64.") var bindings = 1_000_000
+    @Option(help: "Bindings, each with a home address.") var bindings = 1_000_000
+    @Option(help: "Prefixes of each binding, /64: 1 or 2.") var prefixesEach = 1
     @Option(help: "Where the file is written.") var directory = "/tmp"
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
         guard (1...5_000_000).contains(bindings) else { throw ValidationError("--bindings is 1 to 5000000") }
+        guard (1...2).contains(prefixesEach) else { throw ValidationError("--prefixes-each is 1 or 2") }
     }
 
     private final class Origin: CheckpointOrigin {
@@ -33,7 +36,7 @@ struct CheckpointBench: ParsableCommand {
     private func table() throws -> BindingTable {
         var configuration = BindingTable.Configuration()
         configuration.bindingLimit = bindings
-        configuration.prefixLimit = bindings * 2
+        configuration.prefixLimit = bindings * prefixesEach
         configuration.endpoint = PipelinePackets.endpoint
         return try BindingTable(configuration)
     }
@@ -43,7 +46,11 @@ struct CheckpointBench: ParsableCommand {
         let putting = ContinuousClock.now
         var first = 0
         while first < bindings {
-            let batch = (first..<min(first + 1000, bindings)).map { PipelinePackets.binding($0, .ipInIP) }
+            let batch = (first..<min(first + 1000, bindings)).map { node in
+                var binding = PipelinePackets.binding(node, .ipInIP)
+                binding.prefixes.removeFirst(2 - prefixesEach)
+                return binding
+            }
             _ = try full.put(batch, now: 0)
             first += 1000
         }
@@ -74,7 +81,7 @@ struct CheckpointBench: ParsableCommand {
 
         let empty = try table()
         begin = ContinuousClock.now
-        let limits = CheckpointContents.Limits(bindings: bindings, prefixes: bindings * 2, members: 1)
+        let limits = CheckpointContents.Limits(bindings: bindings, prefixes: bindings * prefixesEach, members: 1)
         let processorBegin = Self.processorSeconds()
         var readTime = Duration.zero
         let now = CheckpointClock.now()
@@ -119,13 +126,13 @@ struct CheckpointBench: ParsableCommand {
         if output.json {
             print(
                 """
-                {"bench":"checkpoint","bindings":\(bindings),"bytes":\(size),"put_s":\(seconds(put)),\
-                "encode_s":\(seconds(encode)),"longest_slice_us":\(Int(longest / .microseconds(1))),\
+                {"bench":"checkpoint","bindings":\(bindings),"prefixes_each":\(prefixesEach),"bytes":\(size),\
+                "put_s":\(seconds(put)),"encode_s":\(seconds(encode)),"longest_slice_us":\(Int(longest / .microseconds(1))),\
                 "write_s":\(seconds(write)),"read_s":\(seconds(read)),"restore_s":\(seconds(restore)),\
                 "restore_user_s":\(user),"restore_system_s":\(system)}
                 """)
         } else {
-            print("\(bindings) bindings, \(size) bytes in the file")
+            print("\(bindings) bindings of \(prefixesEach) prefixes each, \(size) bytes in the file")
             print("put by batches of 1000: \(seconds(put)) s")
             print("encoded: \(seconds(encode)) s, the longest slice \(Int(longest / .microseconds(1))) µs")
             print("written and flushed: \(seconds(write)) s")
