@@ -75,6 +75,9 @@ struct PrefixEntry: Equatable, BitwiseCopyable, Sendable {
     /// The same value seen from a node that begins so many bits further up.
     func raised(by bits: Int) -> PrefixEntry { isNone ? self : PrefixEntry(value: value, rank: rank + bits) }
 
+    /// The same value seen from a node that begins so many bits further down, in which its prefix ends too.
+    func lowered(by bits: Int) -> PrefixEntry { PrefixEntry(value: value, rank: rank - bits) }
+
     /// The entry, or another where this is nothing.
     func or(_ other: PrefixEntry) -> PrefixEntry { isNone ? other : self }
 }

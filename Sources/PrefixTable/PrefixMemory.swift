@@ -19,6 +19,9 @@ final class PrefixMemory {
     /// Lists of free blocks by their lines; the last is that of large ones.
     private var free: [[UInt32]] = Array(repeating: [], count: smallLimit + 2)
     private var limbo: Limbo<(line: UInt32, list: Int)>
+    /// Lines that wait for readers, and how many may: of the room that a table has beside what its prefixes take, half.
+    private var waiting = 0
+    private static let waitingLimit = 1 << 17
     /// Lines in use, those retired but not yet reusable included.
     private(set) var linesInUse = 0
 
@@ -57,14 +60,26 @@ final class PrefixMemory {
         return UInt32(untouched)
     }
 
-    /// Gives back a block that readers can no longer come upon.
-    func retire(_ line: UInt32, lines: Int) { limbo.append((line, Self.list(lines))) }
+    /// Gives back a block that readers can no longer come upon. Where too much waits for readers, who pass within one
+    /// batch, so does the writer: else one who changes much while a reader does not get to run would take all room.
+    func retire(_ line: UInt32, lines: Int) {
+        limbo.append((line, Self.list(lines)))
+        waiting += lines
+        guard waiting > Self.waitingLimit else { return }
+        reclaim()
+        while waiting > Self.waitingLimit {
+            sched_yield()
+            reclaim()
+        }
+    }
 
     /// Makes blocks free that no reader sees any more.
     func reclaim() {
         limbo.release { block in
             free[block.list].append(block.line)
-            linesInUse -= block.list > Self.smallLimit ? Self.largeLines : block.list
+            let lines = block.list > Self.smallLimit ? Self.largeLines : block.list
+            linesInUse -= lines
+            waiting -= lines
         }
     }
 }

@@ -2,7 +2,7 @@
 // share, and tells apart the next 8 or 16; one that skips stands where all addresses below share more bits than that.
 //
 //     node 8    bitmap (32 bytes) │ inherited (4) │ bits before each quarter (4) │ handed (4) │ an entry for each bit
-//     node 16   inherited (4) │ depth (4) │ padding to a line │ 65,536 entries
+//     node 16   inherited (4) │ depth (4) │ removals (4) │ padding to a line │ 65,536 entries
 //     skip      address (16 bytes) │ inherited (4) │ depth of the node below (4) │ its entry (4) │ handed (4)
 //
 // A node of 8 bits is one of two. Of a sparse one, the bitmap tells which slots have an entry; all others hold what is
@@ -12,7 +12,7 @@
 //
 // Handed down is the longest prefix further up, to slots in which none ends, and to what lies outside of a skip. Thus the
 // last entry that a reader comes to is its answer. Inherited is the prefix that ends in the slot which leads to a node, if
-// one does; only the writer asks for it.
+// one does; only the writer asks for it. Removals are how many the writer allows before it looks at the node.
 
 import Synchronization
 import Wire
@@ -28,6 +28,7 @@ struct PrefixNode {
         static var entries8: Int { 44 }
         static var inherited16: Int { 0 }
         static var depth16: Int { 4 }
+        static var removals16: Int { 8 }
         static var entries16: Int { 64 }
         static var inheritedSkip: Int { 16 }
         static var depthSkip: Int { 20 }

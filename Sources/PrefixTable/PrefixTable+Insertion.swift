@@ -142,6 +142,8 @@ extension PrefixTable {
         wide.start.storeBytes(
             of: inherited(here).rawValue, toByteOffset: PrefixNode.Offset.inherited16, as: UInt32.self)
         wide.start.storeBytes(of: UInt32(depth), toByteOffset: PrefixNode.Offset.depth16, as: UInt32.self)
+        wide.start.storeBytes(
+            of: Self.removalsAllowed(count), toByteOffset: PrefixNode.Offset.removals16, as: UInt32.self)
         let entries = (wide.start + PrefixNode.Offset.entries16).assumingMemoryBound(to: UInt32.self)
         for slot in 0..<256 { spread(upper.load8(slot), to: entries + slot * 256, depth: depth + 8) }
         set(link, new)

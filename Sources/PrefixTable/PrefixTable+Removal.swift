@@ -23,6 +23,16 @@ extension PrefixTable {
             return
         }
         path.removeAll(keepingCapacity: true)
+        clear(prefix)
+        while let last = path.last, entry(last.link).kind == PrefixEntry.Kind.node16 {
+            guard noteRemoval16(last, prefix.address) else { return }
+            removeNode()
+        }
+    }
+
+    /// Clears the slots of a prefix. The path ends at its node then, or where that is gone too, above it.
+    private func clear(_ prefix: IPv6Prefix) {
+        let length = Int(prefix.length)
         var (link, depth, handed) = (root, 0, PrefixEntry.none)
         while true {
             let here = entry(link)

@@ -64,6 +64,31 @@ final class Readers: Sendable {
     }
 }
 
+/// A thread that changes a table often.
+private final class Writer: Sendable {
+    private let count = Atomic(0)
+    private let result = Mutex<Result<Void, any Error>?>(nil)
+
+    var changes: Int { count.load(ordering: .relaxed) }
+    var hasEnded: Bool { result.withLock { $0 != nil } }
+    var failure: String? {
+        if case .failure(let error) = result.withLock({ $0 }) { "\(error)" } else { nil }
+    }
+
+    init(begin: @escaping @Sendable () throws -> Void, change: @escaping @Sendable () throws -> Void) {
+        Thread.detachNewThread { [self] in
+            let outcome = Result {
+                try begin()
+                for _ in 0..<18_000 {
+                    try change()
+                    count.add(1, ordering: .relaxed)
+                }
+            }
+            result.withLock { $0 = outcome }
+        }
+    }
+}
+
 @Suite("Prefix table with concurrent readers")
 struct ConcurrencyTests {
     @Test("every answer is the value of a prefix that holds the address; what does not change is always found")
@@ -167,5 +192,32 @@ struct ConcurrencyTests {
         }
         readers.waitForLookups(10_000)
         #expect(readers.stop() == [])
+    }
+
+    @Test("a writer who changes much while a reader does not get to run waits for it, and takes no more than there is")
+    func starved() throws {
+        let states = QuiescentStates()
+        // So small that all its room is what there is beside what prefixes take. The writer's, until it has ended.
+        nonisolated(unsafe) let table = try PrefixTable(capacity: 300, quiescentStates: states)
+        let reader = try #require(states.register())
+        reader.goOnline()
+        // A node that is full is made anew at each change, and takes 17 lines.
+        let prefixes = (0..<256).map { IPv6Prefix(containing: IPv6Address(high: 0x2001 << 48 | $0, low: 0), length: 64) }
+        let writer = Writer {
+            for prefix in prefixes { try table.insert(prefix, value: 1) }
+        } change: {
+            table.remove(prefixes[7])
+            try table.insert(prefixes[7], value: 2)
+        }
+        // As long as the writer goes on the reader does not.
+        var seen = -1
+        while !writer.hasEnded {
+            if writer.changes == seen { reader.quiesce() }
+            seen = writer.changes
+            usleep(20_000)
+        }
+        #expect(writer.failure == nil)
+        reader.goOffline()
+        #expect(table.reader.lookup(prefixes[7].address) == 2)
     }
 }

@@ -124,4 +124,57 @@ struct DenseTableTests {
             #expect(table.bytesInUse == bytes)
         }
     }
+
+    @Test("dense networks that empty but for a few prefixes leave what these few take, and all answers right")
+    func sparseAgain() throws {
+        let seed = RandomTest.seed(for: "dense networks that empty")
+        var generator = SeededGenerator(seed: seed)
+        let table = try PrefixTable(capacity: 40_000, quiescentStates: QuiescentStates())
+        let bytes = table.bytesInUse
+        var expected = Expected()
+        func put(_ prefix: IPv6Prefix) throws {
+            let value = UInt32.random(in: 0...PrefixTable.largestValue, using: &generator)
+            try table.insert(prefix, value: value)
+            expected[prefix] = value
+        }
+        var kept: [IPv6Prefix] = []
+        for network in UInt64(1)...2 {
+            let high = 0x2001_0DB8 << 32 | network << 16
+            var prefixes: Set<IPv6Prefix> = []
+            // All of some parts, so that short ones lie hidden; in others longer ones stand where nodes lead further down.
+            for number in UInt64(0)..<17_000 {
+                prefixes.insert(IPv6Prefix(containing: IPv6Address(high: high | number, low: 0), length: 64))
+                if number.isMultiple(of: 16) {
+                    let address = IPv6Address(high: high | generator.next() >> 48, low: generator.next())
+                    let length = UInt8.random(in: 49...128, using: &generator)
+                    prefixes.insert(IPv6Prefix(containing: address, length: length))
+                }
+            }
+            for length in UInt8(47)...60 {
+                prefixes.insert(IPv6Prefix(containing: IPv6Address(high: high, low: 0), length: length))
+            }
+            var leaving = prefixes.sorted { ($0.address, $0.length) < ($1.address, $1.length) }
+            leaving.shuffle(using: &generator)
+            for prefix in leaving { try put(prefix) }
+            kept += leaving.suffix(40)
+            leaving.removeLast(40)
+            func addresses() -> [IPv6Address] {
+                (0..<500).map { number in
+                    let random = IPv6Address(
+                        high: high &- 0x8000 &+ generator.next() >> 46, low: generator.next())
+                    return number % 2 == 0 ? random : kept.randomElement(using: &generator)?.address ?? random
+                }
+            }
+            for (index, prefix) in leaving.enumerated() {
+                #expect(table.remove(prefix) == expected[prefix], "\(prefix), seed \(seed)")
+                expected[prefix] = nil
+                if index % 1000 == 0 { check(table, expected, addresses(), "\(index) gone, seed \(seed)") }
+            }
+            check(table, expected, addresses(), "network \(network), seed \(seed)")
+        }
+        #expect(table.count == kept.count)
+        #expect(table.bytesInUse < bytes + kept.count * 1024, "seed \(seed)")
+        for prefix in kept { #expect(table.remove(prefix) == expected[prefix], "\(prefix), seed \(seed)") }
+        #expect(table.bytesInUse == bytes, "seed \(seed)")
+    }
 }
