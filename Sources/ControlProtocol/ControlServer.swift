@@ -105,7 +105,7 @@ public final class ControlServer: Sendable {
     ) async throws -> ControlServer {
         let socket =
             if let descriptor {
-                try ControlSocket(adopting: descriptor, at: configuration.path)
+                adopt(descriptor, configuration, logger)
             } else {
                 try ControlSocket.listen(
                     at: configuration.path, mode: configuration.mode, group: configuration.group)
@@ -133,6 +133,25 @@ public final class ControlServer: Sendable {
         } catch {
             socket.removeFile()
             throw error
+        }
+    }
+
+    /// A listener of another process, or where its file is gone, so that nobody can connect to it, a new one. It is too late
+    /// for an error: that process is about to end.
+    private static func adopt(
+        _ descriptor: CInt, _ configuration: Configuration, _ logger: Logger
+    ) -> ControlSocket {
+        let adopted = ControlSocket(adopting: descriptor, at: configuration.path)
+        if adopted.isReachable { return adopted }
+        do throws(ControlSocketError) {
+            let new = try ControlSocket.listen(
+                at: configuration.path, mode: configuration.mode, group: configuration.group)
+            logger.warning("The control socket's file was gone and was made anew: \(configuration.path)")
+            adopted.close()
+            return new
+        } catch {
+            logger.error("The control socket's file is gone, and nobody can connect until mooringd is restarted: \(error)")
+            return adopted
         }
     }
 

@@ -19,7 +19,8 @@ public struct ControlSocket: Sendable {
     /// The descriptor.
     public let descriptor: CInt
     private let path: String
-    private let file: FileIdentity
+    /// Nil where there is none.
+    private let file: FileIdentity?
 
     /// Which file a path led to.
     private struct FileIdentity: Hashable {
@@ -68,19 +69,19 @@ public struct ControlSocket: Sendable {
         }
     }
 
-    /// Takes over a socket that another process listens at.
+    /// Takes over a socket that another process listens at. Its file may be gone, by a mistake of somebody's; then
+    /// `isReachable` is false.
     /// - Parameter descriptor: which this has from now on.
-    init(adopting descriptor: CInt, at path: String) throws(ControlSocketError) {
+    init(adopting descriptor: CInt, at path: String) {
         var status = stat()
-        guard lstat(path, &status) == 0 else {
-            let reason = errorText()
-            Glibc.close(descriptor)
-            throw ControlSocketError("can't look at \(path): \(reason)")
-        }
-        self.init(descriptor: descriptor, path: path, file: FileIdentity(status))
+        let isThere = lstat(path, &status) == 0
+        self.init(descriptor: descriptor, path: path, file: isThere ? FileIdentity(status) : nil)
     }
 
-    private init(descriptor: CInt, path: String, file: FileIdentity) {
+    /// Whether there is a file to connect to.
+    var isReachable: Bool { file != nil }
+
+    private init(descriptor: CInt, path: String, file: FileIdentity?) {
         self.descriptor = descriptor
         self.path = path
         self.file = file

@@ -53,6 +53,9 @@ public final class SignalSources: Sendable {
         }
     }
 
+    /// The name of a signal to stop that came before `handle` was called, for who can turn back until then; else nil.
+    public var stopSignal: String? { state.withLock(\.stopSignal) }
+
     /// Hands over what came so far, and what comes from now on.
     public func handle(stop: @escaping @Sendable (String) -> Void, reload: @escaping @Sendable () -> Void) {
         let (stopSignal, isReloadWanted) = state.withLock { state in

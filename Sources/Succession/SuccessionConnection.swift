@@ -52,10 +52,24 @@ public final class SuccessionConnection: Sendable {
         if result < 0 { throw Self.error(-result, seconds) }
     }
 
+    /// How often it is asked whether there is still somebody who waits, in milliseconds.
+    private static let askInterval: CInt = 100
+
     /// Receives a message.
-    /// - Parameter seconds: how long that may take.
-    /// - Returns: nil where the other end is gone.
-    public func receive(within seconds: Int) throws(SuccessionError) -> ReceivedMessage? {
+    /// - Parameters:
+    ///   - seconds: how long that may take.
+    ///   - isGivenUp: whether nobody waits any more; asked from time to time.
+    /// - Returns: nil where the other end is gone, or it was given up.
+    public func receive(
+        within seconds: Int, unless isGivenUp: () -> Bool = { false }
+    ) throws(SuccessionError) -> ReceivedMessage? {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while poll(&waiting, 1, Self.askInterval) <= 0 {
+            if isGivenUp() { return nil }
+            if .now >= deadline { throw Self.error(EAGAIN, seconds) }
+        }
+        if isGivenUp() { return nil }
         limit(SO_RCVTIMEO, seconds)
         var bytes = [UInt8](repeating: 0, count: SuccessionMessage.headerLength + SuccessionMessage.textLimit)
         var descriptors = [CInt](repeating: -1, count: Int(clinuxnet_rights_limit))

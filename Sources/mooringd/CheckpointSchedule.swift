@@ -190,8 +190,14 @@ final class CheckpointSchedule {
         let snapshot = CheckpointSnapshot(of: table, origin: origin, number: number) { _ = writing.write($0) }
         writing.begin(file, isLocked: lock != nil, header: snapshot.header)
         while !snapshot.run(for: .seconds(60)) {}
-        note(
-            writing.commit(), count: snapshot.count, touchCount: snapshot.touchCount, now: bootTimeNanoseconds())
+        let outcome = writing.commit()
+        if case .failure(let error) = outcome {
+            // Whatever was told of those before: this one is not tried again.
+            return logger.error(
+                "the last checkpoint was not written: what has changed since the one before is lost",
+                metadata: ["file": "\(file.path)", "reason": "\(error)"])
+        }
+        note(outcome, count: snapshot.count, touchCount: snapshot.touchCount, now: bootTimeNanoseconds())
     }
 
     // MARK: How it went

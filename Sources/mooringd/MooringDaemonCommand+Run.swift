@@ -70,7 +70,7 @@ extension MooringDaemonCommand {
     ) async throws {
         let serverConfiguration = try ControlServer.Configuration(settings)
         try makeDirectory(ofSocket: settings.socket)
-        let predecessor = try takeOver ? Predecessor(settings) : nil
+        let predecessor = try takeOver ? Predecessor(settings, signals) : nil
         // Before anything of the host is touched: it may say that this is no time to start.
         var restored =
             if let predecessor {

@@ -7,6 +7,7 @@ import Forwarding
 import Glibc
 import Logging
 import PacketIO
+import ServiceProcess
 import Succession
 
 /// The daemon that is taken over.
@@ -25,11 +26,13 @@ final class Predecessor {
     private var connection: SuccessionConnection?
     private let settings: DaemonConfiguration
     private let limits: CheckpointContents.Limits
+    /// Who tells this process to stop before it has taken over wants the predecessor to go on.
+    private let signals: SignalSources
 
     /// Asks a daemon to be taken over.
     /// - Throws: where there is none, or it refuses.
-    init(_ settings: DaemonConfiguration) throws {
-        self.settings = settings
+    init(_ settings: DaemonConfiguration, _ signals: SignalSources) throws {
+        (self.settings, self.signals) = (settings, signals)
         limits = CheckpointContents.Limits(
             bindings: settings.maxBindings, prefixes: settings.maxPrefixes, members: settings.maxMembers)
         let path = SuccessionListener.path(beside: settings.socket)
@@ -40,7 +43,7 @@ final class Predecessor {
             throw CannotStart("no mooringd can be taken over: \(error); start without --take-over")
         }
         try connection.send(SuccessionMessage(.hello, settings.successionText), within: Self.answerLimit)
-        let offer = try Self.receive([.offer], from: connection, within: Self.answerLimit)
+        let offer = try Self.receive([.offer], from: connection, within: Self.answerLimit, signals)
         let expected = settings.workerCount * (settings.singleDevice ? 1 : 2)
         guard offer.message.text == "queues=\(expected)",
             (expected + 2...expected + 3).contains(offer.descriptors.count)
@@ -69,7 +72,7 @@ final class Predecessor {
     /// Reads its bindings, as they were some time ago; `takeOver` brings them up to date. To be called once.
     func readTable<Result>(_ body: (CInt, CheckpointContents.Limits) throws -> Result) throws -> Result {
         guard let connection else { preconditionFailure("it is taken over once") }
-        let table = try Self.receive([.table], from: connection, within: Self.copyLimit)
+        let table = try Self.receive([.table], from: connection, within: Self.copyLimit, signals)
         let descriptor = try Self.file(of: table)
         defer { Glibc.close(descriptor) }
         return try body(descriptor, limits)
@@ -82,14 +85,16 @@ final class Predecessor {
         guard let connection else { preconditionFailure("it is taken over once") }
         try connection.send(SuccessionMessage(.done), within: Self.answerLimit)
         while true {
-            let received = try Self.receive([.changes, .last], from: connection, within: Self.copyLimit)
+            let received = try Self.receive([.changes, .last], from: connection, within: Self.copyLimit, signals)
             let descriptor = try Self.file(of: received)
             defer { Glibc.close(descriptor) }
             try restored.follow(try CheckpointChangeContents(descriptor: descriptor, limits: limits))
+            // Behind the answer to the last there is no way back.
+            try Self.checkForStop(signals)
             try connection.send(SuccessionMessage(.done), within: Self.answerLimit)
             if received.message.kind == .last { break }
         }
-        _ = try Self.receive([.yours], from: connection, within: Self.answerLimit)
+        _ = try Self.receive([.yours], from: connection, within: Self.answerLimit, nil)
     }
 
     /// Ends the exchange, which the predecessor waits for.
@@ -105,10 +110,19 @@ final class Predecessor {
         return received.descriptors.takeNext()
     }
 
+    private static func checkForStop(_ signals: SignalSources?) throws {
+        guard let signal = signals?.stopSignal else { return }
+        throw CannotStart("\(signal) came before it took over; the running mooringd goes on")
+    }
+
+    /// - Parameter signals: by which this may end; nil where there is no way back.
     private static func receive(
-        _ kinds: [SuccessionMessage.Kind], from connection: SuccessionConnection, within seconds: Int
+        _ kinds: [SuccessionMessage.Kind], from connection: SuccessionConnection, within seconds: Int,
+        _ signals: SignalSources?
     ) throws -> ReceivedMessage {
-        guard let received = try connection.receive(within: seconds) else {
+        let received = try connection.receive(within: seconds, unless: { signals?.stopSignal != nil })
+        guard let received else {
+            try checkForStop(signals)
             throw CannotStart("the running mooringd has ended, or takes no successor: start without --take-over")
         }
         let message = received.message

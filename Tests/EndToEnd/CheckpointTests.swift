@@ -171,6 +171,14 @@ extension EndToEnd {
                 let written = try await checkpoint()["written"] as? Int
                 try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
                 #expect(try await checkpoint()["written"] as? Int == written)
+
+                // What is lost at the end is told, whatever was told of failures just before.
+                rename(directory, directory + ".away")
+                try await topology.mooring(.homeAgent, ["binding", "put", "lost", "--care-of", "203.0.113.200"])
+                try await poll(for: "a failure") { try await checkpoint()["error"] as? String ?? "" != "" }
+                daemon.send(SIGTERM)
+                #expect(try await daemon.wait() == 0)
+                #expect(daemon.errorOutput.contains("is lost"), "\(daemon.errorOutput)")
             }
         }
 

@@ -190,6 +190,56 @@ extension EndToEnd {
             }
         }
 
+        @Test("a successor that is told to stop before it is ready leaves the daemon forwarding")
+        func stopped() async throws {
+            try await Topology.run { topology in
+                try await topology.startBoth()
+                let daemon = try #require(topology.daemons[.homeAgent])
+                let flows = try await Flows(topology, interval: 1000)
+                try await poll(for: "packets") { packets(try await binding(topology), "toNode") > 100 }
+                // Hello, offer, table, done, changes, done, last: it waits for the next, or it could forward.
+                for count in [2, 3, 5, 7] {
+                    let path = topology.directory.appendingPathComponent("between-\(count)").path
+                    let between = try topology.start(
+                        in: .homeAgent,
+                        [
+                            "python3", Topology.script("between.py"), path + ".upgrade",
+                            topology.socket(of: .homeAgent) + ".upgrade", "\(count)", "wait",
+                        ])
+                    try await poll(for: "listener") { between.errorOutput.contains("listening") }
+                    let successor = try topology.start(
+                        in: .homeAgent, topology.mooringd(.homeAgent, ["--take-over", "--socket", path]))
+                    try await poll(for: "messages") { between.errorOutput.contains("stalls") }
+                    successor.send(SIGTERM)
+                    // Of the last it may have told already that it has it. That it is to forward nobody tells it.
+                    #expect(try await successor.wait() == 2, "\(count): \(successor.errorOutput)")
+                    if count < 7 { #expect(successor.errorOutput.contains("SIGTERM"), "\(successor.errorOutput)") }
+                    #expect(try await between.wait() == 0, "\(count): \(between.errorOutput)")
+                    try await topology.mooring(.homeAgent, ["status"])
+                }
+                #expect(daemon.isRunning)
+                try await flows.end("told to stop")
+            }
+        }
+
+        @Test("where the control socket's file is gone the successor forwards, and makes it anew")
+        func socketFile() async throws {
+            try await Topology.run { topology in
+                try await topology.startBoth()
+                let flows = try await Flows(topology, interval: 1000)
+                try await poll(for: "packets") { packets(try await binding(topology), "toNode") > 100 }
+                try FileManager.default.removeItem(atPath: topology.socket(of: .homeAgent))
+                try await takeOver(topology, [])
+                try await topology.mooring(.homeAgent, ["binding", "show", "mn1"])
+                #expect(topology.daemons[.homeAgent]?.errorOutput.contains("was made anew") == true)
+                try await flows.end("without the socket's file")
+                let daemon = try #require(topology.daemons[.homeAgent])
+                daemon.send(SIGTERM)
+                #expect(try await daemon.wait() == 0)
+                #expect(!FileManager.default.fileExists(atPath: topology.socket(of: .homeAgent)))
+            }
+        }
+
         @Test("other settings, or nobody to take over from, are refused with what to do")
         func refused() async throws {
             try await Topology.run { topology in

@@ -1,8 +1,8 @@
 """Stands between a daemon and a successor, hands on so many of their messages, and ends the connection then.
 
-between.py LISTEN DAEMON COUNT [stall]
+between.py LISTEN DAEMON COUNT [stall | wait]
 
-With stall it hands on nothing more, and waits until the daemon ends the connection.
+With stall it hands on nothing more, and waits until the daemon ends the connection; with wait, until the successor does.
 """
 import array
 import os
@@ -36,7 +36,9 @@ while handed_on < count:
             os.close(descriptor)
         handed_on += 1
 if len(sys.argv) > 4:
-    # A refusal, then the end.
-    ahead.settimeout(60)
-    while ahead.recv(65536):
+    print("stalls", file=sys.stderr, flush=True)
+    # What it still says, then the end.
+    last = ahead if sys.argv[4] == "stall" else successor
+    last.settimeout(60)
+    while last.recv(65536):
         pass
