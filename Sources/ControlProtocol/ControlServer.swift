@@ -176,6 +176,10 @@ public final class ControlServer: Sendable {
         try? channel.syncOptions?.setOption(.autoRead, value: accepts)
     }
 
+    /// Serves requests, or lets them wait, those too that are not done; who sends more fills its own socket. On the event
+    /// loop.
+    public func setServing(_ serves: Bool) { service.value.setServing(serves) }
+
     /// Leaves the socket to another process, which has its descriptor: connections that wait are that one's, and the file
     /// stays. Those that are here end as in `close`. On the event loop.
     /// - Returns: when all are closed.
@@ -279,6 +283,8 @@ final class ControlService {
     /// Connections that were not admitted and are being told so.
     private var refused: Set<ObjectIdentifier> = []
     private var whenEmpty: EventLoopPromise<Void>?
+    /// Whether requests are served, or wait.
+    private(set) var isServing = true
 
     init(
         _ configuration: ControlServer.Configuration, handler: any ControlHandler, publisher: ControlPublisher,
@@ -328,6 +334,13 @@ final class ControlService {
         refused.remove(ObjectIdentifier(connection))
         publisher.remove(connection)
         if connections.isEmpty { whenEmpty?.succeed() }
+    }
+
+    func setServing(_ serves: Bool) {
+        guard serves != isServing else { return }
+        isServing = serves
+        guard serves else { return }
+        for connection in connections.values { connection.goOnServing() }
     }
 
     /// Ends all connections.

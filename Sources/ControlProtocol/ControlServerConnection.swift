@@ -117,7 +117,7 @@ final class ControlServerConnection: ChannelInboundHandler {
 
     /// Serves requests while there are whole ones, and room for replies.
     private func turn() {
-        guard let context, !isInTurn, unfinished == nil else { return }
+        guard let context, !isInTurn, unfinished == nil, service.isServing else { return }
         isInTurn = true
         defer { isInTurn = false }
         let end = NIODeadline.now() + Self.turnTime
@@ -167,11 +167,18 @@ final class ControlServerConnection: ChannelInboundHandler {
     private func goOn(_ eventLoop: any EventLoop) {
         guard unfinished != nil else { return }
         eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in
-            guard let (request, id) = unfinished else { return }
+            guard service.isServing, let (request, id) = unfinished else { return }
             take(request(), id: id)
             goOn(eventLoop)
             turn()
         }
+    }
+
+    /// Goes on where requests have waited.
+    func goOnServing() {
+        guard let context else { return }
+        goOn(context.eventLoop)
+        scheduleTurn(context)
     }
 
     private func serve(_ frame: inout ByteBuffer) {

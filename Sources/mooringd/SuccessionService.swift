@@ -18,8 +18,9 @@ final class SuccessionService: @unchecked Sendable {
     /// How long it may take when no packet flows, in seconds, and how long workers may take to come to rest.
     private static let lastLimit = 2
     private static let restLimit = DispatchTimeInterval.seconds(1)
-    /// Changes that are few enough to be the last, and how often changes are sent before they are the last in any case.
-    private static let (fewChanges, roundLimit) = (1024, 8)
+    /// Changes that are few enough to be the last, and how often changes are sent while requests are served, and while they
+    /// wait, before they are the last in any case.
+    private static let (fewChanges, roundLimit, quietRoundLimit) = (1024, 8, 4)
     /// How long connections have to end that are there, while others wait, in microseconds.
     private static let connectionTime: UInt32 = 50_000
 
@@ -69,6 +70,7 @@ final class SuccessionService: @unchecked Sendable {
             try? connection.send(SuccessionMessage(.refusal, "\(error)"), within: 1)
             try? onLoop { [self] in
                 server.setAccepting(true)
+                server.setServing(true)
                 daemon.checkpoints?.goOn()
             }
             return false
@@ -99,21 +101,35 @@ final class SuccessionService: @unchecked Sendable {
         try connection.send(SuccessionMessage(.table), [copy.descriptor], within: Self.helloLimit)
         _ = try receive(.done, from: connection, within: Self.copyLimit)
 
+        var last = Int.max
         for _ in 0..<Self.roundLimit {
-            try onLoop { try transfer.beginChanges() }
-            var changes: (file: MemoryFile, count: Int)?
-            while changes == nil { changes = try onLoop { try transfer.runChanges() } }
-            guard let changes else { preconditionFailure("changes are written until they are done") }
-            try connection.send(
-                SuccessionMessage(.changes), [changes.file.descriptor], within: Self.helloLimit)
-            _ = try receive(.done, from: connection, within: Self.changesLimit)
-            if changes.count <= Self.fewChanges { break }
+            let count = try sendChanges(transfer, to: connection)
+            // Where they come as fast as they go over there is no end to it.
+            if count <= Self.fewChanges || count > last / 2 { break }
+            last = count
         }
 
-        // Requests of those who are about to be answered are; who connects now waits for the successor.
+        // Requests of those who are about to be answered are; who connects now waits for the successor. Then all requests
+        // wait, so that packets need not wait for what they change.
         try onLoop { [self] in server.setAccepting(false) }
         usleep(Self.connectionTime)
+        try onLoop { [self] in server.setServing(false) }
+        for _ in 0..<Self.quietRoundLimit where try sendChanges(transfer, to: connection) <= Self.fewChanges { break }
         return try onLoop { [self] in try finish(transfer, connection) }
+    }
+
+    /// Sends what has changed since the last time, while packets flow.
+    /// - Returns: how much it was.
+    private func sendChanges(_ transfer: SuccessionTransfer, to connection: SuccessionConnection) throws -> Int {
+        // Used on the event loop only.
+        nonisolated(unsafe) let transfer = transfer
+        try onLoop { try transfer.beginChanges() }
+        var changes: (file: MemoryFile, count: Int)?
+        while changes == nil { changes = try onLoop { try transfer.runChanges() } }
+        guard let changes else { preconditionFailure("changes are written until they are done") }
+        try connection.send(SuccessionMessage(.changes), [changes.file.descriptor], within: Self.helloLimit)
+        _ = try receive(.done, from: connection, within: Self.changesLimit)
+        return changes.count
     }
 
     /// What a successor gets first.

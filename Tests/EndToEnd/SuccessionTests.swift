@@ -1,9 +1,12 @@
 // mooringd is taken over by another one while numbered packets flow both ways: none is lost, none overtakes another, and
 // whoever asks is answered. A successor that goes away in the midst changes nothing.
 
+import Bindings
+import ControlProtocol
 import Foundation
 import Glibc
 import Testing
+import Wire
 
 extension EndToEnd {
     @Suite("Succession", .serialized)
@@ -162,8 +165,8 @@ extension EndToEnd {
                 let daemon = try #require(topology.daemons[.homeAgent])
                 try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
                 let flows = try await Flows(topology, interval: 1000)
-                // Hello, offer, table, done, changes, done, last: behind that no packet flows until it is noticed.
-                for (count, stalls) in (0...7).map({ ($0, false) }) + [(7, true)] {
+                // Hello, offer, table, done, changes and done twice, last: behind that no packet flows until it is noticed.
+                for (count, stalls) in (0...9).map({ ($0, false) }) + [(9, true)] {
                     let path = topology.directory.appendingPathComponent("between-\(count)-\(stalls)").path
                     let between = try topology.start(
                         in: .homeAgent,
@@ -197,8 +200,8 @@ extension EndToEnd {
                 let daemon = try #require(topology.daemons[.homeAgent])
                 let flows = try await Flows(topology, interval: 1000)
                 try await poll(for: "packets") { packets(try await binding(topology), "toNode") > 100 }
-                // Hello, offer, table, done, changes, done, last: it waits for the next, or it could forward.
-                for count in [2, 3, 5, 7] {
+                // Hello, offer, table, done, changes and done twice, last: it waits for the next, or it could forward.
+                for count in [2, 3, 5, 7, 9] {
                     let path = topology.directory.appendingPathComponent("between-\(count)").path
                     let between = try topology.start(
                         in: .homeAgent,
@@ -213,12 +216,62 @@ extension EndToEnd {
                     successor.send(SIGTERM)
                     // Of the last it may have told already that it has it. That it is to forward nobody tells it.
                     #expect(try await successor.wait() == 2, "\(count): \(successor.errorOutput)")
-                    if count < 7 { #expect(successor.errorOutput.contains("SIGTERM"), "\(successor.errorOutput)") }
+                    if count < 9 { #expect(successor.errorOutput.contains("SIGTERM"), "\(successor.errorOutput)") }
                     #expect(try await between.wait() == 0, "\(count): \(between.errorOutput)")
                     try await topology.mooring(.homeAgent, ["status"])
                 }
                 #expect(daemon.isRunning)
                 try await flows.end("told to stop")
+            }
+        }
+
+        /// Puts bindings again and again, as fast as they are taken, until it is cancelled.
+        /// - Returns: how often they were put; each time to another care-of address.
+        private func keepPutting(_ socket: String, _ name: String) async -> UInt32 {
+            var done: UInt32 = 0
+            while !Task.isCancelled {
+                guard let client = try? await ControlClient.connect(to: socket, as: "test") else {
+                    await Task.yield()
+                    continue
+                }
+                // Where it is taken over, what was under way is put again.
+                while !Task.isCancelled {
+                    let bindings = (0..<500).map {
+                        Binding(id: "\(name)-\($0)", careOfAddress: IPv4Address(rawValue: 0x0A00_0001 + done))
+                    }
+                    guard (try? await client.put(bindings)) != nil else { break }
+                    done += 1
+                }
+                await client.close()
+            }
+            return done
+        }
+
+        @Test("while bindings are put as fast as they are taken, packets wait for next to nothing, and none is lost")
+        func busy() async throws {
+            try await Topology.run { topology in
+                try await topology.startBoth()
+                let socket = topology.socket(of: .homeAgent)
+                let names = ["a", "b", "c"]
+                let flows = try await Flows(topology, interval: 1000)
+                let writers = names.map { name in Task.detached { await keepPutting(socket, name) } }
+                try await poll(for: "bindings") {
+                    try await topology.status(.homeAgent)["bindings"] as? Int ?? 0 > 500 * names.count
+                }
+                for _ in 0..<2 {
+                    let old = try #require(topology.daemons[.homeAgent])
+                    try await takeOver(topology, [])
+                    let text = try #require(try old.errorOutput.firstMatch(of: Regex("changes=(\\d+)"))?[1].substring)
+                    // Of 500 at a time there were far more, had they been served to the last moment.
+                    #expect(try #require(Int(text)) < 500, "\(old.errorOutput)")
+                }
+                for (name, writer) in zip(names, writers) {
+                    writer.cancel()
+                    let done = await writer.value
+                    let text = try await topology.mooring(.homeAgent, ["binding", "show", "\(name)-499", "--json"])
+                    #expect(text.contains("\"\(IPv4Address(rawValue: 0x0A00_0000 + done))\""), "\(done): \(text)")
+                }
+                try await flows.end("bindings put meanwhile")
             }
         }
 
