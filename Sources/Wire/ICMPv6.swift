@@ -8,6 +8,14 @@ public enum ICMPv6 {
     public static let destinationUnreachable: UInt8 = 1
     /// Type: packet too big.
     public static let packetTooBig: UInt8 = 2
+    /// Type: multicast listener query (RFC 2710, RFC 3810).
+    public static let listenerQuery: UInt8 = 130
+    /// Type: multicast listener report of version 1 (RFC 2710).
+    public static let listenerReport: UInt8 = 131
+    /// Type: multicast listener done (RFC 2710).
+    public static let listenerDone: UInt8 = 132
+    /// Type: multicast listener report of version 2 (RFC 3810).
+    public static let listenerReport2: UInt8 = 143
     /// Type: neighbour solicitation (RFC 4861).
     public static let neighborSolicitation: UInt8 = 135
     /// Type: neighbour advertisement (RFC 4861).

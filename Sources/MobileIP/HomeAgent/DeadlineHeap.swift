@@ -16,6 +16,12 @@ struct DeadlineHeap {
     /// The first deadline; nil where there is none.
     var earliest: UInt64? { entries.first?.deadline }
 
+    /// That of a number; nil where it has none.
+    func deadline(of number: UInt32) -> UInt64? {
+        guard Int(number) < places.count, places[Int(number)] != Self.absent else { return nil }
+        return entries[Int(places[Int(number)])].deadline
+    }
+
     /// Gives a number a deadline, in place of the one it has.
     mutating func set(_ number: UInt32, to deadline: UInt64) {
         if Int(number) >= places.count {

@@ -144,6 +144,8 @@ public struct NodePolicy: Hashable, Sendable {
     public var mayUsePrefixPools = false
     /// Whether it may have link-local traffic, as prefix delegation needs (RFC 5454, 3.7.1).
     public var mayUseLinkLocal = true
+    /// Which multicast groups it may listen to (RFC 5454, 3.3.3).
+    public var multicast = MulticastPolicy()
 
     /// The defaults.
     public init() {}
