@@ -21,6 +21,10 @@ protocol DataplaneOwner: AnyObject {
     func dataplaneReturned()
     /// It is no longer there.
     func dataplaneLost()
+    /// From now on it is told of all bindings.
+    func resynchronizationBegins()
+    /// It has been told of all.
+    func dataplaneSynchronized()
     /// Some of the bindings that there are.
     func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?)
     /// The forwarder was told of these, as part of all. Its device may be a new one, without routes.
@@ -52,10 +56,10 @@ final class Dataplane {
     private let path: String
     private let name: String
     private let receivesPunts: Bool
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
     private let logger: Logger
     private unowned let owner: any DataplaneOwner
-    private var client: ControlClient?
+    private(set) var client: ControlClient?
     private var watcher: ControlClient?
     private var isStopped = false
     private var failures: Int64 = 0
@@ -158,6 +162,7 @@ final class Dataplane {
     // MARK: - Resynchronization
 
     private func resynchronize(_ client: ControlClient, _ epoch: UInt64) {
+        owner.resynchronizationBegins()
         client.send(.beginResynchronization(ControlBeginResynchronization())).assumeIsolated().whenComplete {
             [self] result in
             switch result {
@@ -213,6 +218,7 @@ final class Dataplane {
                         "kept": "\(counts.kept)", "added": "\(counts.added)", "replaced": "\(counts.replaced)",
                         "removed": "\(counts.removed)",
                     ])
+                owner.dataplaneSynchronized()
             case .success:
                 // Who was refused has lost its binding; the rest is named again, and then nothing is in the way.
                 eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [self] in

@@ -13,6 +13,7 @@ public enum ServiceOutcome: CountedReason {
     case storeFailed
     case routeFailed
     case exceptionNotLogged
+    case queryNotSent
 
     /// A sentence for people: what was done.
     public var explanation: String {
@@ -25,6 +26,7 @@ public enum ServiceOutcome: CountedReason {
         case .storeFailed: "A batch could not be stored, and was tried again."
         case .routeFailed: "The kernel refused to add or to delete a route."
         case .exceptionNotLogged: "A security exception was left out of the log."
+        case .queryNotSent: "The forwarder did not take a query for listeners; the next one is sent in its time."
         }
     }
 }
@@ -36,6 +38,7 @@ struct HomeAgentCounters {
     /// All whose names are known begin at 0, so that who watches one sees it from the first moment.
     init() {
         var names = ServiceOutcome.allCases.map(\.name) + PuntError.allCases.map(\.name)
+        names += MulticastOutcome.allCases.map(\.name)
         names += HomeAgentDiscard.allCases.map { Self.name(of: .discarded($0)) }
         names += MobileIPError.allCases.map { Self.name(of: .malformed($0)) }
         names += BindingEnd.allCases.map { Self.name(of: .bindingEnded($0)) }

@@ -7,13 +7,21 @@ import Wire
 extension HomeAgentService: DataplaneOwner {
     func dataplaneReturned() { perform(.dataplaneReturned) }
 
-    func dataplaneLost() { perform(.dataplaneLost) }
+    func dataplaneLost() {
+        perform(.dataplaneLost)
+        multicast?.take(.suspended)
+    }
+
+    func resynchronizationBegins() { multicast?.take(.resynchronizationBegan) }
+
+    func dataplaneSynchronized() { multicast?.synchronize() }
 
     func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?) {
         agent.bindings(from: position, limit: limit, at: .now)
     }
 
     func named(_ bindings: [MobilityBinding]) {
+        followLinks(put: bindings, gone: [])
         guard routes != nil else { return }
         // Of those that are there still, as they are now.
         let adding = bindings.flatMap { named -> [HomeRoute] in
@@ -41,7 +49,11 @@ extension HomeAgentService: DataplaneOwner {
     }
 
     func received(_ punt: ControlPuntEvent) {
-        guard punt.reason == .mobileIp else { return }
+        if punt.reason == .multicastListener, punt.hasHomeAddress {
+            multicast?.take(
+                .received(packet: Array(punt.packet), from: IPv4Address(rawValue: punt.homeAddress)))
+        }
+        guard punt.reason == .mobileIp, settings.listen == .forwarder else { return }
         do throws(PuntError) {
             let datagram = try punt.packet.withUnsafeBytes { bytes in
                 Result { () throws(PuntError) in

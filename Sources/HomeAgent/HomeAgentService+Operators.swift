@@ -35,7 +35,8 @@ extension HomeAgentService {
             nodes: nodes.count, bindings: agent.bindingCount, bindingLimit: settings.homeAgent.limits.bindings,
             forwarderSocket: settings.forwarderSocket, forwarder: forwarder,
             forwarderReason: dataplane.isConnected ? nil : dataplane.reason, database: settings.database,
-            routeDevice: settings.routes?.device)
+            routeDevice: settings.routes?.device, memberships: multicast?.membershipCount,
+            membershipLimit: multicast?.limit)
         return reply
     }
 
@@ -43,7 +44,7 @@ extension HomeAgentService {
         let now = Moment.now
         let page = agent.records(from: position, limit: Self.pageSize, at: now)
         var reply = OperatorReply()
-        reply.registrations = page.records.compactMap { RegistrationReport($0, at: now) }
+        reply.registrations = page.records.compactMap { report($0, now) }
         reply.next = page.next
         return reply
     }
@@ -87,8 +88,17 @@ extension HomeAgentService {
         guard let identity, let record = agent.registration(of: identity, at: now) else {
             return .nothing("there is no node \(name)")
         }
-        guard let report = RegistrationReport(record, at: now) else { return .nothing("\(name) is not registered") }
+        guard let report = report(record, now) else { return .nothing("\(name) is not registered") }
         return .registration(identity, report)
+    }
+
+    /// Nil where there is no binding.
+    private func report(_ record: StoredRegistration, _ now: Moment) -> RegistrationReport? {
+        guard var report = RegistrationReport(record, at: now), let binding = record.binding else { return nil }
+        report.groups = multicast?.groups(of: binding.homeAddress).map {
+            .init(group: $0.group.description, remaining: $0.remaining, version: $0.version)
+        }
+        return report
     }
 
     private func revoke(_ name: String, _ reply: @escaping (OperatorReply) -> Void) {

@@ -47,6 +47,8 @@ final class HomeAgentService {
     private let store: RegistrationStore
     let routes: HomeRoutes?
     private(set) var dataplane: Dataplane!
+    /// Nil where nodes are not asked for the groups that they listen to.
+    private(set) var multicast: MulticastService?
     /// Sends datagrams where this listens by itself.
     var sockets: DatagramSockets?
     /// By identity, as the files have them.
@@ -81,7 +83,14 @@ final class HomeAgentService {
         agent = MobileIP.HomeAgent(settings.homeAgent, random: SystemRandomNumberGenerator())
         dataplane = Dataplane(
             path: settings.forwarderSocket, name: "mooring-ha \(mooringVersion)",
-            receivesPunts: settings.listen == .forwarder, eventLoop: eventLoop, logger: logger, owner: self)
+            receivesPunts: settings.listen == .forwarder || settings.multicast != nil, eventLoop: eventLoop,
+            logger: logger, owner: self)
+        multicast = settings.multicast.map { configuration in
+            MulticastService(
+                configuration, dataplane: dataplane, eventLoop: eventLoop,
+                count: { [unowned self] in counters.count($0) },
+                queriesNotSent: { [unowned self] in counters.count(ServiceOutcome.queryNotSent, $0) })
+        }
     }
 
     // MARK: - Start
@@ -243,8 +252,13 @@ final class HomeAgentService {
             guard batch.epoch == dataplane.epoch, dataplane.isConnected else {
                 return eventLoop.makeSucceededFuture([IPv4Address]())
             }
-            return dataplane.put(batch.bindingsToPut, removing: batch.homeAddressesToRemove)
+            return dataplane.put(batch.bindingsToPut, removing: batch.homeAddressesToRemove).assumeIsolated()
+                .map { [self] refused in
+                    followLinks(put: batch.bindingsToPut, gone: batch.homeAddressesToRemove + refused)
+                    return refused
+                }
                 .flatMapErrorThrowing { _ in [] }  // The connection has ended, which its owner is told.
+                .nonisolated()
         }.flatMap { [self] refused in
             for address in refused {
                 counters.count(ServiceOutcome.replyWithdrawn, batch.dropReplies(for: address))
@@ -317,6 +331,7 @@ final class HomeAgentService {
         for start in stride(from: 0, to: put.count, by: Self.batchSize) {
             take(.nodesChanged(put: Array(put[start..<min(start + Self.batchSize, put.count)]), removed: []))
         }
+        followPolicies(of: put)
         logger.info(
             "configuration read again", metadata: ["nodesPut": "\(put.count)", "nodesRemoved": "\(removed.count)"])
     }

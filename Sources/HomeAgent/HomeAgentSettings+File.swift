@@ -18,7 +18,8 @@ public struct HomeAgentFiles: Sendable {
     public static let keys = [
         "addresses", "broadcast-addresses", "listen", "forwarder-socket", "socket", "socket-group", "database",
         "durability", "log-level", "home-networks", "home-address-pools", "private-ranges", "dynamic-home-agent",
-        "prefix-pool", "routes", "udp-tunnel", "revocation", "limits", "foreign-agent", "policy", "nodes-file", "node",
+        "prefix-pool", "routes", "multicast", "udp-tunnel", "revocation", "limits", "foreign-agent", "policy",
+        "nodes-file", "node",
     ]
 
     /// As if files had said so.
@@ -102,6 +103,9 @@ extension HomeAgentSettings {
         homeAgent.prefixPools = try object["prefix-pool"]?.permissions() ?? []
         if let value = object["dynamic-home-agent"] { homeAgent.dynamicHomeAgent = try DynamicHomeAgentPolicy(value) }
         routes = try object["routes"].flatMap { value throws(StrictJSON.Failure) in try HomeRouteSettings.read(value) }
+        multicast = try object["multicast"].flatMap { value throws(StrictJSON.Failure) in
+            try MulticastConfiguration.read(value)
+        }
         if let value = object["udp-tunnel"] { homeAgent.udpTunnel = try UDPTunnelPolicy(value) }
         if let value = object["revocation"] { homeAgent.revocation = try RevocationPolicy(value) }
         if let value = object["limits"] { homeAgent.limits = try HomeAgentLimits(value) }
@@ -123,6 +127,25 @@ extension HomeRouteSettings {
         if let table = object["table"] { settings.table = RouteTable(rawValue: try table.integer(in: 1...UInt32.max)) }
         if let metric = object["metric"] { settings.metric = try metric.integer(in: 0...UInt32.max) }
         return try object["enabled"]?.bool() ?? true ? settings : nil
+    }
+}
+
+extension MulticastConfiguration {
+    /// Nil where it is switched off.
+    fileprivate static func read(_ value: StrictJSON.Value) throws(StrictJSON.Failure) -> MulticastConfiguration? {
+        let object = try value.object(
+            keys: ["enabled", "query-interval", "response-interval", "robustness", "memberships"])
+        var configuration = MulticastConfiguration()
+        if let value = object["query-interval"] { configuration.queryInterval = try value.integer(in: 4...3600) }
+        if let value = object["response-interval"] { configuration.responseInterval = try value.integer(in: 1...32) }
+        if let value = object["robustness"] { configuration.robustness = try value.integer(in: 2...7) }
+        if let value = object["memberships"] { configuration.memberships = try value.integer(in: 1...1 << 24) }
+        guard configuration.responseInterval < configuration.queryInterval else {
+            throw value.failure(
+                "has a response-interval of \(configuration.responseInterval) seconds, which must be shorter than the "
+                    + "query-interval of \(configuration.queryInterval)")
+        }
+        return try object["enabled"]?.bool() ?? true ? configuration : nil
     }
 }
 

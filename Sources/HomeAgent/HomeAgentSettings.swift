@@ -24,6 +24,8 @@ public struct HomeAgentSettings: Sendable {
     public var homeNetworks: [IPv4Prefix] = []
     /// Nil where no routes are made.
     public var routes: HomeRouteSettings?
+    /// Nil where nodes are not asked for the groups that they listen to.
+    public var multicast: MulticastConfiguration?
     /// As swift-log names it.
     public var logLevel = "info"
 
@@ -43,6 +45,7 @@ public struct HomeAgentSettings: Sendable {
         compare("durability", durability == old.durability)
         compare("home-networks", homeNetworks == old.homeNetworks)
         compare("routes", routes == old.routes)
+        compare("multicast", multicast == old.multicast)
         compare("limits", homeAgent.limits == old.homeAgent.limits)
         return names
     }

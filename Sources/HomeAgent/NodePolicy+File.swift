@@ -6,7 +6,7 @@ import MobileIP
 extension NodePolicy {
     private static let keys = [
         "name", "tunneling-modes", "encapsulations", "reverse-tunnel", "simultaneous-bindings", "maximum-lifetime",
-        "maximum-prefixes", "prefix-pools", "link-local",
+        "maximum-prefixes", "prefix-pools", "link-local", "multicast-groups", "maximum-groups",
     ]
 
     private enum TunnelingMode: String, CaseIterable { case careOf = "care-of", homeAddress = "home-address" }
@@ -50,6 +50,16 @@ extension NodePolicy {
         if let value = object["maximum-prefixes"] { policy.maximumPrefixes = try value.integer(in: 0...1024) }
         if let value = object["prefix-pools"] { policy.mayUsePrefixPools = try value.bool() }
         if let value = object["link-local"] { policy.mayUseLinkLocal = try value.bool() }
+        if let groups = object["multicast-groups"] {
+            policy.multicast.groups = try groups.array().map { value throws(StrictJSON.Failure) in
+                let range = try value.prefix()
+                guard range.address.isMulticast, range.length >= 8 else {
+                    throw value.failure("\(range) is no range of multicast groups, such as ff3e::/16")
+                }
+                return range
+            }
+        }
+        if let value = object["maximum-groups"] { policy.multicast.maximumGroups = try value.integer(in: 0...1024) }
         return (try object.required("name").string(), policy)
     }
 }

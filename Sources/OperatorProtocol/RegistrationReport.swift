@@ -17,6 +17,23 @@ public struct RegistrationReport: Codable, Sendable {
         }
     }
 
+    /// A multicast group that the node listens to.
+    public struct Group: Codable, Sendable {
+        /// Its address.
+        public var group: String
+        /// For how long it is believed, in seconds.
+        public var remaining: UInt64
+        /// Of Multicast Listener Discovery, as the node speaks it of this group.
+        public var version: UInt8
+
+        /// A group.
+        public init(group: String, remaining: UInt64, version: UInt8) {
+            self.group = group
+            self.remaining = remaining
+            self.version = version
+        }
+    }
+
     /// What the node is known by: its access identifier or its home address.
     public var node: String
     /// Its home address.
@@ -41,6 +58,8 @@ public struct RegistrationReport: Codable, Sendable {
     public var lifetime: UInt64?
     /// Whether revocation was agreed: with the `node`, or with its `foreign-agent`.
     public var revocation: String?
+    /// What it listens to; absent where nodes are not asked for it.
+    public var groups: [Group]?
 
     /// A registration with these fields.
     public init(

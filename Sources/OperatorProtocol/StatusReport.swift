@@ -26,12 +26,17 @@ public struct StatusReport: Codable, Sendable {
     public var database: String
     /// The device that routes lead to, where there are any.
     public var routeDevice: String?
+    /// Memberships of nodes in multicast groups; absent where nodes are not asked for them.
+    public var memberships: Int?
+    /// How many there may be.
+    public var membershipLimit: Int?
 
     /// A report with these fields.
     public init(
         version: String, processID: Int32, uptime: UInt64, addresses: [String], listen: String, nodes: Int,
         bindings: Int, bindingLimit: Int, forwarderSocket: String, forwarder: String, forwarderReason: String?,
-        database: String, routeDevice: String?
+        database: String, routeDevice: String?,
+        memberships: Int?, membershipLimit: Int?
     ) {
         self.version = version
         self.processID = processID
@@ -46,5 +51,7 @@ public struct StatusReport: Codable, Sendable {
         self.forwarderReason = forwarderReason
         self.database = database
         self.routeDevice = routeDevice
+        self.memberships = memberships
+        self.membershipLimit = membershipLimit
     }
 }

@@ -90,6 +90,10 @@ extension RegistrationReport {
         for prefix in prefixes {
             output.line("  prefix: \(prefix.prefix) by \(prefix.tunnel)\(prefix.isImplicit ? ", implicit" : "")")
         }
+        for group in groups ?? [] {
+            let left = durationText(seconds: group.remaining)
+            output.line("  group: \(group.group) by MLD version \(group.version), \(left) left")
+        }
         output.line("  lifetime: \(lifetime.map { durationText(seconds: $0) + " left" } ?? "for ever")")
         output.line("  revocation: \(revocation.map { "agreed with the \($0)" } ?? "not agreed")")
     }
@@ -168,6 +172,8 @@ struct RegistrationStatusCommand: ParsableCommand {
         let reason = status.forwarderReason.map { " (\($0))" } ?? ""
         output.line("  forwarder: \(status.forwarder) at \(status.forwarderSocket)\(reason)")
         output.line("  database: \(status.database)")
+        let multicast = status.memberships.map { "\($0) memberships, \(status.membershipLimit ?? 0) at the most" }
+        output.line("  multicast: \(multicast ?? "off")")
         output.line("  routes: \(status.routeDevice.map { "to \($0)" } ?? "none")")
     }
 }

@@ -8,12 +8,15 @@ package final class FakeHandler: ControlHandler {
     package private(set) var requests = 0
     /// How often `PutBindings` is refused with a conflict before it is taken.
     package var conflicts = 0
+    /// How often memberships are refused before they are taken.
+    package var refusedJoins = 0
     /// The length of the version in `Status`, for long replies.
     package var statusPadding = 0
     package var counters = ControlCounters()
     package private(set) var bindings: [String: ControlBindingState] = [:]
     private var revision: UInt64 = 0
-    private var groups: [IPv6Address: Set<String>] = [:]
+    /// Ids of their members.
+    package private(set) var groups: [IPv6Address: Set<String>] = [:]
     /// Whether somebody watches for punted packets, and how often that has changed.
     package private(set) var puntsAreWatched = false
     package private(set) var puntChanges = 0
@@ -98,12 +101,24 @@ package final class FakeHandler: ControlHandler {
         case .inject(let inject):
             injected += inject.packets
             return .injected(.with { $0.taken = UInt32(inject.packets.count) })
-        case .joinGroup(let join): return change(join.group) { self.join($0, join.group.members) }
+        case .joinGroup(let join):
+            do {
+                try refuseJoin()
+                return change(join.group) { self.join($0, join.group.members) }
+            } catch {
+                return .error(error)
+            }
         case .leaveGroup(let leave): return change(leave.group) { self.leave($0, leave.group.members) }
         case .listGroups(let list): return page(list)
         case .hello, .watch, .beginResynchronization, .endResynchronization:
             preconditionFailure("these are answered elsewhere")
         }
+    }
+
+    private func refuseJoin() throws(ControlError) {
+        guard refusedJoins > 0 else { return }
+        refusedJoins -= 1
+        throw ControlError(.limit, "there are too many members")
     }
 
     package func puntsAreWatched(_ areWatched: Bool) {
@@ -152,6 +167,7 @@ package final class FakeHandler: ControlHandler {
             conflicts -= 1
             throw ControlError(.conflict, "it was put by another")
         }
+        if !put.join.isEmpty { try refuseJoin() }
         let checked = try put.checkedBindings()
         for (id, revision) in put.expectedRevisions where bindings[id]?.revision ?? 0 != revision {
             throw ControlError(.conflict, "\(id) was put by another", binding: id)

@@ -102,7 +102,10 @@ extension Topology {
     }
 
     /// Starts mooring-ha, and waits until the forwarder has all bindings.
-    fileprivate func startHomeAgent() async throws -> ChildProcess {
+    /// - Parameters:
+    ///   - settings: behind those that it always has.
+    ///   - nodes: behind the first, whose home address is the topology's.
+    func startHomeAgent(_ settings: String = "", nodes: String = "") async throws -> ChildProcess {
         let (file, key) = (directory.appendingPathComponent("ha.toml"), directory.appendingPathComponent("key"))
         try "0102030405060708090a0b0c0d0e0f10\n".write(to: key, atomically: false, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key.path)
@@ -112,11 +115,13 @@ extension Topology {
         socket = "\(homeAgentSocket)"
         database = "registrations.db"
         routes = { device = "mooring-home", table = 100 }
+        \(settings)
         [[node]]
         home-address = "\(Self.nodeIPv4Address)"
         spi = 1000
         key-file = "key"
         prefixes = ["\(Self.nodePrefix)"]
+        \(nodes)
         """.write(to: file, atomically: false, encoding: .utf8)
         let agent = try start(in: .homeAgent, [Repository.path(of: "mooring-ha"), "--config", file.path])
         try await poll(for: "bindings told by mooring-ha, which wrote: \(agent.errorOutput)") {
@@ -127,17 +132,20 @@ extension Topology {
     }
 
     /// What the script prints of the reply to a registration of the node.
-    fileprivate func register(_ key: String, _ prefixes: [String], lifetime: Int = 600) async throws -> String {
+    @discardableResult
+    func register(
+        _ key: String, _ prefixes: [String], lifetime: Int = 600, home: String = Topology.nodeIPv4Address,
+        careOf: String = Topology.careOfAddressA
+    ) async throws -> String {
         let script = Repository.root.appendingPathComponent("Tests/EndToEnd/registrant.py").path
         return try await run(
             in: .node,
             [
-                "/usr/bin/python3", script, "register", Self.careOfAddressA, Self.endpoint, Self.nodeIPv4Address,
-                "1000", key, "\(lifetime)",
+                "/usr/bin/python3", script, "register", careOf, Self.endpoint, home, "1000", key, "\(lifetime)",
             ] + prefixes)
     }
 
-    fileprivate func homeAgentCounters() async throws -> [String: Int] {
+    func homeAgentCounters() async throws -> [String: Int] {
         let json = try await run(in: .homeAgent, toolCommand(["registration", "counters", "--json"]))
         return try JSONDecoder().decode([String: Int].self, from: Data(json.utf8))
     }
@@ -152,7 +160,7 @@ extension Topology {
         return try JSONDecoder().decode(List.self, from: Data(json.utf8)).registrations.map(\.homeAddress)
     }
 
-    fileprivate func routes(_ family: String) async throws -> String {
+    func routes(_ family: String) async throws -> String {
         try await run(in: .homeAgent, ["ip", family, "route", "show", "table", "all", "proto", "55"])
     }
 }

@@ -5,6 +5,7 @@ control_plane.py register CARE-OF ENDPOINT HOME       sends a registration reque
 control_plane.py report CARE-OF ENDPOINT HOME GROUP   sends an MLDv2 report through the tunnel of the home address
 control_plane.py link CARE-OF ENDPOINT HOME OWN PEER  asks for a neighbour on the tunnel's link, then pings it
 control_plane.py multicast INTERFACE GROUP            sends a datagram to a group, out of an interface
+control_plane.py listen INTERFACE GROUP               has the kernel join a group, and prints what comes, until it is ended
 
 SCHEMA is the directory of control_pb2, made by protoc.
 """
@@ -119,9 +120,20 @@ def multicast(interface, group):
         sender.sendto(group.encode(), (group, 4300))
 
 
+def listen(interface, group):
+    """Joins a group as any program does, and prints the datagrams that come."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as listener:
+        listener.bind(("::", 4300))
+        index = socket.if_nametoindex(interface).to_bytes(4, sys.byteorder)
+        listener.setsockopt(
+            socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + index)
+        while True:
+            print("got", listener.recv(2048).decode(), flush=True)
+
+
 if __name__ == "__main__":
     logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
-    commands = {function.__name__: function for function in (answer, link, register, report, multicast)}
+    commands = {function.__name__: function for function in (answer, link, listen, register, report, multicast)}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

@@ -82,15 +82,18 @@ def register(care_of, endpoint, home, spi, key, lifetime, *prefixes):
         node.bind((care_of, 0))
         node.connect((endpoint, PORT))
         node.settimeout(0.5)
+        # One that is late answers an earlier request, and says the same.
+        sent = set()
         while True:
             number = identification()
+            sent.add(number & 0xFFFFFFFF)
             node.send(signed(request(care_of, endpoint, home, lifetime, number, prefixes), spi, key))
             try:
                 answer, text = describe(node.recv(4096), spi, key)
             except (TimeoutError, ConnectionRefusedError):
                 time.sleep(0.05)
                 continue
-            if answer & 0xFFFFFFFF == number & 0xFFFFFFFF:
+            if answer & 0xFFFFFFFF in sent:
                 print(text, flush=True)
                 return
 

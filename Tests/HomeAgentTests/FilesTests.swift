@@ -56,6 +56,7 @@ import Wire
                 dynamic-home-agent = "192.0.2.9"
                 prefix-pool = [{ within = "2001:db8::/32", lengths = [56, 64] }]
                 routes = { device = "home0", table = 100, metric = 7 }
+                multicast = { query-interval = 60, response-interval = 5, robustness = 3, memberships = 99 }
                 udp-tunnel = { may-be-forced = false, keepalive-interval = 20, maximum-lifetime = 300 }
                 revocation = { offered = false, inform-nodes = false, attempts = 3, first-interval = 4 }
                 limits = { nodes = 10, bindings = 9, prefixes = 8, revocations = 7 }
@@ -75,6 +76,8 @@ import Wire
                 maximum-prefixes = 2
                 prefix-pools = true
                 link-local = false
+                multicast-groups = ["ff15::/16", "ff3e::/32"]
+                maximum-groups = 4
                 [[node]]
                 home-address = "198.51.100.7"
                 access-identifier = "mn1@example.org"
@@ -113,6 +116,9 @@ import Wire
                 ])
             #expect(
                 settings.routes == HomeRouteSettings(device: "home0", table: RouteTable(rawValue: 100), metric: 7))
+            let multicast = try #require(settings.multicast)
+            #expect(multicast.queryInterval == 60 && multicast.responseInterval == 5)
+            #expect(multicast.robustness == 3 && multicast.memberships == 99)
             #expect(!settings.homeAgent.udpTunnel.mayBeForced)
             #expect(settings.homeAgent.udpTunnel.keepaliveInterval == 20)
             #expect(settings.homeAgent.udpTunnel.maximumLifetime.seconds == 300)
@@ -147,6 +153,8 @@ import Wire
             policy.maximumPrefixes = 2
             policy.mayUsePrefixPools = true
             policy.mayUseLinkLocal = false
+            policy.multicast.groups = [IPv6Prefix("ff15::/16")!, IPv6Prefix("ff3e::/32")!]
+            policy.multicast.maximumGroups = 4
             #expect(node.policy == policy)
             #expect(
                 node.prefixes == [
@@ -174,6 +182,15 @@ import Wire
             (start + "log-level = \"loud\"", "log-level: is none of"),
             (start + "home-address-pools = [\"10.0.0.0/7\"]", "home-address-pools[0]: "),
             (start + "limits = { nodes = 0 }", "limits.nodes: 0 is no whole number"),
+            (
+                start + "multicast = { query-interval = 10, response-interval = 10 }",
+                "multicast: has a response-interval of 10 seconds, which must be shorter"
+            ),
+            (start + "multicast = { robustness = 1 }", "multicast.robustness: 1 is no whole number"),
+            (
+                start + "[[policy]]\nname = \"a\"\nmulticast-groups = [\"2001:db8::/32\"]",
+                "policy[0].multicast-groups[0]: 2001:db8::/32 is no range of multicast groups"
+            ),
             (start + "dynamic-home-agent = \"x\"", "dynamic-home-agent: \"x\" is not"),
             (start + "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"a\"", "policy[1]: the policy \"a\" stands twice"),
             (start + "[[policy]]\nname = \"a\"\nencapsulations = [\"x\"]", "policy[0].encapsulations[0]: \"x\""),
@@ -201,6 +218,13 @@ import Wire
         } catch let error as StrictJSON.Failure {
             #expect("\(error)".contains(words), "\(error)")
         }
+    }
+
+    @Test("multicast is off without its table, and where that says so")
+    func multicastOff() async throws {
+        #expect(try await Self.read(Self.start).settings.multicast == nil)
+        #expect(try await Self.read(Self.start + "multicast = { enabled = false }").settings.multicast == nil)
+        #expect(try await Self.read(Self.start + "[multicast]").settings.multicast != nil)
     }
 
     @Test("a key in a file that others can read is refused, and not shown")
