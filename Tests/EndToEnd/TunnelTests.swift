@@ -78,6 +78,37 @@ extension EndToEnd {
             }
         }
 
+        @Test("T1 the whole way through the tunnel takes one off the hop limit, in both directions, of both families")
+        func oneHop() async throws {
+            try await Topology.run { topology in
+                try await topology.startBoth(.ipInIP, byHomeAddress: true)
+                let captures = [
+                    try await topology.startCapture(at: .node, interface: "mooring-home", filter: "icmp or icmp6"),
+                    try await topology.startCapture(
+                        at: .correspondent, interface: "home-agent", filter: "icmp or icmp6"),
+                ]
+                // A limit that nobody has by default: with it sent, and with one less seen at the other end.
+                let limit = ["-t", "37"]
+                for (node, correspondent) in [
+                    (Topology.nodeIPv4Address, Topology.correspondentIPv4Address),
+                    (Topology.nodeAddress, Topology.correspondentAddress),
+                ] {
+                    try await topology.ping(from: .correspondent, to: node, limit)
+                    try await topology.ping(from: .node, to: correspondent, limit + ["-I", node])
+                }
+                // Each end sees what it sends as it is, and what the other has sent behind the home agent's host.
+                for capture in captures {
+                    for (filter, field) in [("icmp.type == 8", "ip.ttl"), ("icmpv6.type == 128", "ipv6.hlim")] {
+                        let limits = try await poll(for: "requests of both directions") {
+                            let limits = Set(try await capture.decoded(filter, fields: [field]).map { $0[0] })
+                            return limits.count > 1 ? limits : nil
+                        }
+                        #expect(limits == ["37", "36"], "\(filter)")
+                    }
+                }
+            }
+        }
+
         @Test(
             "P1 H16 T2 a node's kernel and the home agent's reach each other on the link, and a prefix is delegated by it"
         )
