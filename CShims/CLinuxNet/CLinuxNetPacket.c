@@ -14,27 +14,34 @@
 #include <unistd.h>
 
 // Offsets are from the IPv4 header. Fragments were put together before, so that the ports are there.
-static struct sock_filter filter[] = {
+enum { port_of_filter = 4, type_of_filter = 8 };
+static const struct sock_filter filter[] = {
     BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 3),
     BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
     BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 434, 4, 5),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 5),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 0, 4),
     BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
     BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 10, 0, 1),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
     BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
-static int prepare(int descriptor, uint32_t interface)
+static int prepare(int descriptor, uint32_t interface, uint16_t udp_port, uint8_t icmp_type)
 {
-    struct sock_fprog program = { .len = sizeof filter / sizeof filter[0], .filter = filter };
+    struct sock_filter instructions[sizeof filter / sizeof filter[0]];
+    memcpy(instructions, filter, sizeof filter);
+    instructions[port_of_filter].k = udp_port;
+    instructions[type_of_filter].k = icmp_type;
+    struct sock_fprog program = { .len = sizeof filter / sizeof filter[0], .filter = instructions };
     if (setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
         return -errno;
     int on = 1;
     if (setsockopt(descriptor, SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) != 0)
+        return -errno;
+    if (setsockopt(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) != 0)
         return -errno;
     // From here on packets come, and through the filter.
     struct sockaddr_ll address = {
@@ -49,17 +56,28 @@ static int prepare(int descriptor, uint32_t interface)
     return 0;
 }
 
-int clinuxnet_packet_open(uint32_t interface)
+int clinuxnet_packet_open(uint32_t interface, uint16_t udp_port, uint8_t icmp_type)
 {
     int descriptor = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return -errno;
-    int result = prepare(descriptor, interface);
+    int result = prepare(descriptor, interface, udp_port, icmp_type);
     if (result < 0) {
         close(descriptor);
         return result;
     }
     return descriptor;
+}
+
+int clinuxnet_packet_join(int descriptor, uint32_t interface, const uint8_t *group, uint32_t group_length)
+{
+    if (group_length > clinuxnet_link_address_limit)
+        return -EINVAL;
+    struct packet_mreq request = {
+        .mr_ifindex = (int)interface, .mr_type = PACKET_MR_MULTICAST, .mr_alen = (unsigned short)group_length
+    };
+    memcpy(request.mr_address, group, group_length);
+    return setsockopt(descriptor, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) != 0 ? -errno : 0;
 }
 
 long clinuxnet_packet_receive(int descriptor, void *bytes, size_t capacity, uint8_t *address, uint32_t *address_length,
@@ -76,9 +94,12 @@ long clinuxnet_packet_receive(int descriptor, void *bytes, size_t capacity, uint
         .msg_control = control.space, .msg_controllen = sizeof control.space
     };
     ssize_t length;
-    do
+    do {
+        message.msg_namelen = sizeof source;
+        message.msg_controllen = sizeof control.space;
         length = recvmsg(descriptor, &message, 0);
-    while (length < 0 && errno == EINTR);
+        // What an interface that takes all frames hears of others is not for this machine.
+    } while (length < 0 ? errno == EINTR : source.sll_pkttype == PACKET_OTHERHOST);
     if (length < 0)
         return -errno;
     *address_length = source.sll_halen < clinuxnet_link_address_limit ? source.sll_halen : clinuxnet_link_address_limit;

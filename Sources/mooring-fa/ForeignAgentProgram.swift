@@ -47,7 +47,7 @@ struct ForeignAgentProgram: ~Copyable {
             if case .v4(let own) = other.address, own != address { addresses.append(own) }
         }
         let own = Set(addresses + settings.careOfAddresses)
-        let link = try VisitedLink(interface: UInt32(visited.index), address: address, own: own)
+        let link = try VisitedLink(visited, address: address, own: own)
         var registrations: [Boxed<RegistrationSocket>] = []
         for own in settings.careOfAddresses + (settings.careOfAddresses.contains(address) ? [] : [address]) {
             registrations.append(Boxed(try RegistrationSocket(address: own)))

@@ -5,6 +5,7 @@
 import CLinuxNet
 import Glibc
 import MobileIP
+import RouteNetlink
 import Wire
 
 /// The link of the visitors.
@@ -16,14 +17,18 @@ struct VisitedLink: ~Copyable {
     private let interface: UInt32
     private let address: IPv4Address
     private let own: Set<IPv4Address>
+    private let mtu: Int
+    /// Of the packet that was sent last.
+    private var identification = UInt16.random(in: 0 ... .max)
     private var buffer = [UInt8](repeating: 0, count: 65536)
 
     /// - Parameters:
     ///   - address: of the agent on the link.
     ///   - own: all of the agent's.
-    init(interface: UInt32, address: IPv4Address, own: Set<IPv4Address>) throws(CannotStart) {
-        (self.interface, self.address, self.own) = (interface, address, own)
-        descriptor = clinuxnet_packet_open(interface)
+    init(_ link: Link, address: IPv4Address, own: Set<IPv4Address>) throws(CannotStart) {
+        (interface, self.address, self.own) = (UInt32(link.index), address, own)
+        mtu = max(Int(link.mtu), 68)
+        descriptor = clinuxnet_packet_open(interface, RegistrationSocket.port, AgentSolicitation.type)
         guard descriptor >= 0 else {
             throw CannotStart(-descriptor, "read packets of the visited link", "it needs CAP_NET_RAW")
         }
@@ -69,27 +74,15 @@ struct VisitedLink: ~Copyable {
         }
     }
 
-    /// Whether it went out.
-    func send(_ reply: VisitingReply) -> Bool {
-        var header = IPv4Header(protocol: IPProtocol.udp, source: reply.source, destination: reply.destination)
-        var udp = UDPHeader(sourcePort: RegistrationSocket.port, destinationPort: reply.destinationPort)
-        udp.length = UInt16(UDP.headerLength + reply.payload.count)
-        header.totalLength = UInt16(IPv4.minimumHeaderLength) + udp.length
-        var packet = [UInt8](repeating: 0, count: IPv4.minimumHeaderLength + UDP.headerLength) + reply.payload
-        packet.withUnsafeMutableBytes { bytes in
-            let start = bytes.baseAddress!
-            header.write(to: start)
-            udp.write(to: start + IPv4.minimumHeaderLength)
-            var sum = InternetChecksum()
-            for address in [reply.source, reply.destination] { sum.add(address.rawValue) }
-            sum.add(UInt16(IPProtocol.udp))
-            sum.add(udp.length)
-            sum.add(UnsafeRawBufferPointer(rebasing: bytes[IPv4.minimumHeaderLength...]))
-            // A sum of zero is written as its other form, since zero says that there is none (RFC 768).
-            (start + IPv4.minimumHeaderLength).storeNetwork(
-                sum.checksum == 0 ? .max : sum.checksum, at: UDP.Offset.checksum)
-        }
-        return send(packet, to: reply.linkLayerAddress)
+    /// Whether it went out, in fragments where the link needs them: a reply may have many extensions.
+    mutating func send(_ reply: VisitingReply) -> Bool {
+        identification &+= 1
+        var packet = UDPPacket(
+            source: reply.source, sourcePort: RegistrationSocket.port, destination: reply.destination,
+            destinationPort: reply.destinationPort, payload: reply.payload)
+        packet.identification = identification
+        let fragments = packet.fragments(mtu: mtu)
+        return !fragments.isEmpty && fragments.allSatisfy { send($0, to: reply.linkLayerAddress) }
     }
 
     /// Sends an agent advertisement. Whether it went out.

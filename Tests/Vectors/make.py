@@ -13,7 +13,7 @@ import pathlib
 import random
 import struct
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_Router_Alert, IPOption_RR, IPOption_Timestamp
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_Router_Alert, IPOption_RR, IPOption_Timestamp, fragment
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6EchoReply,
@@ -318,6 +318,25 @@ def make_udp():
     ]
 
 
+def make_udp_packets():
+    """Datagrams as packets, and in pieces for a link."""
+    def case(name, length, mtu, ttl=64, number=7, **ports):
+        # Not random, so that it changes no vector behind it.
+        payload = bytes((index * 7 + 3) % 256 for index in range(length))
+        ports = {"sport": 434, "dport": 40000, **ports}
+        packet = IP(src="198.51.100.7", dst="203.0.113.1", ttl=ttl, id=number) / UDP(**ports) / Raw(payload)
+        pieces = fragment(packet, (mtu - 20) // 8 * 8) if len(packet) > mtu else [packet]
+        return {"name": name, "payload": payload.hex(), "sourcePort": ports["sport"], "destinationPort": ports["dport"],
+                "timeToLive": ttl, "identification": number, "mtu": mtu, "fragments": [bytes(piece).hex() for piece in pieces]}
+
+    return [
+        case("whole", 52, 1500), case("nothing", 0, 68, ttl=255), case("as long as the link carries", 1472, 1500, ttl=1),
+        case("a byte more", 1473, 1500), case("many pieces", 500, 68, number=65535), case("odd MTU", 2000, 577),
+        # The sum is zero, which is written as its other form.
+        case("sum of zero", 2, 1500, sport=434, dport=0x94E1),
+    ]
+
+
 def make_icmpv4():
     def case(name, packet):
         raw = bytes(packet)
@@ -368,7 +387,7 @@ def make_checksums():
 def make_wire():
     save("wire", {
         "ipv4": make_ipv4(), "ipv6": make_ipv6(), "chains": make_chains(), "udp": make_udp(), "icmpv4": make_icmpv4(),
-        "icmpv6": make_icmpv6(), "checksums": make_checksums(),
+        "icmpv6": make_icmpv6(), "checksums": make_checksums(), "udpPackets": make_udp_packets(),
     })
 
 

@@ -18,6 +18,30 @@ struct UDPTests {
         }
     }
 
+    @Test("a datagram becomes a packet with both checksums, in pieces that fit", arguments: WireVectors.all.udpPackets)
+    func packet(_ vector: WireVectors.UDPPacketInFragments) {
+        var packet = UDPPacket(
+            source: IPv4Address("198.51.100.7")!, sourcePort: vector.sourcePort,
+            destination: IPv4Address("203.0.113.1")!, destinationPort: vector.destinationPort,
+            payload: vector.payload.bytes)
+        packet.timeToLive = vector.timeToLive
+        packet.identification = vector.identification
+        #expect(packet.fragments(mtu: vector.mtu) == vector.fragments.map(\.bytes))
+        if vector.fragments.count == 1 { #expect(packet.bytes() == vector.fragments[0].bytes) }
+    }
+
+    @Test("what is longer than IPv4 can be is no packet")
+    func tooLong() {
+        let address = IPv4Address("198.51.100.7")!
+        for (length, isPacket) in [(65_507, true), (65_508, false), (100_000, false)] {
+            let packet = UDPPacket(
+                source: address, sourcePort: 1, destination: address, destinationPort: 2,
+                payload: [UInt8](repeating: 0, count: length))
+            #expect((packet.bytes() != nil) == isPacket)
+            #expect(packet.fragments(mtu: 1500).isEmpty != isPacket)
+        }
+    }
+
     @Test("each truncation length is refused for what it lacks", arguments: WireVectors.all.udp)
     func truncated(_ vector: WireVectors.UDPDatagram) {
         for length in 0..<vector.packet.bytes.count {

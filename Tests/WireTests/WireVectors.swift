@@ -62,6 +62,19 @@ struct WireVectors: Decodable {
         var testDescription: String { name }
     }
 
+    struct UDPPacketInFragments: Decodable, Sendable, CustomTestStringConvertible {
+        let name: String
+        let payload: Hex
+        let sourcePort: UInt16
+        let destinationPort: UInt16
+        let timeToLive: UInt8
+        let identification: UInt16
+        let mtu: Int
+        let fragments: [Hex]
+
+        var testDescription: String { name }
+    }
+
     struct ICMPv4Message: Decodable, Sendable, CustomTestStringConvertible {
         let name: String
         let packet: Hex
@@ -91,6 +104,7 @@ struct WireVectors: Decodable {
     let ipv6: [IPv6Packet]
     let chains: [Chain]
     let udp: [UDPDatagram]
+    let udpPackets: [UDPPacketInFragments]
     let icmpv4: [ICMPv4Message]
     let icmpv6: [ICMPv6Packet]
     let checksums: [Checksum]

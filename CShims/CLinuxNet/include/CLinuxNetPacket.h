@@ -9,9 +9,12 @@
 
 enum { clinuxnet_link_address_limit = 8 };
 
-// A non-blocking descriptor for IPv4 packets of one interface, without their link-layer header: of those that come, only
-// UDP to port 434 and ICMP router solicitations, fragments put together.
-int clinuxnet_packet_open(uint32_t interface);
+// A non-blocking descriptor for IPv4 packets of one interface, without their link-layer header: of those that come to this
+// machine, only UDP to one port and ICMP of one type, fragments put together.
+int clinuxnet_packet_open(uint32_t interface, uint16_t udp_port, uint8_t icmp_type);
+
+// Has the interface take frames to a link-layer group as long as the descriptor is open. Returns 0.
+int clinuxnet_packet_join(int descriptor, uint32_t interface, const uint8_t *group, uint32_t group_length);
 
 // The next packet's length. Stores its sender's link-layer address, and whether its transport checksum is still to be
 // made, since it came from this machine, or is known to be right.

@@ -72,7 +72,8 @@ public struct AgentAdvertisement: Hashable, Sendable {
         ]
     }
 
-    static let type: UInt8 = 9
+    /// Of ICMP.
+    public static let type: UInt8 = 9
     /// The code of an agent that does not route what is no mobile node's.
     static let mobileOnlyCode: UInt8 = 16
     static let mobilityAgentType: UInt8 = 16

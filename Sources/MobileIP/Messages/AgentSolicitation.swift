@@ -12,7 +12,8 @@ import Wire
 
 /// A mobile node asks for advertisements. It says nothing but that.
 public struct AgentSolicitation: Hashable, Sendable {
-    static let type: UInt8 = 10
+    /// Of ICMP.
+    public static let type: UInt8 = 10
     /// In bytes.
     public static let length = 8
 
