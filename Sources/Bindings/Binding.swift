@@ -258,8 +258,10 @@ extension Binding {
             // A default route's half may hold such addresses; packets from and to them are dropped all the same.
             let address = bound.prefix.address
             if role == .mobileNode, address.isLinkLocal {
-                // To the node all that is link-local lies behind the tunnel, whatever its address.
-                guard bound.prefix == .linkLocal, bound.tunnel == .homeAddress else {
+                // To the node all that is link-local lies behind the tunnel, whatever its address. At a foreign agent the
+                // tunnel itself starts at the home address (RFC 5454, 3.3.2).
+                let isOfHomeAddress = bound.tunnel == .homeAddress || (homeAddress != nil && endpoint == homeAddress)
+                guard bound.prefix == .linkLocal, isOfHomeAddress else {
                     throw error("at a mobile node link-local traffic is fe80::/10 by tunnel \"home-address\"")
                 }
                 continue

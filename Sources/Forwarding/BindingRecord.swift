@@ -102,6 +102,10 @@ struct BindingRecord: BitwiseCopyable {
     @inline(__always)
     var isMobileNode: Bool { traits.contains(.mobileNode) }
 
+    /// Whether the tunnel starts at the home address itself, as it does at a foreign agent, so that there is no header but
+    /// the one by way of the home address.
+    var startsAtHomeAddress: Bool { isMobileNode && endpoint == homeAddress }
+
     /// This end's address of the tunnel by way of the home address.
     @inline(__always)
     var middleSource: IPv4Address { isMobileNode ? homeAddress : endpoint }

@@ -91,7 +91,8 @@ extension BindingTable {
                 binding.id, BindingError("binding \(binding.id).endpoint", "is missing, and the daemon has no endpoint")
             )
         }
-        if endpoint == binding.homeAddress {
+        // At a node with a foreign agent the tunnel of IPv6 starts at the home address (RFC 5454, 3.3.2).
+        if endpoint == binding.homeAddress, binding.role == .homeAgent {
             throw .malformed(
                 binding.id,
                 BindingError("binding \(binding.id).homeAddress", "\(endpoint) is the tunnel's own endpoint"))

@@ -161,7 +161,7 @@ extension Forwarder {
         }
         if opened.protocol == IPProtocol.ipv6 {
             let inner = try IPv6View(opened.inner)
-            pending.initialize(to: try classifyInner(inner, homeAddress: outerSource))
+            pending.initialize(to: try classifyInner(inner, homeAddress: outerSource, endpoint: endpoint))
             pending.pointee.innerOffset = UInt16(truncatingIfNeeded: inner.start - UnsafeRawPointer(packet.start))
             return true
         }
@@ -191,7 +191,8 @@ extension Forwarder {
             }
             guard let first = inner.payload.first, first >> 4 == 6 else { throw .innerVersion }
             let innermost = try IPv6View(inner.payload)
-            pending.initialize(to: try classifyInner(innermost, homeAddress: homeAddress, isAtNode: isAtNode))
+            pending.initialize(
+                to: try classifyInner(innermost, homeAddress: homeAddress, isAtNode: isAtNode, endpoint: endpoint))
             pending.pointee.homeAddress = homeAddress
             pending.pointee.isAtNode = isAtNode
             pending.pointee.middleClass = inner.trafficClass.rawValue
@@ -226,11 +227,11 @@ extension Forwarder {
     ///   - isAtNode: whether it comes to a mobile node, which is this side.
     @inline(__always)
     private func classifyInner(
-        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool = false
+        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool = false, endpoint: IPv4Address
     ) throws(DropReason) -> PendingPacket {
         let source = inner.source
         if source.isLinkLocal || inner.destination.isLinkLocal || inner.destination.isMulticast {
-            return try classifyOfLink(inner, homeAddress: homeAddress, isAtNode: isAtNode)
+            return try classifyOfLink(inner, homeAddress: homeAddress, isAtNode: isAtNode, endpoint: endpoint)
         }
         if source.isForbiddenTunnelSource { throw .innerSourceInvalid }
         return PendingPacket(to: source, isIPv4: false, length: inner.totalLength)

@@ -41,7 +41,8 @@ extension Forwarder {
                 work.isListenerMessage || (work.isLinkLocal && record.pointee.traits.contains(.carriesLinkLocal))
             else { return }
             let number = UInt32(truncatingIfNeeded: reference.record)
-            pending.pointee.record = BindingReference(number, usesHomeAddress: true).rawValue
+            let usesHomeAddress = !record.pointee.startsAtHomeAddress
+            pending.pointee.record = BindingReference(number, usesHomeAddress: usesHomeAddress).rawValue
         } else {
             pending.pointee.record = found
         }
@@ -51,11 +52,13 @@ extension Forwarder {
     /// A packet out of a tunnel with a multicast destination, or a link-local address.
     /// - Parameters:
     ///   - homeAddress: where it comes from, if that is a home address.
-    ///   - isAtNode: whether it comes from the home agent of a mobile node, which is this side.
+    ///   - isAtNode: whether it comes from the home agent of a mobile node, which is this side, in a tunnel of its own.
+    ///   - endpoint: where the tunnel ends.
     @inline(never)
     func classifyOfLink(
-        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool
+        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool, endpoint: IPv4Address
     ) throws(DropReason) -> PendingPacket {
+        let isAtNode = isAtNode || isNode(at: endpoint, of: homeAddress)
         let (source, destination) = (inner.source, inner.destination)
         let upper = try inner.upperLayer()
         let isICMPv6 = upper.protocol == IPProtocol.icmpv6 && !upper.isLaterFragment
@@ -84,6 +87,13 @@ extension Forwarder {
         var pending = PendingPacket(to: source, isIPv4: false, length: inner.totalLength)
         pending.isLinkLocal = isOfLink
         return pending
+    }
+
+    /// Whether there is the home address of a mobile node, which is this side, with that home agent.
+    private func isNode(at address: IPv4Address, of homeAgent: IPv4Address) -> Bool {
+        let found = nodeAddresses.lookup(address)
+        return found != PrefixTable.noValue
+            && records[BindingReference(rawValue: found).record].careOfAddress == homeAgent
     }
 
     /// RFC 2710, 3 and RFC 3810, 5: hop limit 1, and a router alert in a hop-by-hop option.

@@ -134,7 +134,8 @@ extension BindingTable {
             }
         let tunnel = TunnelOfInjected(
             key: key, address: address, traffic: entry.number, isIPv4: isIPv4,
-            usesHomeAddress: !isIPv4 && binding.homeAddress != nil)
+            usesHomeAddress: !isIPv4 && binding.homeAddress != nil
+                && !(binding.role == .mobileNode && binding.homeAddress == binding.endpoint))
         try queue.put(
             bytes, InjectQueue.Note(side: .access, tunnel: tunnel), limit: Int(tunnelMTU(of: binding)))
     }
