@@ -94,7 +94,7 @@ let package = Package(
             name: "MobileNode",
             dependencies: [
                 "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ServiceProcess", "ConfigurationFile",
-                "MobileIP",
+                "MobileIP", "CLinuxNet",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -67,7 +67,7 @@ struct CareOfAddressChoice: Hashable, Sendable {
 
 extension Link {
     /// Whether it has a carrier.
-    fileprivate var isRunning: Bool { flags & UInt32(IFF_RUNNING) != 0 }
+    var isRunning: Bool { flags & UInt32(IFF_RUNNING) != 0 }
 }
 
 extension IPv4Address {

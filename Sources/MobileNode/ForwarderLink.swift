@@ -84,26 +84,39 @@ extension Binding {
     init(_ tunnel: MobileNode.Tunnel, remaining: UInt32?, tunnelMTU: UInt16?) {
         self.init(id: ForwarderLink.bindingID, careOfAddress: tunnel.homeAgent)
         role = .mobileNode
-        endpoint = tunnel.careOfAddress
         homeAddress = tunnel.homeAddress
+        lifetime = remaining
+        self.tunnelMTU = tunnelMTU
+        let own = tunnel.prefixes.filter { !$0.prefix.address.isLinkLocal }
+        let hasLinkLocal = own.count < tunnel.prefixes.count
+        guard tunnel.isCoLocated else {
+            // The tunnel to the care-of address, and IPv4, are the foreign agent's: what is left is IPv6 in IPv4 from the
+            // home address (RFC 5454, 3.3.2), which is IPv4 as any other to the agent.
+            endpoint = tunnel.homeAddress
+            if !own.isEmpty { prefixes.append(BoundPrefix(.everything)) }
+            if hasLinkLocal { prefixes.append(BoundPrefix(.linkLocal)) }
+            return
+        }
+        endpoint = tunnel.careOfAddress
         encapsulation = tunnel.udp == nil ? Encapsulation(tunnel.encapsulation) : .udp
         if tunnel.udp != nil {
             udpPort = tunnel.udp?.local
             udpEncapsulation = UDPEncapsulation(tunnel.encapsulation)
         }
         if tunnel.encapsulation == .gre { gre = GREOptions(key: tunnel.greKeys?.outgoing) }
-        let own = tunnel.prefixes.filter { !$0.prefix.address.isLinkLocal }
         if let first = own.first {
             // One tunnel for all that lies behind the home agent: by way of the home address where one prefix needs it.
             let isCareOf = first.tunnel == .careOf && own.allSatisfy { $0.tunnel == .careOf }
-            prefixes.append(
-                BoundPrefix(IPv6Prefix(containing: .unspecified, length: 0), tunnel: isCareOf ? .careOf : .homeAddress))
+            prefixes.append(BoundPrefix(.everything, tunnel: isCareOf ? .careOf : .homeAddress))
         }
-        if own.count < tunnel.prefixes.count { prefixes.append(BoundPrefix(.linkLocal, tunnel: .homeAddress)) }
+        if hasLinkLocal { prefixes.append(BoundPrefix(.linkLocal, tunnel: .homeAddress)) }
         networks = [IPv4Prefix(address: .unspecified, length: 0)].compactMap(\.self)
-        lifetime = remaining
-        self.tunnelMTU = tunnelMTU
     }
+}
+
+extension IPv6Prefix {
+    /// All that lies behind the home agent.
+    fileprivate static var everything: IPv6Prefix { IPv6Prefix(containing: .unspecified, length: 0) }
 }
 
 extension Encapsulation {

@@ -8,23 +8,31 @@ import Wire
 final class Inbox: Sendable {
     static let datagramLimit = 256
     static let echoLimit = 16
+    static let advertisementLimit = 64
 
     /// A UDP datagram to the port of registrations.
     struct Datagram: Sendable {
         var payload: [UInt8]
         var source: IPv4Address
         var port: UInt16
+        /// Whether it was seen on a link, and not by a socket or mooringd.
+        var isFromLink = false
     }
 
     struct Content: Sendable {
         var datagrams: [Datagram] = []
         var droppedDatagrams = 0
+        var advertisements: [HeardAdvertisement] = []
+        /// Advertisements that are not among them.
+        var droppedAdvertisements: [AdvertisementDrop: Int] = [:]
         /// Sequence numbers of echo replies.
         var echoes: [UInt16] = []
         var delegatedPrefixes: [IPv6Prefix]?
         var isNetworkChanged = false
         var isForwarderLost = false
         var isStopped = false
+
+        mutating func count(_ drop: AdvertisementDrop) { droppedAdvertisements[drop, default: 0] += 1 }
     }
 
     /// Yields where something has come since the last time.
@@ -45,6 +53,16 @@ final class Inbox: Sendable {
                 content.datagrams.append(datagram)
             } else {
                 content.droppedDatagrams += 1
+            }
+        }
+    }
+
+    func put(_ advertisement: HeardAdvertisement) {
+        put { content in
+            if content.advertisements.count < Self.advertisementLimit {
+                content.advertisements.append(advertisement)
+            } else {
+                content.count(.tooManyWaiting)
             }
         }
     }

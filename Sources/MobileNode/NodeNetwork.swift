@@ -2,9 +2,15 @@
 // table of their own; policy rules ask it for whatever the main table has no better route than a default for. What goes to
 // a home agent goes by the access network, or the tunnel would lead into itself:
 //
+//     4339: from HOME-ADDRESS to HOME-AGENT lookup 435  only at a foreign agent
 //     4340: to HOME-AGENT lookup main                  4341: lookup main suppress_prefixlength 0
 //     4341: lookup main suppress_prefixlength 0        4342: lookup 435
 //     4342: lookup 435                                                                     (IPv6)
+//
+// At a foreign agent IPv4 goes out by it instead of by the tunnel's device, and so does what is for the home agent if it
+// comes from the home address: the tunnel of IPv6. The agent's link-layer address stands among the neighbours:
+//
+//     table 435: default via AGENT dev INTERFACE onlink src HOME-ADDRESS
 //
 // All of it bears an origin of its own, and what an earlier run left is removed at the start.
 
@@ -21,14 +27,19 @@ struct NodeNetwork: ~Copyable {
     private var socket: RouteSocket
     private let device: String
     private let table: RouteTable
+    private let tunnelMTU: UInt32
     private var addresses: [MobileNode.Address] = []
     private var routes: [MobileNode.Route] = []
     private var homeAgents: Set<IPv4Address> = []
+    private var agentInterface: AgentInterface?
 
-    init(device: String, table: RouteTable) throws(RouteError) {
+    /// - Parameter tunnelMTU: what the tunnel carries, so that nobody sends more into it: mooringd, which has no address of
+    ///   its own here, could not say that a packet is too big.
+    init(device: String, table: RouteTable, tunnelMTU: UInt16) throws(RouteError) {
         socket = try RouteSocket()
         self.device = device
         self.table = table
+        self.tunnelMTU = UInt32(tunnelMTU)
     }
 
     /// The host's network as it is.
@@ -48,13 +59,21 @@ struct NodeNetwork: ~Copyable {
     mutating func add(_ route: MobileNode.Route) throws(RouteError) {
         routes.append(route)
         try makeRules()
-        if let link = try socket.link(named: device) { try make(route, on: link) }
+        if let link = try link(of: route) { try make(route, on: link) }
     }
 
     mutating func remove(_ route: MobileNode.Route) throws(RouteError) {
         routes.removeAll { $0 == route }
-        if let link = try socket.link(named: device) {
+        if let link = try link(of: route) {
             try tolerating(.notFound) { () throws(RouteError) in try socket.delete(kernelRoute(route, link)) }
+            if case .agent(let route) = route {
+                try tolerating(.notFound) { () throws(RouteError) in try socket.delete(neighbor(route.agent, link)) }
+            }
+        }
+        if case .agent(let route) = route {
+            try tolerating(.notFound) { () throws(RouteError) in try socket.delete(rule(route)) }
+            agentInterface?.restore()
+            agentInterface = nil
         }
         if routes.isEmpty { try removeRules() }
     }
@@ -73,11 +92,35 @@ struct NodeNetwork: ~Copyable {
         for address in addresses { try make(address, on: link) }
         guard !routes.isEmpty else { return }
         try makeRules()
-        for route in routes { try make(route, on: link) }
+        for route in routes {
+            guard let link = try self.link(of: route) else { continue }
+            try make(route, on: link)
+        }
     }
 
-    /// Removes the rules that this program made, now or in an earlier run. What is on the device goes with its tunnel.
-    mutating func removeRules() throws(RouteError) {
+    /// Makes the route by a foreign agent again where the kernel has dropped it, since its interface was down.
+    mutating func keepAgentRoute() throws(RouteError) {
+        for route in routes {
+            guard case .agent = route, let link = try link(of: route), link.isUp else { continue }
+            let filter = RouteFilter(family: .v4, table: table, link: link.index, origin: Self.origin)
+            if try socket.routes(filter).isEmpty { try make(route, on: link) }
+        }
+    }
+
+    /// Removes what this program made, now or in an earlier run. What is on the device goes with its tunnel.
+    mutating func removeAll() throws(RouteError) {
+        try removeRules()
+        for route in try socket.routes(RouteFilter(family: .v4, table: table, origin: Self.origin)) {
+            guard let link = route.link, let gateway = route.gateway else { continue }
+            try tolerating(.notFound) { () throws(RouteError) in try socket.delete(route) }
+            let neighbor = Neighbor(link: link, address: gateway, linkLayerAddress: [])
+            try tolerating(.notFound) { () throws(RouteError) in try socket.delete(neighbor) }
+        }
+        agentInterface?.restore()
+        agentInterface = nil
+    }
+
+    private mutating func removeRules() throws(RouteError) {
         for family in AddressFamily.allCases {
             for rule in try socket.rules(family) where rule.origin == Self.origin {
                 try tolerating(.notFound) { () throws(RouteError) in try socket.delete(rule) }
@@ -91,6 +134,7 @@ struct NodeNetwork: ~Copyable {
                 family: .v4, priority: Self.firstPriority, destination: .host(homeAgent), table: .main,
                 origin: Self.origin)
         }
+        for case .agent(let route) in routes { rules.append(rule(route)) }
         for family in AddressFamily.allCases {
             rules.append(
                 RoutingRule(
@@ -108,8 +152,35 @@ struct NodeNetwork: ~Copyable {
         try tolerating(.alreadyExists) { () throws(RouteError) in try socket.add(interfaceAddress(address, link)) }
     }
 
+    /// By which the route leads; nil where it is not there.
+    private mutating func link(of route: MobileNode.Route) throws(RouteError) -> Link? {
+        if case .agent(let route) = route { return try socket.link(named: route.agent.interface) }
+        return try socket.link(named: device)
+    }
+
+    /// By an agent's interface that is down nothing is made; `keepAgentRoute` does it later.
     private mutating func make(_ route: MobileNode.Route, on link: Link) throws(RouteError) {
+        if case .agent(let route) = route {
+            guard link.isUp else { return }
+            if agentInterface?.link.index != link.index {
+                agentInterface?.restore()
+                agentInterface = try AgentInterface(link)
+            }
+            try socket.replace(neighbor(route.agent, link))
+        }
         try tolerating(.alreadyExists) { () throws(RouteError) in try socket.add(kernelRoute(route, link)) }
+    }
+
+    // MARK: A foreign agent
+
+    private func rule(_ route: MobileNode.AgentRoute) -> RoutingRule {
+        RoutingRule(
+            family: .v4, priority: Self.firstPriority - 1, destination: .host(route.homeAgent),
+            source: .host(route.homeAddress), table: table, origin: Self.origin)
+    }
+
+    private func neighbor(_ agent: MobileNode.AgentLocation, _ link: Link) -> Neighbor {
+        Neighbor(link: link.index, address: .v4(agent.address), linkLayerAddress: agent.linkLayerAddress.bytes)
     }
 
     private func interfaceAddress(_ address: MobileNode.Address, _ link: Link) -> InterfaceAddress {
@@ -122,11 +193,27 @@ struct NodeNetwork: ~Copyable {
     }
 
     private func kernelRoute(_ route: MobileNode.Route, _ link: Link) -> Route {
-        let destination: IPPrefix =
-            switch route {
-            case .ipv4(let prefix): .v4(prefix)
-            case .ipv6(let prefix): .v6(prefix)
+        switch route {
+        case .ipv4(let prefix): return tunnelRoute(.v4(prefix), link)
+        case .ipv6(let prefix): return tunnelRoute(.v6(prefix), link)
+        case .agent(let route):
+            guard let everywhere = IPv4Prefix(address: .unspecified, length: 0) else {
+                preconditionFailure("a prefix of no bits")
             }
-        return Route(to: destination, link: link.index, table: table, origin: Self.origin)
+            var kernelRoute = Route(
+                to: .v4(everywhere), link: link.index, gateway: .v4(route.agent.address), table: table,
+                origin: Self.origin)
+            kernelRoute.isGatewayOnLink = true
+            kernelRoute.source = .v4(route.homeAddress)
+            // The agent's reverse tunnel has a header more.
+            kernelRoute.mtu = max(link.mtu, 68 + UInt32(IPv4.minimumHeaderLength)) - UInt32(IPv4.minimumHeaderLength)
+            return kernelRoute
+        }
+    }
+
+    private func tunnelRoute(_ destination: IPPrefix, _ link: Link) -> Route {
+        var route = Route(to: destination, link: link.index, table: table, origin: Self.origin)
+        route.mtu = tunnelMTU
+        return route
     }
 }

@@ -24,15 +24,16 @@ public struct NodeServiceError: Error, CustomStringConvertible {
 public final class NodeService {
     private static let retryInterval: Duration = .seconds(1)
 
-    private let settings: NodeSettings
+    let settings: NodeSettings
     let logger: Logger
     let inbox: Inbox
-    private var node: MobileNode
-    private var network: NodeNetwork
+    var node: MobileNode
+    var network: NodeNetwork
+    var discovery: AgentDiscovery
     private let start = ContinuousClock.now
     private let board = StatusBoard()
 
-    private var choice: CareOfAddressChoice?
+    var choice: CareOfAddressChoice?
     private var homeAgent: IPv4Address?
     private var socket: RegistrationSocket?
     private var forwarder: ForwarderLink?
@@ -51,9 +52,12 @@ public final class NodeService {
         self.logger = logger
         inbox = Inbox()
         node = MobileNode(settings.node)
+        discovery = AgentDiscovery(port: settings.node.port, inbox: inbox)
         do throws(RouteError) {
-            network = try NodeNetwork(device: settings.homeDevice, table: RouteTable(rawValue: settings.table))
-            try network.removeRules()
+            network = try NodeNetwork(
+                device: settings.homeDevice, table: RouteTable(rawValue: settings.table),
+                tunnelMTU: settings.tunnelMTU ?? BindingLimits.tunnelMTU.lowerBound)
+            try network.removeAll()
         } catch {
             throw NodeServiceError(description: "\(error)", isForwarderUnreachable: false)
         }
@@ -97,8 +101,13 @@ public final class NodeService {
         droppedDatagrams += content.droppedDatagrams
         if content.isForwarderLost { await loseForwarder() }
         if content.isNetworkChanged { await lookAtNetwork() }
+        discovery.count(content.droppedAdvertisements)
+        for heard in content.advertisements {
+            guard let advertisement = discovery.read(heard) else { continue }
+            await tell(.advertisementHeard(advertisement, from: heard.location))
+        }
         if let prefixes = content.delegatedPrefixes { await tell(.delegatedPrefixesChanged(prefixes)) }
-        for datagram in content.datagrams {
+        for datagram in content.datagrams where discovery.admits(datagram) {
             await tell(.datagramReceived(datagram.payload, from: datagram.source, port: datagram.port))
         }
         for sequence in content.echoes { await tell(.keepaliveAnswered(sequence: sequence)) }
@@ -118,7 +127,7 @@ public final class NodeService {
             random: .random(in: 0...UInt32.max))
     }
 
-    private func tell(_ event: MobileNode.Event) async {
+    func tell(_ event: MobileNode.Event) async {
         for action in node.handle(event, at: moment) { await perform(action) }
     }
 
@@ -142,6 +151,7 @@ public final class NodeService {
         case .removeRoute(let route):
             attempt("remove \(route)") { network throws(RouteError) in try network.remove(route) }
         case .sendKeepalive(let sequence): await sendKeepalive(sequence)
+        case .solicit(let interface): discovery.solicit(on: interface)
         case .report(let status):
             logger.debug("state", metadata: ["state": "\(status.phase.rawValue)"])
             // The way to another home agent may begin elsewhere.
@@ -153,7 +163,7 @@ public final class NodeService {
     }
 
     /// Runs what concerns the host's network; what fails is tried again.
-    private func attempt(_ doing: String, _ body: (inout NodeNetwork) throws(RouteError) -> Void) {
+    func attempt(_ doing: String, _ body: (inout NodeNetwork) throws(RouteError) -> Void) {
         do throws(RouteError) {
             try body(&network)
         } catch {
@@ -163,7 +173,7 @@ public final class NodeService {
     }
 
     /// Logs a problem, but not again and again while it lasts.
-    private func complain(_ problem: String) {
+    func complain(_ problem: String) {
         if problem != lastProblem { logger.error("\(problem)") }
         lastProblem = problem
     }
@@ -172,9 +182,16 @@ public final class NodeService {
         attempt("keep \(homeAgent) out of the tunnel") { network throws(RouteError) in try network.exempt(homeAgent) }
     }
 
-    private func retryLater() { retryAt = min(retryAt ?? .seconds(Int64.max), elapsed + Self.retryInterval) }
+    func retryLater() { retryAt = min(retryAt ?? .seconds(Int64.max), elapsed + Self.retryInterval) }
 
     private func send(_ datagram: MobileNode.Datagram) async {
+        if let agent = datagram.linkLayerAddress {
+            if !discovery.send(datagram, to: agent) {
+                logger.warning("a request could not be sent to an agent", metadata: ["to": "\(datagram.destination)"])
+            }
+            return
+        }
+        discovery.forgetAsked()
         do {
             if socket?.address != datagram.source {
                 await socket?.close()
@@ -246,42 +263,6 @@ public final class NodeService {
         if retryAt == nil { lastProblem = "" }
     }
 
-    // MARK: The care-of address
-
-    private func watchNetwork() throws(NodeServiceError) {
-        do throws(RouteError) {
-            let monitor = SharedMonitor(try RouteMonitor())
-            startThread(named: "mooring-mn-net") { [inbox] in
-                while (try? monitor.value.waitForChange()) != nil { inbox.put { $0.isNetworkChanged = true } }
-            }
-        } catch {
-            throw NodeServiceError(description: "\(error)", isForwarderUnreachable: false)
-        }
-    }
-
-    private func lookAtNetwork() async {
-        let found: CareOfAddressChoice?
-        do throws(RouteError) {
-            found = CareOfAddressChoice.best(
-                of: try network.look(), to: node.status.homeAgent, interfaces: settings.interfaces,
-                excluding: [settings.homeDevice])
-        } catch {
-            logger.warning("the host's addresses can't be read", metadata: ["reason": "\(error)"])
-            return retryLater()
-        }
-        guard found != choice else { return }
-        let before = choice
-        choice = found
-        if let found {
-            logger.info(
-                "care-of address", metadata: ["address": "\(found.address)", "interface": "\(found.interface)"])
-            await tell(.careOfAddressAvailable(found.address, interface: found.interface))
-        } else if let before {
-            logger.info("no care-of address")
-            await tell(.careOfAddressGone(before.address))
-        }
-    }
-
     // MARK: What others see
 
     private var answer: @Sendable (String) -> [UInt8] {
@@ -302,7 +283,8 @@ public final class NodeService {
     private func tellStatus() {
         let report = StatusReport(
             node.status, discarded: node.discardCounts, droppedDatagrams: droppedDatagrams,
-            isForwarderConnected: forwarder != nil, expiry: node.status.tunnel?.expiry.map { start + $0 })
+            isForwarderConnected: forwarder != nil, expiry: node.status.tunnel?.expiry.map { start + $0 },
+            agents: node.heardAgents, start: start, discovery: discovery.counts)
         board.status.withLock { $0 = report }
     }
 
@@ -320,7 +302,7 @@ public final class NodeService {
         deadlineTask?.cancel()
         await socket?.close()
         await keepalives?.close()
-        attempt("remove the rules") { network throws(RouteError) in try network.removeRules() }
+        attempt("remove the rules") { network throws(RouteError) in try network.removeAll() }
         await forwarder?.close()
     }
 }
@@ -328,12 +310,6 @@ public final class NodeService {
 /// What is shown to whoever asks.
 private final class StatusBoard: Sendable {
     let status = Mutex<StatusReport?>(nil)
-}
-
-/// A monitor that a thread keeps.
-private final class SharedMonitor: Sendable {
-    let value: RouteMonitor
-    init(_ value: consuming RouteMonitor) { self.value = value }
 }
 
 extension MobileNode.LogEntry.Level {

@@ -50,8 +50,8 @@ extension NodeSettings {
         "homeAddress", "identifier", "homeAgents", "assignsHomeAgent", "securityAssociation",
         "foreignSecurityAssociation", "prefixes", "opensLinkLocal", "prefixTunnel", "encapsulations",
         "reverseTunneling", "greKey", "mobileNetworks", "lifetime", "renewalMargin", "udpTunneling",
-        "keepaliveInterval", "acceptsRevocation", "port", "interfaces", "homeDevice", "forwarder", "socket", "table",
-        "tunnelMTU", "logLevel",
+        "keepaliveInterval", "acceptsRevocation", "port", "foreignAgents", "interfaces", "homeDevice", "forwarder",
+        "socket", "table", "tunnelMTU", "logLevel",
     ]
 
     private init(_ root: StrictJSON.Value) throws(StrictJSON.Failure) {
@@ -121,6 +121,7 @@ extension MobileNodeConfiguration {
             keepaliveInterval = .seconds(try value.integer(in: 10...65_535) as Int)
         }
         if let value = object["acceptsRevocation"] { acceptsRevocation = try value.bool() }
+        if let value = object["foreignAgents"] { foreignAgents = try value.choice(of: ForeignAgentUse.self) }
         if let value = object["port"] { port = try value.integer(in: 1...UInt16.max) }
     }
 }

@@ -18,14 +18,45 @@ public struct StatusReport: Codable, Hashable, Sendable {
         public var code: UInt8?
     }
 
+    /// An agent that is heard.
+    public struct Agent: Codable, Hashable, Sendable {
+        /// The source of its advertisements.
+        public var address: String
+        /// As `02:00:00:00:00:01`.
+        public var linkLayerAddress: String
+        /// On which it is heard.
+        public var interface: String
+        /// Absent where it is no foreign agent.
+        public var careOfAddress: String?
+        /// Whether registrations go by way of it.
+        public var isInUse: Bool
+        /// Whether it takes no more nodes.
+        public var isBusy: Bool
+        /// Whether it says that registering with it is required.
+        public var requiresRegistration: Bool
+        /// The longest that it grants, in seconds; absent where it is for ever.
+        public var registrationLifetime: UInt16?
+        /// In seconds, until it is forgotten unless it is heard again.
+        public var remaining: Int64
+        /// When it is.
+        fileprivate var expiry: ContinuousClock.Instant = .now
+
+        private enum CodingKeys: String, CodingKey {
+            case address, linkLayerAddress, interface, careOfAddress, isInUse, isBusy, requiresRegistration
+            case registrationLifetime, remaining
+        }
+    }
+
     /// What the node is about, such as `registered`.
     public var state: String
     /// Absent while none is known, as what follows.
     public var homeAddress: String?
     /// Which the next request is for.
     public var homeAgent: String?
-    /// Of this host.
+    /// Of this host, or the foreign agent's.
     public var careOfAddress: String?
+    /// Of the agent that registrations go by way of; absent where they go to the home agent.
+    public var agent: String?
     /// Which has it.
     public var interface: String?
     /// `ip-in-ip`, `gre` or `minimal`; absent where there is no tunnel.
@@ -52,15 +83,21 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var discarded: [String: Int]
     /// Datagrams that came faster than they were taken.
     public var droppedDatagrams: Int
+    /// All agents that are heard.
+    public var agents: [Agent]
+    /// Of agent discovery: what was heard and sent, and advertisements that were not believed, by reason.
+    public var discovery: [String: Int]
 
     private enum CodingKeys: String, CodingKey {
         case state, homeAddress, homeAgent, careOfAddress, interface, encapsulation, udp, lifetime, remaining, prefixes
-        case code, explanation, keepaliveInterval, isForwarderConnected, discarded, droppedDatagrams
+        case code, explanation, keepaliveInterval, isForwarderConnected, discarded, droppedDatagrams, agent, agents
+        case discovery
     }
 
     init(
         _ status: MobileNodeStatus, discarded: [MobileNodeDiscard: Int], droppedDatagrams: Int,
-        isForwarderConnected: Bool, expiry: ContinuousClock.Instant?
+        isForwarderConnected: Bool, expiry: ContinuousClock.Instant?, agents: [MobileNodeStatus.Agent],
+        start: ContinuousClock.Instant, discovery: [String: Int]
     ) {
         state = status.phase.rawValue
         homeAddress = status.homeAddress?.description
@@ -78,6 +115,9 @@ public struct StatusReport: Codable, Hashable, Sendable {
         self.isForwarderConnected = isForwarderConnected
         self.discarded = Dictionary(uniqueKeysWithValues: discarded.map { ($0.key.name, $0.value) })
         self.droppedDatagrams = droppedDatagrams
+        self.agents = agents.map { Agent($0, start: start) }
+        agent = self.agents.first(where: \.isInUse)?.address
+        self.discovery = discovery
     }
 }
 
@@ -93,10 +133,30 @@ extension StatusReport.Prefix {
     }
 }
 
+extension StatusReport.Agent {
+    /// - Parameter start: from which the node counts.
+    fileprivate init(_ agent: MobileNodeStatus.Agent, start: ContinuousClock.Instant) {
+        address = agent.location.address.description
+        linkLayerAddress = agent.location.linkLayerAddress.description
+        interface = agent.location.interface
+        careOfAddress = agent.careOfAddress?.description
+        isInUse = agent.isInUse
+        isBusy = agent.flags.contains(.busy)
+        requiresRegistration = agent.flags.contains(.registrationRequired)
+        registrationLifetime = agent.registrationLifetime.isInfinite ? nil : agent.registrationLifetime.seconds
+        remaining = 0
+        expiry = start + agent.expiry
+    }
+}
+
 extension StatusReport {
     /// One JSON object, as of now.
     public func json() -> [UInt8] {
         var report = self
+        for index in report.agents.indices {
+            let left = ContinuousClock.now.duration(to: report.agents[index].expiry)
+            report.agents[index].remaining = max(left.components.seconds, 0)
+        }
         report.remaining = expiry.map { max(ContinuousClock.now.duration(to: $0).components.seconds, 0) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -117,6 +177,17 @@ extension StatusReport {
         add("home address", homeAddress)
         add("home agent", homeAgent)
         add("care-of address", careOfAddress.map { "\($0)\(interface.map { " on \($0)" } ?? "")" })
+        for agent in agents {
+            let marks = [
+                agent.careOfAddress.map { "care-of address \($0)" } ?? "home agent", agent.isInUse ? "in use" : nil,
+                agent.isBusy ? "busy" : nil, agent.requiresRegistration ? "requires registration" : nil,
+                "forgotten in \(agent.remaining) s",
+            ]
+            add(
+                "agent",
+                "\(agent.address) at \(agent.linkLayerAddress) on \(agent.interface), "
+                    + marks.compactMap(\.self).joined(separator: ", "))
+        }
         add("tunnel", encapsulation.map { "\($0)\(udp == true ? " in UDP" : "")" })
         add("lifetime", lifetime.map { "\($0) s\(remaining.map { ", \($0) s left" } ?? "")" })
         for prefix in prefixes {
@@ -127,6 +198,7 @@ extension StatusReport {
         add("keepalive", keepaliveInterval.map { "every \($0) s" })
         add("mooringd", isForwarderConnected ? "connected" : "not connected")
         for (reason, count) in discarded.sorted(by: { $0.key < $1.key }) { add("discarded", "\(count) \(reason)") }
+        for (name, count) in discovery.sorted(by: { $0.key < $1.key }) { add("discovery", "\(count) \(name)") }
         if droppedDatagrams > 0 { add("dropped", "\(droppedDatagrams) datagrams that came too fast") }
         return lines
     }

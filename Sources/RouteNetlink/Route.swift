@@ -62,6 +62,12 @@ public struct Route: Sendable, Hashable, CustomStringConvertible {
     public var table: RouteTable
     /// Who made it.
     public var origin: RouteOrigin
+    /// Whether the next hop is on the device's link, whatever addresses the device has. Not read.
+    public var isGatewayOnLink = false
+    /// The source of what is sent by it without one, an address of this host; nil for the kernel's choice. Not read.
+    public var source: IPAddress?
+    /// The largest packet that is sent by it, in bytes; nil for the device's MTU. Not read.
+    public var mtu: UInt32?
     /// The smaller wins. For IPv6, 0 means the kernel's choice of 1024.
     public var metric: UInt32
 
@@ -121,14 +127,24 @@ public struct Route: Sendable, Hashable, CustomStringConvertible {
         let onLink = gateway == nil && destination.family == .v4
         body.rtm_scope = UInt8(onLink ? RT_SCOPE_LINK.rawValue : RT_SCOPE_UNIVERSE.rawValue)
         if type == RTM_DELROUTE { body.rtm_scope = UInt8(RT_SCOPE_NOWHERE.rawValue) }
+        if isGatewayOnLink { body.rtm_flags = UInt32(RTNH_F_ONLINK) }
         var request = NetlinkRequest(type: type, flags: flags, body: body)
         if destination.length > 0 { request.attribute(Int(RTA_DST.rawValue), destination.address) }
         request.attribute(Int(RTA_TABLE.rawValue), table.rawValue)
         if let link { request.attribute(Int(RTA_OIF.rawValue), link) }
         if let gateway { request.attribute(Int(RTA_GATEWAY.rawValue), gateway) }
+        if let source { request.attribute(Int(RTA_PREFSRC.rawValue), source) }
+        if let mtu { request.attribute(Int(RTA_METRICS.rawValue), RouteMetric(type: UInt16(RTAX_MTU), value: mtu)) }
         if metric != 0 { request.attribute(Int(RTA_PRIORITY.rawValue), metric) }
         return request
     }
+}
+
+/// An attribute within RTA_METRICS: struct rtattr and its number.
+private struct RouteMetric: BitwiseCopyable {
+    var length: UInt16 = 8
+    let type: UInt16
+    let value: UInt32
 }
 
 /// Which routes to list. The kernel filters where it can, so a table of a million routes is not copied for one.

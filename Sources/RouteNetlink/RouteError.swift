@@ -86,6 +86,11 @@ public struct RouteError: Error, Sendable, Equatable, CustomStringConvertible {
         RouteError(.noDevice, "there is no device \(name); see `ip link` for those there are")
     }
 
+    /// A setting below /proc/sys could not be made.
+    public static func setting(_ name: String, to value: String, number: Int32) -> RouteError {
+        RouteError(number: number, doing: "set \(name) to \(value)")
+    }
+
     /// An answer that breaks the format.
     static func malformed(_ what: String) -> RouteError {
         RouteError(.malformedAnswer, "the kernel's netlink answer is malformed: \(what)")

@@ -66,7 +66,10 @@ struct MobileNodeRandomTests {
                 flags: .init(rawValue: .random(in: 0 ... .max, using: &generator)),
                 sequenceNumber: .random(in: 0...600, using: &generator),
                 lifetime: .random(in: 0...60, using: &generator))
-            return .advertisementHeard(advertisement, from: source, interface: "wlan0")
+            let linkLayerAddress = LinkLayerAddress([2, 0, 0, 0, 0, .random(in: 1...2, using: &generator)])
+            return .advertisementHeard(
+                advertisement,
+                from: .init(address: source, linkLayerAddress: linkLayerAddress, interface: "wlan0"))
         case 4:
             let number = UInt64.random(in: 0...3, using: &generator)
             return .delegatedPrefixesChanged(

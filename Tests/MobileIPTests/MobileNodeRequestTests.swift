@@ -123,10 +123,16 @@ struct MobileNodeRequestTests {
         scene.attach()
         #expect(try scene.request().flags == flag.union([.decapsulationByMobileNode, .reverseTunneling]))
         // An agent that decapsulates is asked only for what it offers (RFC 5944, 3.6.1.2; RFC 3024, 3.1).
-        var foreign = try Scene { $0.encapsulations = [encapsulation] }
+        var foreign = try Scene {
+            $0.encapsulations = [encapsulation]
+            $0.reverseTunneling = .preferred
+        }
         foreign.hear(Scene.advertisement(flags: .foreignAgent))
         #expect(try foreign.request().flags == [])
-        var offering = try Scene { $0.encapsulations = [encapsulation] }
+        var offering = try Scene {
+            $0.encapsulations = [encapsulation]
+            $0.reverseTunneling = .preferred
+        }
         offering.hear(Scene.advertisement(flags: [.foreignAgent, .greEncapsulation, .minimalEncapsulation]))
         #expect(try offering.request().flags == flag)
     }

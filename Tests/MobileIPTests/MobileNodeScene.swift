@@ -16,6 +16,7 @@ struct MobileNodeScene {
     static let careOfAddress = ipv4("203.0.113.9")
     static let otherCareOfAddress = ipv4("203.0.113.77")
     static let foreignAgent = ipv4("10.1.0.1")
+    static let agentLinkLayerAddress = LinkLayerAddress([2, 0, 0, 0, 0, 1])
     static let agentCareOfAddress = ipv4("203.0.113.200")
     static let ownPrefix = prefix("2001:db8:1::/64")
 
@@ -163,9 +164,13 @@ struct MobileNodeScene {
 
     @discardableResult
     mutating func hear(
-        _ advertisement: AgentAdvertisement = MobileNodeScene.advertisement(), from source: IPv4Address = foreignAgent
+        _ advertisement: AgentAdvertisement = MobileNodeScene.advertisement(), from source: IPv4Address = foreignAgent,
+        at linkLayerAddress: LinkLayerAddress = agentLinkLayerAddress
     ) -> [MobileNode.Action] {
-        tell(.advertisementHeard(advertisement, from: source, interface: "wlan0"))
+        tell(
+            .advertisementHeard(
+                advertisement,
+                from: .init(address: source, linkLayerAddress: linkLayerAddress, interface: "wlan0")))
     }
 }
 

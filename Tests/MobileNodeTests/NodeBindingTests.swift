@@ -69,6 +69,23 @@ struct NodeBindingTests {
         #expect(binding.prefixes == [BoundPrefix(.linkLocal, tunnel: .homeAddress)])
     }
 
+    @Test("M3 H10 at a foreign agent is IPv6 from the home address alone, whatever is between the agents")
+    func foreignAgent() throws {
+        let binding = try binding { tunnel in
+            tunnel.isCoLocated = false
+            tunnel.encapsulation = .gre
+            tunnel.prefixes.append(tunnel.prefixes[0])
+            tunnel.prefixes[1].prefix = .host(IPv6Address("fe80::c633:6407")!)
+            for index in 0..<2 { tunnel.prefixes[index].tunnel = .homeAddress }
+        }
+        #expect(binding.endpoint == IPv4Address("198.51.100.7") && binding.careOfAddress == IPv4Address("192.0.2.1"))
+        #expect(binding.encapsulation == .ipInIP && binding.gre == nil && binding.networks.isEmpty)
+        #expect(
+            binding.prefixes == [
+                BoundPrefix(IPv6Prefix("::/0")!, tunnel: .careOf), BoundPrefix(.linkLocal, tunnel: .careOf),
+            ])
+    }
+
     @Test("N1 is in UDP from the port of registrations, with what was negotiated inside")
     func udp() throws {
         for (inner, expected) in [

@@ -17,7 +17,7 @@ struct NodeNetworkTests {
                 "ip link add dev eth type veth peer name peer && ip link set dev peer up && ip link set dev eth up && "
                     + "ip addr add 203.0.113.9/24 dev eth && ip route add default via 203.0.113.1 && "
                     + "ip tuntap add dev moor mode tun && ip link set moor up")
-            var network = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435))
+            var network = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435), tunnelMTU: 1280)
             return try body(&network)
         }
     }
@@ -42,6 +42,8 @@ struct NodeNetworkTests {
             #expect(try Self.way(to: "203.0.113.77") == "eth")
             #expect(
                 try NetworkNamespace.json("ip -j route get 198.18.0.1").first?["prefsrc"] as? String == "198.51.100.7")
+            // No more than the tunnel carries.
+            #expect(try NetworkNamespace.shell("ip route get 198.18.0.1").contains("mtu 1280"))
             // Another home agent, such as one that a reply names.
             try network.exempt(IPv4Address("192.0.2.2")!)
             #expect(try Self.way(to: "192.0.2.2") == "eth")
@@ -62,12 +64,61 @@ struct NodeNetworkTests {
             try network.add(Self.everyIPv6)
             #expect(try socket.rules(.v4).count == before.0.count + 3)
             #expect(try socket.rules(.v6).count == before.1.count + 2)
-            var next = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435))
-            try next.removeRules()
+            var next = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435), tunnelMTU: 1280)
+            try next.removeAll()
             #expect(try socket.rules(.v4) == before.0)
             #expect(try socket.rules(.v6) == before.1)
             try network.remove(Self.everyIPv4)
             try network.remove(Self.everyIPv6)
+        }
+    }
+
+    @Test("at a foreign agent IPv4 goes by it, the tunnel to the home agent too, and nothing of that stays")
+    func foreignAgent() async throws {
+        try await Self.host { network in
+            try NetworkNamespace.shell("ip route del default && ip addr del 203.0.113.9/24 dev eth")
+            let settings = ["arp_ignore", "arp_announce", "forwarding"].map { "net.ipv4.conf.eth.\($0)" }
+            func state() throws -> [String] {
+                try [
+                    "ip rule", "ip -4 route show table all", "ip -4 neigh show",
+                    "sysctl \(settings.joined(separator: " "))",
+                ]
+                .map { try NetworkNamespace.shell($0) }
+            }
+            let before = try state()
+            let agent = MobileNode.AgentLocation(
+                address: IPv4Address("203.0.113.1")!, linkLayerAddress: LinkLayerAddress([2, 0, 0, 0, 0, 1]),
+                interface: "eth")
+            let route = MobileNode.Route.agent(
+                .init(
+                    agent: agent, homeAddress: IPv4Address("198.51.100.7")!, homeAgent: IPv4Address("192.0.2.1")!))
+            try network.exempt(IPv4Address("192.0.2.1")!)
+            try network.add(Self.home)
+            try network.add(route)
+            for address in ["198.18.0.1", "192.0.2.1 from 198.51.100.7"] {
+                let way = try #require(try NetworkNamespace.json("ip -j route get \(address)").first)
+                #expect(way["dev"] as? String == "eth" && way["gateway"] as? String == "203.0.113.1")
+                #expect(way["prefsrc"] as? String ?? way["from"] as? String == "198.51.100.7", "\(way)")
+            }
+            let neighbors = try NetworkNamespace.json("ip -j neigh show dev eth nud permanent")
+            #expect(neighbors.map { $0["lladdr"] as? String } == ["02:00:00:00:00:01"])
+            #expect(try state().last != before.last)
+            // An interface that was down has lost its routes.
+            try NetworkNamespace.shell("ip link set eth down && ip link set eth up")
+            #expect(throws: (any Error).self) { try Self.way(to: "198.18.0.1") }
+            try network.keepAgentRoute()
+            #expect(try Self.way(to: "198.18.0.1") == "eth")
+
+            try network.remove(route)
+            try network.remove(Self.home)
+            #expect(try state() == before)
+            // Of a run that was killed.
+            try network.add(Self.home)
+            try network.add(route)
+            var next = try NodeNetwork(device: "moor", table: RouteTable(rawValue: 435), tunnelMTU: 1280)
+            try next.removeAll()
+            try network.remove(Self.home)
+            #expect(try Array(state().dropLast()) == Array(before.dropLast()))
         }
     }
 

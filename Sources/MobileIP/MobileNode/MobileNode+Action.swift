@@ -21,6 +21,8 @@ extension MobileNode {
         case removeRoute(Route)
         /// An ICMP echo request from the home address to the home agent is to be sent in the tunnel (RFC 3519, 4.9).
         case sendKeepalive(sequence: UInt16)
+        /// An agent solicitation is to be sent on that interface (RFC 5944, 2.2).
+        case solicit(interface: String)
         /// The node's state has changed.
         case report(MobileNodeStatus)
         /// Something is to be written down.
@@ -43,6 +45,23 @@ extension MobileNode {
         public var destinationPort: UInt16
         /// By which it is to go.
         public var interface: String
+        /// Where its frame is to go, an agent's address on that interface's link (RFC 5944, 3.6.1.1), with TTL 255, which
+        /// a foreign agent with a reverse tunnel asks for (RFC 3024, 4.1). Nil where the host finds the way.
+        public var linkLayerAddress: LinkLayerAddress?
+
+        /// A datagram of these.
+        public init(
+            payload: [UInt8], source: IPv4Address, sourcePort: UInt16, destination: IPv4Address,
+            destinationPort: UInt16, interface: String, linkLayerAddress: LinkLayerAddress?
+        ) {
+            self.payload = payload
+            self.source = source
+            self.sourcePort = sourcePort
+            self.destination = destination
+            self.destinationPort = destinationPort
+            self.interface = interface
+            self.linkLayerAddress = linkLayerAddress
+        }
     }
 
     /// The node's tunnel.
@@ -112,5 +131,25 @@ extension MobileNode {
         case ipv4(IPv4Prefix)
         /// Of IPv6.
         case ipv6(IPv6Prefix)
+        /// All IPv4 goes to a foreign agent, and not to the tunnel's interface.
+        case agent(AgentRoute)
+    }
+
+    /// A foreign agent as the router of all that the home address sends, the tunnel to the home agent among it (RFC 5944,
+    /// 4.2.1).
+    public struct AgentRoute: Hashable, Sendable {
+        /// Nobody is asked by ARP for its link-layer address (RFC 5944, 4.6).
+        public var agent: AgentLocation
+        /// The source.
+        public var homeAddress: IPv4Address
+        /// Reached by way of the agent too.
+        public var homeAgent: IPv4Address
+
+        /// A route of these.
+        public init(agent: AgentLocation, homeAddress: IPv4Address, homeAgent: IPv4Address) {
+            self.agent = agent
+            self.homeAddress = homeAddress
+            self.homeAgent = homeAgent
+        }
     }
 }

@@ -1,16 +1,36 @@
-// Where a mobile node is: at home, at a co-located care-of address, or with a foreign agent (RFC 5944, 2.4). Its own
-// care-of address is preferred to an agent's. An agent is kept while it is heard (3.6: no new attempt because another one
+// Where a mobile node is: at home, at a co-located care-of address, or with a foreign agent (RFC 5944, 2.4). Which of the
+// last two is preferred says the configuration. An agent is kept while it is heard (3.6: no new attempt because another one
 // appears), is registered with again when it has restarted (2.4.4), and is left when its advertisement's lifetime has
-// passed (2.4.2.1).
+// passed (2.4.2.1), or when it does not answer. Nobody signs advertisements: what one says concerns only the agent at the
+// link-layer address that it came from, so that a false one can add an agent, and not change or end another.
 
 import Wire
 
 extension MobileNode {
-    /// A foreign agent whose advertisement is still valid.
+    /// Where an agent is: its address, and where frames to it go, both as they stood in its advertisement (RFC 5944,
+    /// 3.6.1.1).
+    public struct AgentLocation: Hashable, Sendable {
+        /// The source of its advertisements.
+        public var address: IPv4Address
+        /// The source of their frames.
+        public var linkLayerAddress: LinkLayerAddress
+        /// By which they came.
+        public var interface: String
+
+        /// An agent's addresses.
+        public init(address: IPv4Address, linkLayerAddress: LinkLayerAddress, interface: String) {
+            self.address = address
+            self.linkLayerAddress = linkLayerAddress
+            self.interface = interface
+        }
+    }
+
+    /// An agent whose advertisement is still valid.
     struct HeardAgent: Hashable, Sendable {
-        var address: IPv4Address
-        var interface: String
+        var location: AgentLocation
         var advertisement: AgentAdvertisement
+        /// The first of its care-of addresses that can be one; nil where it is no foreign agent.
+        var careOfAddress: IPv4Address?
         /// When the advertisement's lifetime has passed.
         var expiry: Duration
         /// Until then it is not asked.
@@ -19,33 +39,70 @@ extension MobileNode {
         var wait = Timing.firstWait
         var isHome: Bool
 
-        var isForeign: Bool { advertisement.flags.contains(.foreignAgent) && !advertisement.careOfAddresses.isEmpty }
         var requiresRegistration: Bool { advertisement.flags.contains(.registrationRequired) }
-
-        var accepts: Bool { isForeign && !advertisement.flags.contains(.busy) && refusedUntil == nil }
+        var isBusy: Bool { advertisement.flags.contains(.busy) }
     }
 
-    mutating func hear(
-        _ advertisement: AgentAdvertisement, from source: IPv4Address, on interface: String, at now: Moment
-    ) {
-        let isHome =
-            advertisement.flags.contains(.homeAgent)
-            && (configuration.homeAgents + [toldHomeAgent].compactMap { $0 }).contains(source)
-        var agent = HeardAgent(
-            address: source, interface: interface, advertisement: advertisement,
-            expiry: now.elapsed + .seconds(advertisement.lifetime), isHome: isHome)
-        let known = agents.firstIndex { $0.address == source && $0.interface == interface }
-        let before = known.map { agents.remove(at: $0) }
-        guard isHome || agent.isForeign, advertisement.lifetime > 0 else { return chooseAttachment(at: now) }
-        if let before { (agent.refusedUntil, agent.wait) = (before.refusedUntil, before.wait) }
-        if agents.count == Self.maximumAgents,
-            let soonest = agents.indices.min(by: { agents[$0].expiry < agents[$1].expiry })
-        {
-            agents.remove(at: soonest)
+    mutating func hear(_ advertisement: AgentAdvertisement, from location: AgentLocation, at now: Moment) {
+        guard configuration.foreignAgents != .off else { return }
+        let origin = "It came from \(location.address) at \(location.linkLayerAddress) on \(location.interface)."
+        let known = agents.firstIndex { $0.location == location }
+        guard advertisement.lifetime > 0 else {
+            guard let known else { return discard(.agentUnknown, origin, at: now) }
+            agents.remove(at: known)
+            return chooseAttachment(at: now)
         }
-        agents.append(agent)
+        let isHome = advertisement.flags.contains(.homeAgent) && isHomeAgent(location.address)
+        let careOfAddress = careOfAddress(of: advertisement)
+        guard isHome || careOfAddress != nil else {
+            if let known {
+                agents.remove(at: known)
+                chooseAttachment(at: now)
+            }
+            return discard(.agentUnusable, origin, at: now)
+        }
+        let lifetime = min(.seconds(advertisement.lifetime), Timing.longestAdvertisement)
+        var agent = HeardAgent(
+            location: location, advertisement: advertisement, careOfAddress: careOfAddress,
+            expiry: now.elapsed + lifetime, isHome: isHome)
+        let before = known.map { agents[$0] }
+        if let known, let before {
+            (agent.refusedUntil, agent.wait) = (before.refusedUntil, before.wait)
+            agents[known] = agent
+        } else {
+            makeRoomForAgent(origin, at: now)
+            agents.append(agent)
+        }
         chooseAttachment(at: now)
-        if let before, isInUse(agent), hasRestarted(before.advertisement, advertisement) { requestUpdate(at: now) }
+        guard agentInUse?.location == location else { return }
+        let isRestart = before.map { hasRestarted($0.advertisement, advertisement) } ?? false
+        // RFC 5944, 2.4.1: who is registered with his own address and hears R registers again, by way of the agent.
+        if isRestart || (registration != nil && registration?.agent != location && isCoLocated && pending == nil) {
+            requestUpdate(at: now)
+        }
+    }
+
+    private func isHomeAgent(_ address: IPv4Address) -> Bool {
+        configuration.homeAgents.contains(address) || toldHomeAgent == address
+    }
+
+    private func careOfAddress(of advertisement: AgentAdvertisement) -> IPv4Address? {
+        guard advertisement.flags.contains(.foreignAgent) else { return nil }
+        return advertisement.careOfAddresses.first {
+            $0.isUnicastSource && $0 != homeAddress && !isHomeAgent($0)
+        }
+    }
+
+    /// The one that will be forgotten first goes, but not the one that is in use: whoever fills the table drives out
+    /// nobody that the node relies on.
+    private mutating func makeRoomForAgent(_ origin: String, at now: Moment) {
+        guard agents.count == Self.maximumAgents else { return }
+        let inUse = agentInUse?.location
+        let others = agents.indices.filter { agents[$0].location != inUse && !agents[$0].isHome }
+        // There may be as many home agents as the table holds; then one of them goes.
+        let place = others.min { agents[$0].expiry < agents[$1].expiry } ?? agents.startIndex
+        agents.remove(at: place)
+        discard(.agentForgotten, origin, at: now)
     }
 
     /// Forgets agents that are not heard any more, and that they have refused where that is long ago.
@@ -61,20 +118,26 @@ extension MobileNode {
         if isChanged { chooseAttachment(at: now) }
     }
 
+    /// Nothing is heard on that interface any more.
+    mutating func forgetAgents(on interface: String, at now: Moment) {
+        agents.removeAll { $0.location.interface == interface }
+        chooseAttachment(at: now)
+    }
+
     private func hasRestarted(_ before: AgentAdvertisement, _ now: AgentAdvertisement) -> Bool {
         now.sequenceNumber < before.sequenceNumber && now.sequenceNumber < 256
     }
 
-    private func isInUse(_ agent: HeardAgent) -> Bool { agentInUse?.address == agent.address }
-
     /// The agent that requests are sent through; nil where they go to the home agent.
     var agentInUse: HeardAgent? {
         switch attachment {
-        case .foreignAgent(_, let address, let interface):
-            agents.first { $0.address == address && $0.interface == interface }
+        case .foreignAgent(_, let location): agents.first { $0.location == location }
         case .coLocated(_, let interface):
             // RFC 5944, 2.1.1: the R bit.
-            agents.first { $0.interface == interface && $0.isForeign && $0.requiresRegistration }
+            agents.first {
+                $0.location.interface == interface && $0.careOfAddress != nil && $0.requiresRegistration
+                    && $0.refusedUntil == nil
+            }
         case .home, nil: nil
         }
     }
@@ -94,26 +157,44 @@ extension MobileNode {
     }
 
     private var bestAttachment: Attachment? {
-        if let home = agents.first(where: \.isHome) { return .home(interface: home.interface) }
-        if let coLocated {
-            if coLocated.address == homeAddress { return .home(interface: coLocated.interface) }
-            return .coLocated(coLocated.address, interface: coLocated.interface)
+        if let home = agents.first(where: \.isHome) { return .home(interface: home.location.interface) }
+        let own = coLocated.map { coLocated -> Attachment in
+            coLocated.address == homeAddress
+                ? .home(interface: coLocated.interface)
+                : .coLocated(coLocated.address, interface: coLocated.interface)
         }
-        if case .foreignAgent(let careOfAddress, _, _) = attachment, let agent = agentInUse,
-            agent.advertisement.careOfAddresses.contains(careOfAddress),
-            agent.refusedUntil == nil
+        if let own, configuration.foreignAgents != .preferred { return own }
+        if case .home = own { return own }
+        if case .foreignAgent(let careOfAddress, _) = attachment, let agent = agentInUse,
+            agent.careOfAddress == careOfAddress, agent.refusedUntil == nil
         {
             return attachment
         }
-        guard let agent = agents.first(where: \.accepts) else { return nil }
-        return .foreignAgent(
-            careOfAddress: agent.advertisement.careOfAddresses[0], agent: agent.address, interface: agent.interface)
+        for agent in agents where accepts(agent) {
+            guard let careOfAddress = agent.careOfAddress else { continue }
+            return .foreignAgent(careOfAddress: careOfAddress, agent: agent.location)
+        }
+        return own
+    }
+
+    /// Whether the node may turn to that agent, and has a use for it.
+    private func accepts(_ agent: HeardAgent) -> Bool {
+        agent.careOfAddress != nil && !agent.isBusy && agent.refusedUntil == nil
+            && (configuration.reverseTunneling != .required || agent.advertisement.flags.contains(.reverseTunneling))
+    }
+
+    /// Asks that agent no more for a while, which is longer each time, and turns to whatever else there is.
+    mutating func leaveAgent(_ agent: HeardAgent, at now: Moment) {
+        guard let index = agents.firstIndex(where: { $0.location == agent.location }) else { return }
+        agents[index].refusedUntil = now.elapsed + agent.wait
+        agents[index].wait = min(agent.wait * 2, Timing.longestWait)
+        chooseAttachment(at: now)
     }
 
     /// The node's own care-of address, or its agent's; nil where it needs none.
     var careOfAddress: IPv4Address? {
         switch attachment {
-        case .coLocated(let address, _), .foreignAgent(let address, _, _): address
+        case .coLocated(let address, _), .foreignAgent(let address, _): address
         case .home, nil: nil
         }
     }
@@ -123,8 +204,19 @@ extension MobileNode {
 
     var interface: String? {
         switch attachment {
-        case .coLocated(_, let interface), .foreignAgent(_, _, let interface), .home(let interface): interface
+        case .coLocated(_, let interface), .home(let interface): interface
+        case .foreignAgent(_, let agent): agent.interface
         case nil: nil
+        }
+    }
+
+    /// Agents that are heard now, in the order in which they were heard first.
+    public var heardAgents: [MobileNodeStatus.Agent] {
+        agents.map { agent in
+            MobileNodeStatus.Agent(
+                location: agent.location, careOfAddress: agent.careOfAddress, flags: agent.advertisement.flags,
+                registrationLifetime: agent.advertisement.registrationLifetime, expiry: agent.expiry,
+                refusedUntil: agent.refusedUntil, isInUse: agentInUse?.location == agent.location)
         }
     }
 }

@@ -29,7 +29,11 @@ extension MobileNode {
         /// That address can't be used any more.
         case careOfAddressGone(IPv4Address)
         /// An agent advertisement was heard.
-        case advertisementHeard(AgentAdvertisement, from: IPv4Address, interface: String)
+        case advertisementHeard(AgentAdvertisement, from: AgentLocation)
+        /// Agents can be heard on that interface from now on: it is a new one, or has come up.
+        case interfaceAvailable(String)
+        /// Nothing is heard on that interface any more.
+        case interfaceGone(String)
         /// A datagram came to the port of requests.
         case datagramReceived([UInt8], from: IPv4Address, port: UInt16)
         /// The deadline has come.

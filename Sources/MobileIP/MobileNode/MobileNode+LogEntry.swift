@@ -15,6 +15,10 @@ public enum MobileNodeDiscard: CountedReason {
     case foreignAgentNotAsked
     case bindingNotRevoked
     case revocationReplayed
+    case agentUnknown
+    case agentUnusable
+    case agentForgotten
+    case interfaceNotHeard
 
     /// A sentence for people: what was wrong with it.
     public var explanation: String {
@@ -30,6 +34,11 @@ public enum MobileNodeDiscard: CountedReason {
         case .foreignAgentNotAsked: "A foreign agent's code, but no foreign agent was asked, or another one."
         case .bindingNotRevoked: "It revokes another binding than the one that there is."
         case .revocationReplayed: "The revocation is older than one that was heard of."
+        case .agentUnknown: "An agent that was not heard before says that it is gone."
+        case .agentUnusable:
+            "It is neither this node's home agent nor a foreign agent with a care-of address."
+        case .agentForgotten: "More agents than are remembered: another one that is not in use is forgotten."
+        case .interfaceNotHeard: "More interfaces than agents are looked for on."
         }
     }
 

@@ -22,7 +22,12 @@ extension MobileNode {
         tunnel.prefixes.removeAll { !wanted.contains($0.prefix) }
         var network = Network(tunnel: tunnel)
         network.addresses = [.ipv4(tunnel.homeAddress)] + tunnel.prefixes.map { address(of: $0.prefix) }
-        if tunnel.isReverse { network.routes.append(Self.everyIPv4) }
+        if case .foreignAgent(_, let agent) = registration?.attachment {
+            network.routes.append(
+                .agent(AgentRoute(agent: agent, homeAddress: tunnel.homeAddress, homeAgent: tunnel.homeAgent)))
+        } else if tunnel.isReverse {
+            network.routes.append(Self.everyIPv4)
+        }
         if tunnel.prefixes.contains(where: { !$0.prefix.address.isLinkLocal }) { network.routes.append(Self.everyIPv6) }
         return network
     }

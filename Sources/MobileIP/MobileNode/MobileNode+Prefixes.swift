@@ -87,8 +87,9 @@ extension MobileNode {
         return isCareOf ? .careOf : .homeAddress
     }
 
-    /// IPv4 networks for the next request.
+    /// IPv4 networks for the next request: not at a foreign agent, which delivers to home addresses alone.
     var requestedNetworks: [MobileNetworkPrefix] {
+        if case .foreignAgent = attachment { return [] }
         guard !wishes.leavesOutNetworks else { return [] }
         return configuration.mobileNetworks.lazy.map { MobileNetworkPrefix($0) }
             .filter { !wishes.refusedNetworks.contains($0) }

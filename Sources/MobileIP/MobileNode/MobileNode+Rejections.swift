@@ -143,11 +143,9 @@ extension MobileNode {
     }
 
     private mutating func turnToOtherForeignAgent(at now: Moment) -> Bool {
-        guard let agent = agentInUse, let index = agents.firstIndex(of: agent) else { return false }
-        agents[index].refusedUntil = now.elapsed + agent.wait
-        agents[index].wait = min(agent.wait * 2, Timing.longestWait)
+        guard let agent = agentInUse else { return false }
         let before = attachment
-        chooseAttachment(at: now)
+        leaveAgent(agent, at: now)
         return attachment != before
     }
 }

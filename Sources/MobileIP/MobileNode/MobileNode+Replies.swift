@@ -60,7 +60,7 @@ extension MobileNode {
             }
         }
         if code.isFromForeignAgent {
-            guard pending.agent == source else {
+            guard pending.agent?.address == source else {
                 discard(.foreignAgentNotAsked, origin, at: now)
                 return false
             }
@@ -118,7 +118,9 @@ extension MobileNode {
                 isReverse: request.flags.contains(.reverseTunneling) && wishes.reverseTunneling,
                 prefixes: takePrefixReplies(extensions, to: request, homeAgent: reply.homeAgent),
                 mobileNetworks: takeNetworkAcknowledgments(extensions, to: request), expiry: expiry),
-            lifetime: lifetime, attachment: attachment, revocationTimestamp: revocationTimestamp(extensions))
+            lifetime: lifetime, attachment: attachment, agent: pending.agent,
+            revocationTimestamp: revocationTimestamp(extensions))
+        if pending.agent != nil { resetSolicitations() }
         startKeepalive(udp == nil ? nil : extensions, sentAt: pending.sentAt, at: now)
         if let expiry, let duration = lifetime.duration {
             // What was asked for while the request was under way may come before.

@@ -19,6 +19,13 @@ extension MobileNode {
         }
         if pending.transmissions % Self.transmissionsPerHomeAgent == 0, !pending.request.isDeregistration {
             actions.append(.log(.unanswered(homeAgent: homeAgent, transmissions: pending.transmissions)))
+            // An agent that is there answers, if only that the home agent does not (RFC 5944, 3.7.3.1).
+            if pending.agent != nil, let agent = agentInUse {
+                leaveAgent(agent, at: now)
+                if case .foreignAgent = attachment { return }
+                guard isCoLocated else { return }
+                return sendRequest(at: now)
+            }
             if turnToNextHomeAgent() { return sendRequest(at: now) }
         }
         let interval = min(pending.retransmissionInterval * 2, longestRetransmission(of: pending.request))
@@ -41,7 +48,7 @@ extension MobileNode {
             return
         }
         pending = Pending(
-            request: datagram.request, datagram: datagram.datagram, agent: agentInUse?.address,
+            request: datagram.request, datagram: datagram.datagram, agent: agentInUse?.location,
             sentAt: now.elapsed, transmissions: transmissions, retransmissionInterval: interval)
         lastRequestAt = now.elapsed
         isWaiting = false
@@ -79,8 +86,16 @@ extension MobileNode {
             request,
             Datagram(
                 payload: signed(request), source: source, sourcePort: configuration.port, destination: end,
-                destinationPort: RegistrationRequest.port, interface: interface)
+                destinationPort: RegistrationRequest.port, interface: interface,
+                linkLayerAddress: linkLayerAddress(of: end))
         )
+    }
+
+    /// Of whom the request goes to on the link: an agent that was heard there.
+    private func linkLayerAddress(of destination: IPv4Address) -> LinkLayerAddress? {
+        if let agent = agentInUse { return agent.location.linkLayerAddress }
+        guard isAtHome else { return nil }
+        return agents.first { $0.isHome && $0.location.address == destination }?.location.linkLayerAddress
     }
 
     /// RFC 5944, 3.6.1.1.
@@ -89,7 +104,7 @@ extension MobileNode {
         return homeAddress ?? .unspecified
     }
 
-    private var destination: IPv4Address? { agentInUse?.address ?? homeAgent }
+    private var destination: IPv4Address? { agentInUse?.location.address ?? homeAgent }
 
     /// RFC 5944, 3.6.1.2; RFC 4433, 5.1 where one is to be assigned.
     private var homeAgentField: IPv4Address {

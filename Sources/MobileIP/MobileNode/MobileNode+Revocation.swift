@@ -47,6 +47,6 @@ extension MobileNode {
             .send(
                 Datagram(
                     payload: payload, source: careOfAddress, sourcePort: configuration.port, destination: source,
-                    destinationPort: port, interface: interface)))
+                    destinationPort: port, interface: interface, linkLayerAddress: nil)))
     }
 }

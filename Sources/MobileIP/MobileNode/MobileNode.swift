@@ -11,7 +11,7 @@
 //                        ▼
 //                  deregistering ──► finished, or at home
 //
-// Bounds: one pending request, `maximumAgents` foreign agents, `maximumRepairs` repairs in a row, as many replay states
+// Bounds: one pending request, `maximumAgents` agents, `maximumInterfaces` that are solicited on, `maximumRepairs` repairs in a row, as many replay states
 // as home agents are configured and `maximumRedirections` more.
 
 import Wire
@@ -23,6 +23,8 @@ public struct MobileNode: Sendable {
 
     /// Foreign agents that are remembered; where there are more, that which will be forgotten first goes.
     public static let maximumAgents = 8
+    /// Interfaces on which agents are looked for.
+    public static let maximumInterfaces = 64
     /// Requests in a row that try to put right what a reply rejects; then it waits.
     public static let maximumRepairs = 8
     /// Home agents that redirected in a row (RFC 4433, 4.2).
@@ -43,6 +45,11 @@ public struct MobileNode: Sendable {
         /// After a rejection that can't be put right; doubled each time.
         static let firstWait: Duration = .seconds(10)
         static let longestWait: Duration = .seconds(600)
+        /// Between two solicitations on an interface, at the least and at the most (RFC 5944, 2.4).
+        static let betweenSolicitations: Duration = .seconds(1)
+        static let longestSolicitation: Duration = .seconds(64)
+        /// For which an advertisement is believed (RFC 1256, 6.2.1).
+        static let longestAdvertisement: Duration = .seconds(9000)
         /// Between two log entries of the same kind of discarded message.
         static let betweenDiscardEntries: Duration = .seconds(10)
     }
@@ -50,7 +57,7 @@ public struct MobileNode: Sendable {
     /// How the node is attached.
     enum Attachment: Hashable, Sendable {
         case coLocated(IPv4Address, interface: String)
-        case foreignAgent(careOfAddress: IPv4Address, agent: IPv4Address, interface: String)
+        case foreignAgent(careOfAddress: IPv4Address, agent: AgentLocation)
         case home(interface: String)
     }
 
@@ -79,7 +86,7 @@ public struct MobileNode: Sendable {
         var request: RegistrationRequest
         var datagram: Datagram
         /// The agent that it was sent through; nil where it was sent to the home agent.
-        var agent: IPv4Address?
+        var agent: AgentLocation?
         /// Of what was sent last.
         var sentAt: Duration
         var transmissions: Int
@@ -92,6 +99,8 @@ public struct MobileNode: Sendable {
         var tunnel: Tunnel
         var lifetime: RegistrationLifetime
         var attachment: Attachment
+        /// By way of which it was made; nil where it went to the home agent.
+        var agent: AgentLocation?
         /// The home agent's clock in its last revocation support extension (RFC 3543, 3.5).
         var revocationTimestamp: UInt32?
     }
@@ -99,6 +108,8 @@ public struct MobileNode: Sendable {
     // Where the node is.
     var coLocated: (address: IPv4Address, interface: String)?
     var agents: [HeardAgent] = []
+    /// By the interfaces on which agents can be heard.
+    var solicitations: [String: Solicitation] = [:]
     var attachment: Attachment?
     var isStopping = false
     var isFinished = false
@@ -161,8 +172,9 @@ public struct MobileNode: Sendable {
         case .careOfAddressGone(let address):
             if coLocated?.address == address { coLocated = nil }
             chooseAttachment(at: now)
-        case .advertisementHeard(let advertisement, let source, let interface):
-            hear(advertisement, from: source, on: interface, at: now)
+        case .advertisementHeard(let advertisement, let location): hear(advertisement, from: location, at: now)
+        case .interfaceAvailable(let interface): takeInterface(interface, at: now)
+        case .interfaceGone(let interface): loseInterface(interface, at: now)
         case .datagramReceived(let bytes, let source, let port):
             receive(bytes, from: source, port: port, at: now)
         case .delegatedPrefixesChanged(let prefixes): takeDelegated(prefixes, at: now)
@@ -184,6 +196,7 @@ public struct MobileNode: Sendable {
         return [
             nextRequest, pending?.retransmitAt, registration?.tunnel.expiry, keepalive?.nextAt,
             agents.lazy.map(\.expiry).min(), agents.lazy.compactMap(\.refusedUntil).min(),
+            solicitations.values.lazy.compactMap(\.nextAt).min(),
         ].lazy.compactMap { $0 }.min()
     }
 
@@ -207,6 +220,7 @@ public struct MobileNode: Sendable {
         } else if let retransmitAt = pending?.retransmitAt, retransmitAt <= now.elapsed {
             retransmit(at: now)
         }
+        solicit(at: now)
     }
 
     private mutating func stop(at now: Moment) {

@@ -42,6 +42,16 @@ public struct MobileNodeConfiguration: Hashable, Sendable {
         case off
     }
 
+    /// Whether foreign agents are used (RFC 5944, 2.4).
+    public enum ForeignAgentUse: String, Hashable, Sendable, CaseIterable {
+        /// They are not listened to.
+        case off
+        /// Where there is no care-of address of one's own, or one says that registering with it is required.
+        case fallback
+        /// Before a care-of address of one's own.
+        case preferred
+    }
+
     /// An IPv6 prefix to be registered.
     public struct Prefix: Hashable, Sendable {
         /// What is asked for.
@@ -90,6 +100,8 @@ public struct MobileNodeConfiguration: Hashable, Sendable {
     public var lifetime = RegistrationLifetime(seconds: 600)
     /// How long before its end a registration is renewed; half of the lifetime at the most.
     public var renewalMargin: Duration = .seconds(60)
+    /// Whether foreign agents are used.
+    public var foreignAgents = ForeignAgentUse.fallback
     /// Whether the tunnel is in UDP.
     public var udpTunneling = UDPTunneling.automatic
     /// After which a NAT may forget the tunnel, where the home agent does not say (RFC 3519, 4.9).

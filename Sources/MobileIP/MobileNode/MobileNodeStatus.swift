@@ -42,6 +42,24 @@ public struct MobileNodeStatus: Hashable, Sendable {
         public var outcome: PrefixOutcome
     }
 
+    /// An agent that is heard.
+    public struct Agent: Hashable, Sendable {
+        /// Where it is.
+        public var location: MobileNode.AgentLocation
+        /// The one that it would be registered with; nil where it is no foreign agent.
+        public var careOfAddress: IPv4Address?
+        /// What it offers.
+        public var flags: AgentAdvertisement.Flags
+        /// The longest that it grants.
+        public var registrationLifetime: RegistrationLifetime
+        /// When it is forgotten unless it is heard again, on the clock of `Moment.elapsed`.
+        public var expiry: Duration
+        /// Until then it is not asked.
+        public var refusedUntil: Duration?
+        /// Whether registrations go by way of it.
+        public var isInUse: Bool
+    }
+
     /// What it is about.
     public var phase: Phase
     /// Nil while none is known.
