@@ -1319,6 +1319,18 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
   /// Clears the value of `checkpoint`. Subsequent reads from it will return its default value.
   public mutating func clearCheckpoint() {_uniqueStorage()._checkpoint = nil}
 
+  /// How super-frames of the home device are sent: "split", or "off" where there are none.
+  public var offload: String {
+    get {_storage._offload}
+    set {_uniqueStorage()._offload = newValue}
+  }
+
+  /// Why it is not what was wanted; else empty.
+  public var offloadReason: String {
+    get {_storage._offloadReason}
+    set {_uniqueStorage()._offloadReason = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -3590,7 +3602,7 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3611,6 +3623,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _members: UInt64 = 0
     var _memberLimit: UInt64 = 0
     var _checkpoint: ControlCheckpointStatus? = nil
+    var _offload: String = String()
+    var _offloadReason: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3639,6 +3653,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _members = source._members
       _memberLimit = source._memberLimit
       _checkpoint = source._checkpoint
+      _offload = source._offload
+      _offloadReason = source._offloadReason
     }
   }
 
@@ -3675,6 +3691,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._members) }()
         case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._memberLimit) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._checkpoint) }()
+        case 25: try { try decoder.decodeSingularStringField(value: &_storage._offload) }()
+        case 26: try { try decoder.decodeSingularStringField(value: &_storage._offloadReason) }()
         default: break
         }
       }
@@ -3741,6 +3759,12 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       try { if let v = _storage._checkpoint {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
       } }()
+      if !_storage._offload.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._offload, fieldNumber: 25)
+      }
+      if !_storage._offloadReason.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._offloadReason, fieldNumber: 26)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3768,6 +3792,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._members != rhs_storage._members {return false}
         if _storage._memberLimit != rhs_storage._memberLimit {return false}
         if _storage._checkpoint != rhs_storage._checkpoint {return false}
+        if _storage._offload != rhs_storage._offload {return false}
+        if _storage._offloadReason != rhs_storage._offloadReason {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -15,8 +15,9 @@ extension Forwarder {
         guard packet.length > 0 else { return receivedAndDropped(&packet, .empty) }
         let version = UnsafeRawPointer(packet.start).byte(0) >> 4
         if singleDevice { packet.ingress = version == 4 && !isForNode(packet) ? .access : .home }
-        count(CounterIndex.received, packet.ingress)
+        count(CounterIndex.received, packet.ingress, by: Int(packet.segmentCount))
         count(CounterIndex.receivedBytes, packet.ingress, by: packet.length)
+        if packet.isSuperFrame { countHeaders(of: packet) }
         do throws(DropReason) {
             switch (packet.ingress, version) {
             case (.home, 6): pending.initialize(to: try classifyFromHome(IPv6View(packet.bytes)))
@@ -30,6 +31,15 @@ extension Forwarder {
             drop(&packet, error)
             return false
         }
+    }
+
+    /// Every segment of a super-frame has headers on a wire.
+    @inline(never)
+    private func countHeaders(of packet: Packet) {
+        let transport = UnsafeRawPointer(packet.start) + Int(packet.transportOffset)
+        let isTCP = packet.segmentKind != SegmentKind.udp.rawValue
+        let length = Int(packet.transportOffset) + (isTCP ? TCP.headerLength(at: transport) : UDP.headerLength)
+        count(CounterIndex.receivedBytes, packet.ingress, by: length * (Int(packet.segmentCount) - 1))
     }
 
     private mutating func receivedAndDropped(_ packet: inout Packet, _ reason: DropReason) -> Bool {

@@ -7,13 +7,14 @@ import PrefixTable
 import Wire
 
 extension Forwarder {
-    /// - Returns: false where it must be sent in fragments.
+    /// - Returns: false where it must be sent in segments or fragments.
     @inline(__always)
     mutating func encapsulate(_ packet: inout Packet, _ work: PendingPacket) -> Bool {
         guard work.record != PrefixTable.noValue else {
             answer(&packet, dropped: work.isLinkLocal ? .linkLocal : .noBinding, work, mtu: 0)
             return true
         }
+        if packet.isSuperFrame { return false }
         let reference = BindingReference(rawValue: work.record)
         let record = records + reference.record
         let limit = tunnelMTU(record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress)
@@ -108,7 +109,7 @@ extension Forwarder {
     /// Why an IPv4 packet may not go into the tunnel; nil where it may. Of more than one reason it is `packetTooBig`
     /// only where there is no other.
     @inline(__always)
-    private func refusal(
+    func refusal(
         of inner: UnsafeRawPointer, _ record: BindingRecord, length: UInt32, limit: UInt32
     ) -> DropReason? {
         // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle.
@@ -132,7 +133,7 @@ extension Forwarder {
     }
 
     /// Whether an IPv4 packet's source allows that it is fragmented (RFC 791, 3.2).
-    private static func mayFragment(_ inner: UnsafeRawPointer) -> Bool {
+    static func mayFragment(_ inner: UnsafeRawPointer) -> Bool {
         inner.networkUInt16(at: IPv4.Offset.fragment) & IPv4.dontFragment == 0
     }
 

@@ -9,12 +9,15 @@ import PrefixTable
 import Wire
 
 extension Forwarder {
-    /// Makes several packets of one: copies for the members of a group, or fragments.
+    /// Makes several packets of one: copies for the members of a group, segments, or fragments.
     /// - Returns: false where room for them is missing.
     @inline(never)
     mutating func multiply(_ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>) -> Bool {
-        work.pointee.lookup == .group
-            ? copyToMembers(&batch, work) : sendFragments(&batch, work.pointee)
+        let isSuperFrame = batch[Int(work.pointee.packet)].isSuperFrame
+        if work.pointee.lookup == .group {
+            return isSuperFrame ? copySegmentsToMembers(&batch, work) : copyToMembers(&batch, work)
+        }
+        return isSuperFrame ? sendSegments(&batch, work) : sendFragments(&batch, work.pointee)
     }
 
     private mutating func sendFragments(_ batch: inout PacketBatch, _ work: PendingPacket) -> Bool {
@@ -36,39 +39,59 @@ extension Forwarder {
             return true
         }
         let limit = Int(tunnelMTU(record, isIPv4: true, usesHomeAddress: false))
+        guard hasRoom(forFragmentsOf: length, limit: limit, batch) else { return false }
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
+        var packet = batch[index]
+        packet.length = length
+        batch[index] = cut(packet, record, limit: limit, madeFrom: index, into: &batch)
+        return true
+    }
+
+    /// Whether there is room for all fragments of an IPv4 packet.
+    func hasRoom(forFragmentsOf length: Int, limit: Int, _ batch: borrowing PacketBatch) -> Bool {
         let largestCount = FragmentPlan.largestCount(length: length, limit: limit)
         let space = length + largestCount * IPv4.maximumHeaderLength + FragmentPlan.workspace
-        guard largestCount <= batch.generatedRoom, memory.hasRoom(for: space, packets: largestCount + 1),
-            let workspace = memory.take(FragmentPlan.workspace)
-        else { return false }
-        traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
-        batch[index].length = length
+        return largestCount <= batch.generatedRoom && memory.hasRoom(for: space, packets: largestCount + 1)
+    }
+
+    /// Sends an IPv4 packet into a tunnel in fragments. There must be room for them.
+    /// - Parameter limit: the largest inner packet, in bytes.
+    /// - Returns: the last, which lies where the packet did, with its verdict.
+    mutating func cut(
+        _ packet: Packet, _ record: UnsafePointer<BindingRecord>, limit: Int, madeFrom index: Int,
+        into batch: inout PacketBatch
+    ) -> Packet {
+        var packet = packet
+        var limit = limit
+        let isMinimal = record.pointee.form.isMinimal
         if isMinimal {
-            _ = enterTunnel(&batch[index], record, isIPv4: true, usesHomeAddress: false)
+            limit += record.pointee.headerLength(isIPv4: true, usesHomeAddress: false)
+            _ = enterTunnel(&packet, record, isIPv4: true, usesHomeAddress: false)
             // Other senders' packets may bear the same identification in this tunnel (RFC 6864, 4.3).
-            batch[index].start.storeNetwork(
+            packet.start.storeNetwork(
                 nextIdentification(to: record.pointee.careOfAddress), at: IPv4.Offset.identification)
-            IPv4Header.writeChecksum(at: batch[index].start)
+            IPv4Header.writeChecksum(at: packet.start)
         }
-        var plan = FragmentPlan(
-            batch[index].start, length: batch[index].length, limit: limit + growth, workspace: workspace)
+        guard let workspace = memory.take(FragmentPlan.workspace) else {
+            preconditionFailure("room for fragments was asked for")
+        }
+        var plan = FragmentPlan(packet.start, length: packet.length, limit: limit, workspace: workspace)
         while let piece = plan.next() {
             let space = piece.isLast ? nil : memory.take(piece.length)
             precondition(piece.isLast || space != nil, "room for fragments was asked for")
-            var fragment = batch[index]
+            var fragment = packet
             fragment.start = plan.write(piece, to: space)
             fragment.length = piece.length
             let isOwn = isMinimal || enterTunnel(&fragment, record, isIPv4: true, usesHomeAddress: false)
             if isOwn { transmit(&fragment, to: .access) }
-            if piece.isLast {
-                batch[index] = fragment
-            } else if !isOwn {
-                count(CounterIndex.generated, .access)
-            } else {
+            if piece.isLast { return fragment }
+            if isOwn {
                 appendGenerated(fragment, madeFrom: index, to: &batch)
+            } else {
+                count(CounterIndex.generated, .access)
             }
         }
-        return true
+        preconditionFailure("a packet has a last fragment")
     }
 
     /// Counts a packet that was made here beside the one that it was made from, and adds it to the batch.

@@ -18,6 +18,8 @@ extension Forwarder {
             return true
         }
         batch[index].length = length
+        // A segment's last member gets it itself, out of memory that is the forwarder's: one place is left for that.
+        let reserve = superFrame.firstMember == PrefixTable.noValue ? 0 : 1
         while true {
             let member = members + Int(work.pointee.record)
             let record = memberRecords[Int(member.pointee.binding)].record.load(ordering: .acquiring)
@@ -28,7 +30,7 @@ extension Forwarder {
             }
             // A member whose binding is going away at this moment gets none.
             if record != PrefixTable.noValue {
-                guard batch.generatedRoom > 0, let start = memory.take(length) else { return false }
+                guard batch.generatedRoom > reserve, let start = memory.take(length) else { return false }
                 var copy = batch[index]
                 start.copyMemory(from: copy.start, byteCount: length)
                 copy.start = start

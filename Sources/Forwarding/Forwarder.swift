@@ -89,6 +89,8 @@ public struct Forwarder: ~Copyable {
     var datagramMemory: GeneratedMemory
     var reassembler: Reassembler
     var reordering = ReorderBuffer()
+    /// Of the super-frame that is being cut into segments.
+    var superFrame = SuperFrameProgress()
     /// Of the batch.
     var now: UInt64 = 0
     /// How many packets of the batch need a binding, and how many of them have their verdict.
@@ -339,10 +341,12 @@ public struct Forwarder: ~Copyable {
     @inline(__always)
     func count(_ index: Int) { counters[index] &+= 1 }
 
+    /// A super-frame counts as what it is made of, and is one packet from then on.
     @inline(__always)
     func drop(_ packet: inout Packet, _ reason: DropReason) {
         packet.verdict = .release
-        count(CounterIndex.dropped &+ Int(reason.rawValue))
+        counters[CounterIndex.dropped &+ Int(reason.rawValue)] &+= UInt64(packet.segmentCount)
+        packet.becomeOnePacket()
     }
 
     @inline(__always)

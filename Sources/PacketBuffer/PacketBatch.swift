@@ -33,27 +33,53 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     case carriedOut
 }
 
-/// A packet in a slot: where its bytes lie, where it came from and what becomes of it.
+/// A packet in a slot: where its bytes lie, where it came from and what becomes of it. It may be a super-frame: segments of
+/// one flow with one header, which count as so many packets. 24 bytes.
 public struct Packet: BitwiseCopyable {
     /// The first byte of the packet.
     public var start: UnsafeMutableRawPointer
-    /// In bytes.
-    public var length: Int
+    @usableFromInline var storedLength: UInt32
     /// The number of the slot in its pool.
     public let slot: UInt32
     /// The side it was received from. On a device that serves both sides the forwarder sets it.
     public var ingress: Side
     /// Set by the forwarder; `release` until then.
     public var verdict: Verdict
+    /// What follows is of a super-frame: what kind, by its number; 0 where it is one packet.
+    public var segmentKind: UInt8 = 0
+    /// Where the header of TCP or UDP begins, from the first byte of the IP header.
+    public var transportOffset: UInt8 = 0
+    /// Bytes of payload in each segment but the last.
+    public var segmentSize: UInt16 = 0
+    /// How many packets this is: 1 where it is no super-frame.
+    public var segmentCount: UInt16 = 1
 
     /// A packet of `length` bytes at `start` that waits for its verdict.
     @inlinable @inline(__always)
     public init(start: UnsafeMutableRawPointer, length: Int, slot: UInt32, ingress: Side) {
         self.start = start
-        self.length = length
+        storedLength = UInt32(truncatingIfNeeded: length)
         self.slot = slot
         self.ingress = ingress
         self.verdict = .release
+    }
+
+    /// In bytes.
+    @inlinable @inline(__always)
+    public var length: Int {
+        get { Int(storedLength) }
+        set { storedLength = UInt32(truncatingIfNeeded: newValue) }
+    }
+
+    /// Whether it is more than one packet.
+    @inlinable @inline(__always)
+    public var isSuperFrame: Bool { segmentKind != 0 }
+
+    /// Makes it one packet: what is at `start` now is no super-frame.
+    @inlinable @inline(__always)
+    public mutating func becomeOnePacket() {
+        segmentKind = 0
+        segmentCount = 1
     }
 
     /// The bytes, to read.
@@ -61,7 +87,7 @@ public struct Packet: BitwiseCopyable {
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: length) }
 
     /// Grows the packet by `count` bytes at its front, into the slot's headroom. The sum of all prepends may not pass
-    /// `PacketPool.headroom`.
+    /// `PacketPool.usableHeadroom`.
     @inlinable @inline(__always)
     public mutating func prepend(_ count: Int) {
         start -= count

@@ -10,6 +10,9 @@ public struct PacketPool: ~Copyable {
     /// room to spare, and two cache lines so that packets start aligned.
     public static let headroom = 128
 
+    /// How much of it a forwarder may use: a port has the rest for what a device wants to know of a packet.
+    public static let usableHeadroom = 112
+
     /// The first byte of slot 0, page-aligned.
     public let base: UnsafeMutableRawPointer
     /// Bytes in a slot, headroom included; a multiple of 64.

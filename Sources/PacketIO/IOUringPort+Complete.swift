@@ -37,15 +37,19 @@ extension IOUringPort {
     @inlinable @inline(__always)
     mutating func write(_ packet: Packet, slot: UInt32) -> Bool {
         let isHome = packet.verdict == .transmitHome
+        let header = isHome ? homeHeader : accessHeader
+        if header != 0 { packet.writeVirtioNetHeader() }
+        let packets = UInt64(packet.segmentCount)
         let isQueued = rings.ring.write(
-            file: isHome ? PortFile.home : accessFile, from: packet.start, count: UInt32(packet.length),
-            userData: (isHome ? RequestKind.writeHome : RequestKind.writeAccess) | UInt64(slot))
+            file: isHome ? PortFile.home : accessFile, from: packet.start - header,
+            count: UInt32(truncatingIfNeeded: packet.length &+ header),
+            userData: (isHome ? RequestKind.writeHome : RequestKind.writeAccess) | UInt64(slot) | packets << 48)
         if isQueued {
             writesUnderWay &+= 1
         } else if isHome {
-            failedWrites.home &+= 1
+            failedWrites.home &+= packets
         } else {
-            failedWrites.access &+= 1
+            failedWrites.access &+= packets
         }
         return isQueued
     }

@@ -107,11 +107,11 @@ extension IOUringPort {
                 if !completion.hasMore { try readEnded(completion.result, side: .access) }
             case RequestKind.writeHome:
                 writesUnderWay &-= 1
-                if completion.result < 0 { failedWrites.home &+= 1 }
+                if completion.result < 0 { failedWrites.home &+= RequestKind.packets(completion.userData) }
                 giveBack(UInt32(truncatingIfNeeded: completion.userData))
             case RequestKind.writeAccess:
                 writesUnderWay &-= 1
-                if completion.result < 0 { failedWrites.access &+= 1 }
+                if completion.result < 0 { failedWrites.access &+= RequestKind.packets(completion.userData) }
                 giveBack(UInt32(truncatingIfNeeded: completion.userData))
             default:
                 try sortRare(completion)
@@ -124,15 +124,22 @@ extension IOUringPort {
     mutating func giveBack(_ slot: UInt32) { if slot != RequestKind.noSlot { post(slot) } }
 
     /// Adds a received packet to the batch or the backlog.
-    /// - Returns: false where it was too large; its slot is posted again.
+    /// - Returns: false where it was too large, or is not what the device says; its slot is posted again.
     @inlinable @inline(__always)
     mutating func append(_ completion: Completion, from side: Side, to batch: inout PacketBatch) -> Bool {
         let slot = UInt32(completion.buffer)
-        guard completion.result > 0, completion.result < Int32(truncatingIfNeeded: bufferLength) else {
+        let header = side == .home ? homeHeader : accessHeader
+        let limit = Int32(truncatingIfNeeded: side == .home ? homeBufferLength : accessBufferLength)
+        guard completion.result > Int32(truncatingIfNeeded: header), completion.result < limit else {
             post(slot)
             return false
         }
-        let packet = Packet(start: pool.packetStart(slot), length: Int(completion.result), slot: slot, ingress: side)
+        var packet = Packet(
+            start: pool.packetStart(slot), length: Int(completion.result) &- header, slot: slot, ingress: side)
+        if header != 0, !packet.takeVirtioNetHeader() {
+            post(slot)
+            return false
+        }
         if batch.isFull { backlog.append(packet) } else { batch.append(packet) }
         return true
     }

@@ -21,8 +21,12 @@ import PacketBuffer
 public struct IOUringPort: ~Copyable, PacketPort {
     @usableFromInline var rings: PortRing
     @usableFromInline let pool: PacketPool
-    /// Bytes of a buffer: one more than the largest packet.
-    @usableFromInline let bufferLength: UInt32
+    /// Bytes of a buffer: one more than the largest packet, and the header of its device.
+    @usableFromInline let homeBufferLength: UInt32
+    @usableFromInline let accessBufferLength: UInt32
+    /// Of the headers that devices have before packets.
+    @usableFromInline let homeHeader: Int
+    @usableFromInline let accessHeader: Int
     /// The place of the access side's descriptor among the ring's files.
     @usableFromInline let accessFile: Int32
     @usableFromInline var backlog: PacketBacklog
@@ -59,10 +63,14 @@ public struct IOUringPort: ~Copyable, PacketPort {
     ) throws(PortError) {
         var pool: PacketPool
         do {
-            pool = try PacketPool(slotCount: configuration.slotCount, packetCapacity: configuration.packetCapacity + 1)
+            pool = try PacketPool(
+                slotCount: configuration.slotCount, packetCapacity: devices.packetCapacity(configuration) + 1)
         } catch { throw PortError(error.description) }
         backlog = PacketBacklog(capacity: configuration.slotCount)
-        bufferLength = UInt32(configuration.packetCapacity + 1)
+        homeHeader = devices.headerLength(.home)
+        accessHeader = devices.headerLength(.access)
+        homeBufferLength = UInt32(devices.packetCapacity(configuration) + 1 + homeHeader)
+        accessBufferLength = UInt32(configuration.packetCapacity + 1 + accessHeader)
         accessFile = devices.isShared ? PortFile.home : PortFile.access
         accessRead = devices.isShared ? .unused : .wanted
         // All slots are lent to the ring for as long as it lives.
@@ -140,10 +148,12 @@ public struct IOUringPort: ~Copyable, PacketPort {
         precondition(Int(slot) < pool.slotCount, "a packet lies in a slot of another pool")
         let address = pool.packetStart(slot)
         if slot < rings.homeSlotCount {
-            rings.homeBuffers.add(address, length: bufferLength, number: UInt16(truncatingIfNeeded: slot))
+            rings.homeBuffers.add(
+                address - homeHeader, length: homeBufferLength, number: UInt16(truncatingIfNeeded: slot))
             homePosted &+= 1
         } else {
-            rings.accessBuffers.add(address, length: bufferLength, number: UInt16(truncatingIfNeeded: slot))
+            rings.accessBuffers.add(
+                address - accessHeader, length: accessBufferLength, number: UInt16(truncatingIfNeeded: slot))
             accessPosted &+= 1
         }
     }

@@ -39,6 +39,19 @@ public struct PortDevices: ~Copyable, Sendable {
         }
     }
 
+    /// Of the header before packets to and from a side, in bytes; 0 where there is none.
+    func headerLength(_ side: Side) -> Int {
+        switch access {
+        case .some(let device) where side == .access: device.headerLength
+        default: home.headerLength
+        }
+    }
+
+    /// The largest packet that is received, in bytes; a super-frame where the home device has those.
+    func packetCapacity(_ configuration: PortConfiguration) -> Int {
+        home.headerLength > 0 ? Int(UInt16.max) : configuration.packetCapacity
+    }
+
     /// The error for a read that failed for good; nil where the side's device is still there.
     func goneError(_ side: Side) -> PortError? {
         switch access {
@@ -80,6 +93,17 @@ public struct PortQueues: ~Copyable, Sendable {
         case .none: home.descriptors
         }
     }
+
+    /// Whether one device serves both sides.
+    public var isShared: Bool {
+        switch access {
+        case .some: false
+        case .none: true
+        }
+    }
+
+    /// Whether the kernel hands over super-frames from the home side.
+    public var hasSuperFrames: Bool { !isShared && !home.segmentKinds.isEmpty }
 
     /// The devices of the next port: its queue of each. There must be one left.
     public mutating func takeNext() -> PortDevices {

@@ -38,7 +38,8 @@ struct PortRing: ~Copyable {
     }
 }
 
-/// What a completion belongs to: the upper half of its user data. The lower half is the slot of a write.
+/// What a completion belongs to: bits 32 to 47 of its user data. The lower half is the slot of a write, and the bits above
+/// say how many packets that is.
 @usableFromInline
 enum RequestKind {
     @inlinable static var readHome: UInt64 { 0 }
@@ -49,7 +50,10 @@ enum RequestKind {
     @inlinable static var resumeHome: UInt64 { 5 << 32 }
     @inlinable static var resumeAccess: UInt64 { 6 << 32 }
     @inlinable static var cancel: UInt64 { 7 << 32 }
-    @inlinable static var mask: UInt64 { ~0xffff_ffff }
+    @inlinable static var mask: UInt64 { 0xffff_0000_0000 }
+    /// How many packets a write is of.
+    @inlinable @inline(__always)
+    static func packets(_ userData: UInt64) -> UInt64 { userData >> 48 }
     /// In place of a slot: of a write whose packet lies in none.
     @inlinable static var noSlot: UInt32 { .max }
 }

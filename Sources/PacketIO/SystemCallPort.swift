@@ -8,8 +8,13 @@ import PacketBuffer
 /// A port on TUN devices that reads and writes through a system call for each packet. Used by one thread.
 public struct SystemCallPort: ~Copyable, PacketPort {
     @usableFromInline var pool: PacketPool
-    /// Bytes asked for in a read: one more than the largest packet, since the kernel cuts off what is longer.
-    @usableFromInline let readLength: Int
+    /// Bytes asked for in a read: one more than the largest packet, since the kernel cuts off what is longer, and the
+    /// header of its device.
+    @usableFromInline let homeReadLength: Int
+    @usableFromInline let accessReadLength: Int
+    /// Of the headers that devices have before packets.
+    @usableFromInline let homeHeader: Int
+    @usableFromInline let accessHeader: Int
     @usableFromInline let homeDescriptor: Int32
     /// The access side's, or -1 where it has none of its own.
     @usableFromInline let accessDescriptor: Int32
@@ -29,10 +34,14 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     public init(devices: consuming PortDevices, waker: PortWaker, configuration: PortConfiguration) throws(PortError) {
         let pool: PacketPool
         do {
-            pool = try PacketPool(slotCount: configuration.slotCount, packetCapacity: configuration.packetCapacity + 1)
+            pool = try PacketPool(
+                slotCount: configuration.slotCount, packetCapacity: devices.packetCapacity(configuration) + 1)
         } catch { throw PortError(error.description) }
         self.pool = pool
-        readLength = configuration.packetCapacity + 1
+        homeHeader = devices.headerLength(.home)
+        accessHeader = devices.headerLength(.access)
+        homeReadLength = devices.packetCapacity(configuration) + 1 + homeHeader
+        accessReadLength = configuration.packetCapacity + 1 + accessHeader
         homeDescriptor = devices.home.descriptor
         accessOutput = devices.descriptor(.access)
         accessDescriptor = devices.isShared ? -1 : accessOutput
@@ -84,15 +93,19 @@ public struct SystemCallPort: ~Copyable, PacketPort {
             let side: Side = isAccessReady && (isAccessNext || !isHomeReady) ? .access : .home
             isAccessNext = side == .home
             let start = pool.packetStart(slot)
-            let result = Glibc.read(side == .home ? homeDescriptor : accessDescriptor, start, readLength)
+            let (header, limit) = side == .home ? (homeHeader, homeReadLength) : (accessHeader, accessReadLength)
+            let result = Glibc.read(side == .home ? homeDescriptor : accessDescriptor, start - header, limit)
             if result > 0 { readsLeft &-= 1 }
-            if result > 0 && result < readLength {
-                batch.append(Packet(start: start, length: result, slot: slot, ingress: side))
-                continue
+            if result > header && result < limit {
+                var packet = Packet(start: start, length: result &- header, slot: slot, ingress: side)
+                if header == 0 || packet.takeVirtioNetHeader() {
+                    batch.append(packet)
+                    continue
+                }
             }
             pool.give(slot)
             if result < 0 && errno == EINTR { continue }
-            if result == readLength {
+            if result > 0 {
                 countFailedRead(side)
                 continue
             }
@@ -132,17 +145,19 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     @inlinable @inline(__always)
     mutating func write(_ packet: Packet) {
         if packet.verdict == .transmitHome {
-            if !write(packet, to: homeDescriptor) { failedWrites.home &+= 1 }
-        } else if !write(packet, to: accessOutput) {
-            failedWrites.access &+= 1
+            if !write(packet, to: homeDescriptor, homeHeader) { failedWrites.home &+= UInt64(packet.segmentCount) }
+        } else if !write(packet, to: accessOutput, accessHeader) {
+            failedWrites.access &+= UInt64(packet.segmentCount)
         }
     }
 
     /// Returns false where the kernel refused it.
     @inlinable @inline(__always)
-    func write(_ packet: Packet, to descriptor: Int32) -> Bool {
-        var result = Glibc.write(descriptor, packet.start, packet.length)
-        while result < 0 && errno == EINTR { result = Glibc.write(descriptor, packet.start, packet.length) }
+    func write(_ packet: Packet, to descriptor: Int32, _ header: Int) -> Bool {
+        if header != 0 { packet.writeVirtioNetHeader() }
+        let (start, length) = (packet.start - header, packet.length &+ header)
+        var result = Glibc.write(descriptor, start, length)
+        while result < 0 && errno == EINTR { result = Glibc.write(descriptor, start, length) }
         return result >= 0
     }
 

@@ -1,6 +1,7 @@
 // A TUN device is a network interface whose packets a process reads and writes through a descriptor, one packet a call
-// (Documentation/networking/tuntap.rst). Devices here are bare: no packet information, no virtio header. A device that the
-// process made vanishes with its last descriptor; one that an operator made persistent stays.
+// (Documentation/networking/tuntap.rst). Devices here have no packet information, and a virtio header where super-frames are
+// wanted (`TunOffload`). A device that the process made vanishes with its last descriptor; one that an operator made
+// persistent stays.
 
 import CLinuxNet
 import Glibc
@@ -18,20 +19,23 @@ public struct TunDevice: ~Copyable, Sendable {
     public let wasCreated: Bool
     /// The kernel's number of the interface.
     public let interfaceIndex: UInt32
+    /// Of the virtio header before each packet, in bytes: 0 where there is none.
+    public let headerLength: Int
 
     /// Attaches to the device of that name, or makes it, in the calling thread's network namespace.
     /// - Throws: `TunDeviceError`.
-    public init(name: String) throws(TunDeviceError) {
-        var queues = try TunQueues(name: name)
+    public init(name: String, offload: TunOffload = .none) throws(TunDeviceError) {
+        var queues = try TunQueues(name: name, offload: offload)
         self = queues.takeNext()
     }
 
     /// A descriptor that is attached already, which this owns from now on.
-    init(name: String, descriptor: Int32, wasCreated: Bool, interfaceIndex: UInt32) {
+    init(name: String, descriptor: Int32, wasCreated: Bool, interfaceIndex: UInt32, headerLength: Int) {
         self.name = name
         self.descriptor = descriptor
         self.wasCreated = wasCreated
         self.interfaceIndex = interfaceIndex
+        self.headerLength = headerLength
     }
 
     deinit { close(descriptor) }

@@ -17,14 +17,21 @@ public struct TunQueues: ~Copyable, Sendable {
     public let interfaceIndex: UInt32
     /// The descriptors of all queues, in the kernel's order; those that were taken belong to who took them.
     public let descriptors: [Int32]
+    /// Of the virtio header before each packet, in bytes: 0 where there is none.
+    public let headerLength: Int
+    /// The kinds of super-frames that the kernel hands over.
+    public let segmentKinds: [SegmentKind]
     private var taken = 0
 
     /// Attaches to the device of that name, or makes it, in the calling thread's network namespace.
     /// - Parameters:
     ///   - count: of its queues, 1 to `Steering.queueLimit`.
     ///   - side: whose packets it is for, by which a queue is chosen; nil: of both.
+    ///   - offload: what is to be passed with the packets.
     /// - Throws: `TunDeviceError`.
-    public init(name: String, count: Int = 1, side: Side? = nil) throws(TunDeviceError) {
+    public init(
+        name: String, count: Int = 1, side: Side? = nil, offload: TunOffload = .none
+    ) throws(TunDeviceError) {
         precondition((1...Steering.queueLimit).contains(count), "a device has 1 to \(Steering.queueLimit) queues")
         try TunDevice.check(name)
         // Of a device with several queues everybody may attach to another one, so who is there must be asked for.
@@ -32,7 +39,7 @@ public struct TunQueues: ~Copyable, Sendable {
         var descriptors: [Int32] = []
         let (wasCreated, interfaceIndex): (Bool, UInt32)
         do throws(TunDeviceError) {
-            (wasCreated, interfaceIndex) = try Self.open(name, count: count, side: side, &descriptors)
+            (wasCreated, interfaceIndex) = try Self.open(name, count: count, side: side, offload, &descriptors)
         } catch {
             for descriptor in descriptors { close(descriptor) }
             throw error
@@ -40,18 +47,27 @@ public struct TunQueues: ~Copyable, Sendable {
         self.name = name
         self.wasCreated = wasCreated
         self.interfaceIndex = interfaceIndex
+        headerLength = offload.headerLength
+        segmentKinds = offload.apply(to: descriptors[0])
         self.descriptors = descriptors
     }
 
     /// Takes over queues that another process attached to, in their order, and owns their descriptors from now on. The
     /// device keeps the program by which it chooses one.
+    /// - Parameter isSuperFrameDevice: whether super-frames may be read from it, where it has virtio headers. The device
+    ///   keeps those or does without.
     /// - Throws: where they are of no device of that name.
-    public init(name: String, adopting descriptors: [Int32]) throws(TunDeviceError) {
+    public init(name: String, adopting descriptors: [Int32], isSuperFrameDevice: Bool) throws(TunDeviceError) {
         precondition((1...Steering.queueLimit).contains(descriptors.count), "a device has queues")
         do throws(TunDeviceError) {
             interfaceIndex = if_nametoindex(name)
             guard interfaceIndex != 0 else { throw .failed(name, errorNumber: errno) }
             for descriptor in descriptors where clinuxnet_tun_check(descriptor) != 0 { throw .notTun(name) }
+            let length = clinuxnet_tun_header_length(descriptors[0])
+            guard length == 0 || length == VirtioNetHeader.length else {
+                throw .failed(name, errorNumber: length < 0 ? -length : EPROTO)
+            }
+            headerLength = Int(length)
         } catch {
             for descriptor in descriptors { close(descriptor) }
             throw error
@@ -59,6 +75,7 @@ public struct TunQueues: ~Copyable, Sendable {
         self.name = name
         self.descriptors = descriptors
         wasCreated = false
+        segmentKinds = isSuperFrameDevice && headerLength > 0 ? TunOffload.superFrames.apply(to: descriptors[0]) : []
     }
 
     deinit {
@@ -69,19 +86,21 @@ public struct TunQueues: ~Copyable, Sendable {
     public mutating func takeNext() -> TunDevice {
         defer { taken += 1 }
         return TunDevice(
-            name: name, descriptor: descriptors[taken], wasCreated: wasCreated, interfaceIndex: interfaceIndex)
+            name: name, descriptor: descriptors[taken], wasCreated: wasCreated, interfaceIndex: interfaceIndex,
+            headerLength: headerLength)
     }
 
     /// Attaches to all queues.
     /// - Parameter descriptors: gets those that are open, where this fails too.
     private static func open(
-        _ name: String, count: Int, side: Side?, _ descriptors: inout [Int32]
+        _ name: String, count: Int, side: Side?, _ offload: TunOffload, _ descriptors: inout [Int32]
     ) throws(TunDeviceError) -> (wasCreated: Bool, interfaceIndex: UInt32) {
-        let (first, wasCreated) = try attach(name, isOneOfSeveral: count > 1)
+        let length = Int32(offload.headerLength)
+        let (first, wasCreated) = try attach(name, isOneOfSeveral: count > 1, headerLength: length)
         descriptors.append(first)
         if count > 1 {
             try steer(first, side, name)
-            while descriptors.count < count { descriptors.append(try attach(name)) }
+            while descriptors.count < count { descriptors.append(try attach(name, headerLength: length)) }
         }
         // Another may have come at the same time; both then go.
         if let attached = try attachedQueues(of: name), attached != count { throw .busy(name) }
@@ -92,17 +111,17 @@ public struct TunQueues: ~Copyable, Sendable {
 
     /// A descriptor of a device's first queue. Where there is a device that may have several queues, of that.
     private static func attach(
-        _ name: String, isOneOfSeveral: Bool
+        _ name: String, isOneOfSeveral: Bool, headerLength: Int32
     ) throws(TunDeviceError) -> (descriptor: Int32, wasCreated: Bool) {
         let descriptor = Glibc.open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw .noControlDevice(errorNumber: errno) }
         // Making it first tells without a race whether it was there.
-        var result = clinuxnet_tun_attach(descriptor, name, true, isOneOfSeveral)
+        var result = clinuxnet_tun_attach(descriptor, name, true, isOneOfSeveral, headerLength)
         let wasCreated = result == 0
-        if result == -EBUSY { result = clinuxnet_tun_attach(descriptor, name, false, isOneOfSeveral) }
+        if result == -EBUSY { result = clinuxnet_tun_attach(descriptor, name, false, isOneOfSeveral, headerLength) }
         // Of the other kind: one for several may have one, and one for one may be about to go with its user.
         if result == -EINVAL {
-            result = clinuxnet_tun_attach(descriptor, name, false, !isOneOfSeveral)
+            result = clinuxnet_tun_attach(descriptor, name, false, !isOneOfSeveral, headerLength)
             if result == 0, isOneOfSeveral { result = -EINVAL }
         }
         guard result == 0 else {
@@ -113,10 +132,10 @@ public struct TunQueues: ~Copyable, Sendable {
     }
 
     /// A descriptor of another queue.
-    private static func attach(_ name: String) throws(TunDeviceError) -> Int32 {
+    private static func attach(_ name: String, headerLength: Int32) throws(TunDeviceError) -> Int32 {
         let descriptor = Glibc.open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw .noControlDevice(errorNumber: errno) }
-        let result = clinuxnet_tun_attach(descriptor, name, false, true)
+        let result = clinuxnet_tun_attach(descriptor, name, false, true, headerLength)
         guard result == 0 else {
             close(descriptor)
             throw error(-result, name, isOneOfSeveral: true)

@@ -39,6 +39,41 @@ public struct InternetChecksum: BitwiseCopyable, Sendable {
         }
     }
 
+    /// Adds bytes that start at an even offset of what is summed, and copies them on the way.
+    /// - Parameter target: does not overlap them.
+    @inlinable
+    public mutating func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+        var lanes = SIMD8<UInt64>.zero
+        var offset = 0
+        while offset &+ 32 <= count {
+            let words = source.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt32>.self)
+            target.storeBytes(of: words, toByteOffset: offset, as: SIMD8<UInt32>.self)
+            lanes &+= SIMD8<UInt64>(truncatingIfNeeded: words)
+            offset &+= 32
+        }
+        addFolded(lanes.wrappedSum())
+        (target + offset).copyMemory(from: source + offset, byteCount: count &- offset)
+        add(UnsafeRawBufferPointer(start: source + offset, count: count &- offset))
+    }
+
+    /// Makes the checksum of TCP, UDP or ICMPv6 in a packet whose sum of the pseudo-header stands in its place.
+    /// - Parameters:
+    ///   - bytes: from the header that has it to the end of the packet.
+    ///   - offset: where it stands; two bytes there lie inside.
+    @inlinable
+    public static func complete(_ bytes: UnsafeMutableRawBufferPointer, at offset: Int, isUDP: Bool) {
+        guard let start = bytes.baseAddress else { return }
+        var sum = InternetChecksum()
+        sum.add(UnsafeRawBufferPointer(bytes))
+        store(sum.checksum, at: start + offset, isUDP: isUDP)
+    }
+
+    /// Writes a checksum. UDP says with 0 that there is none, and has its other zero in its place (RFC 768).
+    @inlinable @inline(__always)
+    public static func store(_ checksum: UInt16, at target: UnsafeMutableRawPointer, isUDP: Bool) {
+        target.storeNetwork(isUDP && checksum == 0 ? 0xFFFF : checksum, at: 0)
+    }
+
     /// Adds a 16-bit number given in host order.
     @inlinable @inline(__always)
     public mutating func add(_ value: UInt16) { sum &+= UInt64(value.bigEndian) }

@@ -82,6 +82,10 @@ extension DropReason {
             Circumstances(
                 .classify, from: .access, "RFC 2784, 2.1; RFC 2004, 3; RFC 3519, 3.3",
                 "Capture one; its sender is faulty or probes for faults.")
+        case .superFrameMalformed:
+            Circumstances(
+                .encapsulate, from: .home, nil,
+                "Report it with the kernel's version; `mooringd --offload off` does without super-frames.")
         case .timeToLiveZero:
             Circumstances(
                 .classify, from: .either, "RFC 2003, 3.1; RFC 1122, 3.2.1.7",

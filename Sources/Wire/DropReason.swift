@@ -20,6 +20,7 @@ public enum DropReason: UInt8, CountedReason, BitwiseCopyable {
     case greTruncated
     case minimalTruncated
     case mobileTunnelDataTruncated
+    case superFrameMalformed
 
     // Home side, towards the tunnel.
     case noBinding
@@ -99,6 +100,7 @@ public enum DropReason: UInt8, CountedReason, BitwiseCopyable {
         case .greTruncated: "Fewer bytes than the GRE header says it has."
         case .minimalTruncated: "Fewer bytes than a minimal forwarding header."
         case .mobileTunnelDataTruncated: "Fewer bytes than a Mobile Tunnel Data header."
+        case .superFrameMalformed: "A super-frame whose headers contradict what the kernel says of it."
         case .noBinding: "No binding has a prefix that holds the destination, or it as its home address."
         case .timeToLiveZero: "The TTL of an IPv4 packet is 0 already."
         case .tunnelLoop: "The source of an IPv4 packet is an end of the tunnel that it would go into."

@@ -29,6 +29,10 @@ struct StatusCommand: AsyncParsableCommand {
         output.line("  endpoints: \(endpoints.isEmpty ? "none" : endpoints)")
         output.line("  devices: home \(status.homeDevice), access \(status.accessDevice)")
         output.line("  io: \(status.io)\(status.ioReason.isEmpty ? "" : " (\(status.ioReason))")")
+        if !status.offload.isEmpty {
+            output.line(
+                "  super-frames: \(status.offload)\(status.offloadReason.isEmpty ? "" : " (\(status.offloadReason))")")
+        }
         output.line("  workers: \(status.workers)")
         output.line("  tunnel MTU: \(status.tunnelMtu) bytes")
         output.line("  bindings: \(status.bindings) of at most \(status.bindingLimit)")
@@ -61,6 +65,8 @@ struct StatusCommand: AsyncParsableCommand {
         let accessDevice: String
         let io: String
         let ioReason: String?
+        let offload: String?
+        let offloadReason: String?
         let workers: UInt32
         let tunnelMTU: UInt32
         let bindings: UInt64
@@ -107,6 +113,8 @@ struct StatusCommand: AsyncParsableCommand {
             accessDevice = status.accessDevice
             io = status.io
             ioReason = status.ioReason.isEmpty ? nil : status.ioReason
+            offload = status.offload.isEmpty ? nil : status.offload
+            offloadReason = status.offloadReason.isEmpty ? nil : status.offloadReason
             workers = status.workers
             tunnelMTU = status.tunnelMtu
             bindings = status.bindings

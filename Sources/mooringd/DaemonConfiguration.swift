@@ -24,6 +24,7 @@ struct DaemonConfiguration: Equatable {
     var outerTimeToLive: UInt8 = 64
     var errorsPerSecond: UInt32 = 100
     var io = IOChoice.automatic
+    var offload = OffloadChoice.automatic
     var workers = WorkerCount.exactly(1)
     var setup = true
     var forwarding = true
@@ -103,6 +104,7 @@ struct DaemonConfiguration: Equatable {
         compare("outerTimeToLive", \.outerTimeToLive)
         compare("errorsPerSecond", \.errorsPerSecond)
         compare("io", \.io)
+        compare("offload", \.offload)
         compare("workers", \.workers)
         compare("setup", \.setup)
         compare("forwarding", \.forwarding)
@@ -130,8 +132,8 @@ extension DaemonConfiguration {
     /// The keys of the configuration file.
     static let keys = [
         "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
-        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "workers", "setup",
-        "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "checkpoint",
+        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "offload", "workers",
+        "setup", "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "checkpoint",
         "checkpointInterval", "maxBindings", "maxPrefixes", "maxMembers", "logLevel",
     ]
 
@@ -164,6 +166,7 @@ extension DaemonConfiguration {
         if let value = file["outerTimeToLive"] { outerTimeToLive = try value.integer(in: 1...255) }
         if let value = file["errorsPerSecond"] { errorsPerSecond = try value.integer(in: 0...1_000_000) }
         if let value = file["io"] { io = try value.choice(of: IOChoice.self) }
+        if let value = file["offload"] { offload = try value.choice(of: OffloadChoice.self) }
         if let value = file["workers"] { workers = try WorkerCount(value) }
         if let value = file["setup"] { setup = try value.bool() }
         if let value = file["forwarding"] { forwarding = try value.bool() }

@@ -92,7 +92,7 @@ extension MooringDaemonCommand {
         try hostSetup.apply()
 
         let workers = try Workers(
-            settings.io, queues: devices, count: settings.workerCount,
+            settings.io, settings.offload, queues: devices, count: settings.workerCount,
             configuration: PortConfiguration(
                 packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
                 batchCapacity: ForwardingLoop.batchCapacity),
@@ -102,6 +102,9 @@ extension MooringDaemonCommand {
         let table = restored.table
         if !workers.ioReason.isEmpty {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(workers.ioReason)"])
+        }
+        if !workers.offloadReason.isEmpty {
+            logger.notice("there are no super-frames", metadata: ["reason": "\(workers.offloadReason)"])
         }
         nonisolated(unsafe) let daemon = Daemon(
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
@@ -163,6 +166,7 @@ extension MooringDaemonCommand {
             metadata: [
                 "endpoints": "\(settings.endpoints.map(\.description).joined(separator: ","))",
                 "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(workers.io)",
+                "offload": "\(workers.offload.rawValue)",
                 "workers": "\(workers.all.count)", "socket": "\(settings.socket)",
             ])
 
@@ -215,24 +219,25 @@ extension MooringDaemonCommand {
     private func openDevices(_ settings: DaemonConfiguration, _ logger: Logger) throws -> PortQueues {
         let count = settings.workerCount
         if settings.singleDevice {
-            return PortQueues(shared: try openDevice(settings.homeDevice, queues: count, side: nil, logger))
+            return PortQueues(shared: try openDevice(settings.homeDevice, queues: count, side: nil, .none, logger))
         }
-        let home = try openDevice(settings.homeDevice, queues: count, side: .home, logger)
+        let offload: TunOffload = settings.offload == .off ? .none : .superFrames
+        let home = try openDevice(settings.homeDevice, queues: count, side: .home, offload, logger)
         return PortQueues(
-            home: home, access: try openDevice(settings.accessDevice, queues: count, side: .access, logger))
+            home: home, access: try openDevice(settings.accessDevice, queues: count, side: .access, .none, logger))
     }
 
     /// Opens a TUN device. The kernel takes a ring down some time after its process has ended, and lets go of the
     /// device only then: a daemon that is started again at once waits for that.
     private func openDevice(
-        _ name: String, queues: Int, side: Side?, _ logger: Logger
+        _ name: String, queues: Int, side: Side?, _ offload: TunOffload, _ logger: Logger
     ) throws -> TunQueues {
         let start = ContinuousClock.now
         let deadline = start + .seconds(5)
         var isTold = false
         while true {
             do throws(TunDeviceError) {
-                return try TunQueues(name: name, count: queues, side: side)
+                return try TunQueues(name: name, count: queues, side: side, offload: offload)
             } catch {
                 guard case .busy = error, .now < deadline else { throw error }
                 if !isTold, .now > start + .milliseconds(500) {

@@ -60,6 +60,8 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "TTL of the outer header. (default: 64)") var outerTTL: UInt8?
     @Option(help: "ICMPv6 errors a second at the most. (default: 100)") var errorsPerSecond: UInt32?
     @Option(help: "automatic, io_uring or plain. (default: automatic)") var io: IOChoice?
+    @Option(help: "Super-frames of the home device: automatic, split or off. (default: automatic)")
+    var offload: OffloadChoice?
     @Option(help: "Threads that forward, 1 to 16, or auto: one for each processor. (default: 1)")
     var workers: WorkerCount?
     @Flag(inversion: .prefixedNo, help: "Set up addresses, routes and sysctls. (default: yes)") var setup: Bool?
@@ -107,6 +109,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
         take(outerTTL, \.outerTimeToLive)
         take(errorsPerSecond, \.errorsPerSecond)
         take(io, \.io)
+        take(offload, \.offload)
         take(workers, \.workers)
         take(setup, \.setup)
         take(forwarding, \.forwarding)
@@ -163,5 +166,6 @@ extension IPInterfaceAddress: ExpressibleByArgument {
 }
 
 extension IOChoice: ExpressibleByArgument {}
+extension OffloadChoice: ExpressibleByArgument {}
 extension TunnelProtocol: ExpressibleByArgument {}
 extension Logger.Level: @retroactive ExpressibleByArgument {}

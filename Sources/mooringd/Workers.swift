@@ -16,6 +16,10 @@ final class Workers: Sendable {
     let all: [Worker]
     /// The descriptors of all queues of all devices, as `PortQueues.descriptors`. They are open while the workers run.
     let queueDescriptors: [Int32]
+    /// How super-frames of the home device are sent.
+    let offload: OffloadChoice
+    /// Why it is not what was wanted; else empty.
+    let offloadReason: String
     /// How many still run, and why the first that ended by itself has.
     private let running: Mutex<(count: Int, error: PortError?)>
     /// Whose packets for the control plane are taken first.
@@ -28,10 +32,11 @@ final class Workers: Sendable {
     ///   - areResting: whether they rest until `goOn`, once they are started.
     /// - Throws: `PortError` where a port can't be had.
     init(
-        _ io: IOChoice, queues: consuming PortQueues, count: Int, configuration: PortConfiguration,
+        _ io: IOChoice, _ offload: OffloadChoice, queues: consuming PortQueues, count: Int, configuration: PortConfiguration,
         areResting: Bool = false
     ) throws(PortError) {
         queueDescriptors = queues.descriptors
+        (self.offload, offloadReason) = offload.outcome(queues)
         let handovers = Handovers(workers: count)
         var all: [Worker] = []
         let rest = areResting ? WorkersRest(of: count) : nil

@@ -14,17 +14,19 @@ import Wire
 enum Given: Hashable, Sendable {
     case home([UInt8])
     case access([UInt8])
+    /// From the home side, many segments in one.
+    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16)
 
     var side: Side {
         switch self {
-        case .home: .home
+        case .home, .superFrame: .home
         case .access: .access
         }
     }
 
     var bytes: [UInt8] {
         switch self {
-        case .home(let bytes), .access(let bytes): bytes
+        case .home(let bytes), .access(let bytes), .superFrame(let bytes, _, _, _, _): bytes
         }
     }
 }
@@ -47,9 +49,9 @@ enum Outcome: Hashable, Sendable {
 /// Memory for packets that ends where they end.
 final class GuardedSlots {
     /// Of a packet, in bytes.
-    static let packetCapacity = 16 * pageSize - PacketPool.headroom - canaryLength
+    static let packetCapacity = 17 * pageSize - PacketPool.headroom - canaryLength
     private static let pageSize = 4096
-    private static let slotSize = 17 * pageSize
+    private static let slotSize = 18 * pageSize
     private static let canaryLength = 64
     private static let canary: UInt8 = 0xC5
 
@@ -71,7 +73,7 @@ final class GuardedSlots {
     deinit { munmap(memory, count * Self.slotSize) }
 
     private func end(of slot: Int) -> UnsafeMutableRawPointer {
-        memory + slot * Self.slotSize + 16 * Self.pageSize
+        memory + slot * Self.slotSize + 17 * Self.pageSize
     }
 
     /// A packet of those bytes that ends where its slot's memory ends.
@@ -82,7 +84,12 @@ final class GuardedSlots {
         let headroom = start - PacketPool.headroom
         memset(headroom - Self.canaryLength, Int32(Self.canary), Self.canaryLength + PacketPool.headroom)
         start.copyMemory(from: bytes, byteCount: bytes.count)
-        return Packet(start: start, length: bytes.count, slot: UInt32(slot), ingress: given.side)
+        var packet = Packet(start: start, length: bytes.count, slot: UInt32(slot), ingress: given.side)
+        if case .superFrame(_, let kind, let size, let offset, let count) = given {
+            (packet.segmentKind, packet.segmentSize, packet.transportOffset) = (kind, size, offset)
+            packet.segmentCount = count
+        }
+        return packet
     }
 
     /// Whether nothing was written before the headroom of a packet of `length` bytes.

@@ -1,0 +1,131 @@
+// Super-frames towards a tunnel: many segments of one flow, for which one look-up and one verdict are enough. They count as
+// so many packets. Here they are cut into segments, each copied with its headers while its checksum is made, so that what
+// leaves is what a sender without offloads would have sent.
+
+import PacketBuffer
+import PrefixTable
+import Wire
+
+/// How far the one super-frame has got that segments are being made of.
+struct SuperFrameProgress {
+    /// Payload that has been sent, in bytes.
+    var payload = 0
+    /// Segments that have been made.
+    var segments = 0
+    /// Of a group, the member that is sent to first.
+    var firstMember = PrefixTable.noValue
+}
+
+extension Forwarder {
+    /// Sends the segments of a super-frame into its binding's tunnel.
+    /// - Returns: false where room for them is missing; the next call goes on behind what was sent.
+    mutating func sendSegments(_ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>) -> Bool {
+        let index = Int(work.pointee.packet)
+        guard let frame = Self.view(of: batch[index], work.pointee) else {
+            drop(&batch[index], .superFrameMalformed)
+            return true
+        }
+        let reference = BindingReference(rawValue: work.pointee.record)
+        let record = records + reference.record
+        let isIPv4 = work.pointee.isIPv4
+        // Whether it is too big follows from its segments.
+        if isIPv4, let reason = refusal(of: batch[index].start, record.pointee, length: 0, limit: 0) {
+            drop(&batch[index], reason)
+            return true
+        }
+        let limit = Int(tunnelMTU(record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress))
+        var size = frame.segmentSize
+        if frame.headerLength + size > limit {
+            guard isIPv4, Self.mayFragment(batch[index].start) else {
+                answer(&batch[index], dropped: .packetTooBig, work.pointee, mtu: UInt32(limit))
+                return true
+            }
+            // TCP leaves it to who cuts how much a segment has; a datagram stays what it is.
+            if frame.isTCP { size = limit - frame.headerLength }
+        }
+        let largest = frame.headerLength + size
+        while superFrame.payload < frame.payloadLength {
+            guard batch.generatedRoom > 0,
+                largest <= limit || hasRoom(forFragmentsOf: 2 * largest, limit: limit, batch),
+                let start = memory.take(largest)
+            else { return false }
+            let length = frame.writeSegment(at: superFrame.payload, size: size, to: start)
+            superFrame.payload += size
+            superFrame.segments += 1
+            traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
+            var segment = Packet(start: start, length: length, slot: 0, ingress: .home)
+            if length > limit {
+                segment = cut(segment, record, limit: limit, madeFrom: index, into: &batch)
+            } else if enterTunnel(&segment, record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress) {
+                transmit(&segment, to: .access)
+            }
+            appendSegment(segment, madeFrom: index, to: &batch)
+        }
+        count(CounterIndex.generated, .access, by: superFrame.segments - frame.segmentCount)
+        endSuperFrame(&batch[index])
+        return true
+    }
+
+    /// Sends copies of each segment of a super-frame to the members of a group.
+    /// - Returns: as `sendSegments`.
+    mutating func copySegmentsToMembers(
+        _ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>
+    ) -> Bool {
+        let index = Int(work.pointee.packet)
+        let whole = (packet: batch[index], length: work.pointee.innerLength)
+        guard work.pointee.record != PrefixTable.noValue, let frame = Self.view(of: whole.packet, work.pointee) else {
+            drop(
+                &batch[index], work.pointee.record == PrefixTable.noValue ? .noGroupMember : .superFrameMalformed)
+            return true
+        }
+        if superFrame.segments == 0, superFrame.firstMember == PrefixTable.noValue {
+            superFrame.firstMember = work.pointee.record
+        }
+        while superFrame.payload < frame.payloadLength {
+            guard batch.generatedRoom > 1, let start = memory.take(frame.headerLength + frame.segmentSize) else {
+                return false
+            }
+            // In the place of the whole, for as long as it goes to the members.
+            batch[index].start = start
+            batch[index].length = frame.writeSegment(at: superFrame.payload, size: frame.segmentSize, to: start)
+            batch[index].becomeOnePacket()
+            work.pointee.innerLength = UInt32(batch[index].length)
+            let isSent = copyToMembers(&batch, work)
+            let segment = batch[index]
+            batch[index] = whole.packet
+            work.pointee.innerLength = whole.length
+            guard isSent else { return false }
+            appendSegment(segment, madeFrom: index, to: &batch)
+            superFrame.payload += frame.segmentSize
+            superFrame.segments += 1
+            work.pointee.record = superFrame.firstMember
+        }
+        endSuperFrame(&batch[index])
+        return true
+    }
+
+    /// The super-frame that a packet is, of as many bytes as its IP header says; nil where those are other segments than were
+    /// counted.
+    private static func view(of packet: Packet, _ work: PendingPacket) -> SuperFrameView? {
+        let bytes = UnsafeRawBufferPointer(start: packet.start, count: Int(work.innerLength))
+        guard
+            let view = SuperFrameView(
+                bytes, isTCP: packet.segmentKind != SegmentKind.udp.rawValue, segmentSize: Int(packet.segmentSize),
+                transportOffset: Int(packet.transportOffset)),
+            view.segmentCount == Int(packet.segmentCount)
+        else { return nil }
+        return view
+    }
+
+    /// Adds a segment, or an answer to it, to the batch, where it is to be transmitted. It was counted with its super-frame.
+    private func appendSegment(_ segment: Packet, madeFrom index: Int, to batch: inout PacketBatch) {
+        guard segment.verdict == .transmitAccess || segment.verdict == .transmitHome else { return }
+        batch.appendGenerated(
+            start: segment.start, length: segment.length, madeFrom: index, verdict: segment.verdict)
+    }
+
+    private mutating func endSuperFrame(_ packet: inout Packet) {
+        packet.verdict = .release
+        superFrame = SuperFrameProgress()
+    }
+}
