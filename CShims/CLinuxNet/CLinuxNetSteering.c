@@ -15,20 +15,33 @@ static int call(enum bpf_cmd command, union bpf_attr *arguments)
     return result < 0 ? -errno : (int)result;
 }
 
-int clinuxnet_bpf_load(const uint64_t *instructions, uint32_t count)
+// Since Linux 6.6; the headers of older distributions lack it.
+enum { TCX_INGRESS = 46 };
+
+int clinuxnet_bpf_load(enum clinuxnet_bpf_type type, const char *name, const uint64_t *instructions, uint32_t count)
 {
     union bpf_attr arguments;
     memset(&arguments, 0, sizeof arguments);
-    arguments.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+    arguments.prog_type = (enum bpf_prog_type)type;
     arguments.insns = (uintptr_t)instructions;
     arguments.insn_cnt = count;
     arguments.license = (uintptr_t)"Apache-2.0";
-    strcpy(arguments.prog_name, "mooring_queue");
+    strncpy(arguments.prog_name, name, sizeof arguments.prog_name - 1);
     // The verifier gives up with EAGAIN where a signal waits, which has been handled when the call comes back.
     int result = -EAGAIN;
     for (int attempt = 0; attempt < 16 && result == -EAGAIN; attempt++)
         result = call(BPF_PROG_LOAD, &arguments);
     return result;
+}
+
+int clinuxnet_tcx_attach(int program, uint32_t interface_index)
+{
+    union bpf_attr arguments;
+    memset(&arguments, 0, sizeof arguments);
+    arguments.link_create.prog_fd = program;
+    arguments.link_create.target_fd = interface_index;
+    arguments.link_create.attach_type = (enum bpf_attach_type)TCX_INGRESS;
+    return call(BPF_LINK_CREATE, &arguments);
 }
 
 int clinuxnet_bpf_run(int program, const void *packet, size_t length, uint32_t *result)

@@ -1319,7 +1319,7 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
   /// Clears the value of `checkpoint`. Subsequent reads from it will return its default value.
   public mutating func clearCheckpoint() {_uniqueStorage()._checkpoint = nil}
 
-  /// How super-frames of the home device are sent: "split", or "off" where there are none.
+  /// How super-frames of the home device are sent: "push", "split", or "off" where there are none.
   public var offload: String {
     get {_storage._offload}
     set {_uniqueStorage()._offload = newValue}

@@ -13,8 +13,8 @@ struct TrafficCell: ~Copyable {
 
     /// - Parameter isShared: whether several workers count.
     @inline(__always)
-    borrowing func addToNode(bytes: Int, isShared: Bool) {
-        Self.increase(packetsToNode, by: 1, isShared)
+    borrowing func addToNode(bytes: Int, packets: Int = 1, isShared: Bool) {
+        Self.increase(packetsToNode, by: UInt64(truncatingIfNeeded: packets), isShared)
         Self.increase(bytesToNode, by: UInt64(truncatingIfNeeded: bytes), isShared)
     }
 

@@ -1,6 +1,7 @@
 // Super-frames towards a tunnel: many segments of one flow, for which one look-up and one verdict are enough. They count as
-// so many packets. Here they are cut into segments, each copied with its headers while its checksum is made, so that what
-// leaves is what a sender without offloads would have sent.
+// so many packets. Where the host allows it they leave whole, with one set of headers before them, and the kernel cuts them
+// or a network card does. Else they are cut into segments here, each copied with its headers while its checksum is made. What
+// reaches the node is what a sender without offloads would have sent.
 
 import PacketBuffer
 import PrefixTable
@@ -43,6 +44,9 @@ extension Forwarder {
             // TCP leaves it to who cuts how much a segment has; a datagram stays what it is.
             if frame.isTCP { size = limit - frame.headerLength }
         }
+        if sendsSuperFrames, size == frame.segmentSize, carriesSuperFrames(record, reference) {
+            return sendWhole(&batch, index, frame, record)
+        }
         let largest = frame.headerLength + size
         while superFrame.payload < frame.payloadLength {
             guard batch.generatedRoom > 0,
@@ -64,6 +68,66 @@ extension Forwarder {
         count(CounterIndex.generated, .access, by: superFrame.segments - frame.segmentCount)
         endSuperFrame(&batch[index])
         return true
+    }
+
+    /// Whether a super-frame may go into a tunnel whole.
+    private func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference) -> Bool {
+        record.pointee.form.carriesSuperFrames && !reference.usesHomeAddress
+            && record.pointee.sequence == PrefixTable.noValue && !record.pointee.hasChecksum
+    }
+
+    /// Sends a super-frame whole into its binding's tunnel, but for as many segments at its front as it has too many: with
+    /// headers, too, a packet has 65,535 bytes at the most.
+    /// - Returns: false where room for those is missing.
+    private mutating func sendWhole(
+        _ batch: inout PacketBatch, _ index: Int, _ frame: SuperFrameView, _ record: UnsafePointer<BindingRecord>
+    ) -> Bool {
+        let isIPv4 = frame.isIPv4
+        let outer = record.pointee.headerLength(isIPv4: isIPv4, usesHomeAddress: false)
+        let excess = frame.length + outer - Int(UInt16.max)
+        var packet = batch[index]
+        packet.length = frame.length
+        if excess > 0 {
+            let count = (excess + frame.segmentSize - 1) / frame.segmentSize
+            let space = count * (frame.headerLength + frame.segmentSize)
+            guard count <= batch.generatedRoom, memory.hasRoom(for: space, packets: count) else { return false }
+            for number in 0..<count { sendSegment(number, of: frame, record, &batch, index) }
+            packet.start = frame.removeSegments(count, from: packet.start)
+            packet.length = frame.length - count * frame.segmentSize
+            packet.segmentCount -= UInt16(count)
+        }
+        let bytes = packet.length + (Int(packet.segmentCount) - 1) * frame.headerLength
+        traffic[Int(record.pointee.traffic)].addToNode(
+            bytes: bytes, packets: Int(packet.segmentCount), isShared: isShared)
+        guard enterTunnel(&packet, record, isIPv4: isIPv4, usesHomeAddress: false) else {
+            preconditionFailure("a tunnel without numbers needs no other worker")
+        }
+        skipIdentifications(Int(packet.segmentCount) - 1, to: record.pointee.careOfAddress)
+        packet.transportOffset += UInt8(outer)
+        transmit(&packet, to: .access)
+        count(
+            CounterIndex.transmittedBytes, .access,
+            by: (Int(packet.segmentCount) - 1) * (outer + frame.headerLength))
+        batch[index] = packet
+        return true
+    }
+
+    /// Sends one segment by itself, for which there is room.
+    private mutating func sendSegment(
+        _ number: Int, of frame: SuperFrameView, _ record: UnsafePointer<BindingRecord>, _ batch: inout PacketBatch,
+        _ index: Int
+    ) {
+        let size = frame.segmentSize
+        guard let start = memory.take(frame.headerLength + size) else {
+            preconditionFailure("room for segments was asked for")
+        }
+        let length = frame.writeSegment(at: number * size, size: size, to: start)
+        var segment = Packet(start: start, length: length, slot: 0, ingress: .home)
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
+        if enterTunnel(&segment, record, isIPv4: frame.isIPv4, usesHomeAddress: false) {
+            transmit(&segment, to: .access)
+            appendSegment(segment, madeFrom: index, to: &batch)
+        }
     }
 
     /// Sends copies of each segment of a super-frame to the members of a group.

@@ -30,6 +30,8 @@ public struct ForwarderSettings: Sendable {
     public var singleDevice = false
     /// Of IPv4 packets that the forwarder makes itself.
     public var timeToLive: UInt8 = 64
+    /// Whether a super-frame may leave whole, with one set of headers before it.
+    public var sendsSuperFrames = false
     /// Whether the host forwards, so that nodes may take it for a router (RFC 4861, 4.4).
     public var isRouter = true
     /// Of fragments of tunnel packets.
@@ -82,6 +84,7 @@ public struct Forwarder: ~Copyable {
     let endpointCount: Int
     let singleDevice: Bool
     let timeToLive: UInt8
+    let sendsSuperFrames: Bool
     let isRouter: Bool
     let errorSource: IPv6Address?
     var memory: GeneratedMemory
@@ -144,6 +147,7 @@ public struct Forwarder: ~Copyable {
         _ = UnsafeMutableBufferPointer(start: endpoints, count: endpointCount).initialize(from: settings.endpoints)
         singleDevice = settings.singleDevice
         timeToLive = settings.timeToLive
+        sendsSuperFrames = settings.sendsSuperFrames
         isRouter = settings.isRouter
         errorSource = settings.errorSource
         memory = GeneratedMemory(packets: 64)
@@ -352,10 +356,15 @@ public struct Forwarder: ~Copyable {
     @inline(__always)
     func transmit(_ packet: inout Packet, to side: Side) {
         packet.verdict = side == .home ? .transmitHome : .transmitAccess
-        count(CounterIndex.transmitted, side)
+        count(CounterIndex.transmitted, side, by: Int(packet.segmentCount))
         count(CounterIndex.transmittedBytes, side, by: packet.length)
     }
 
     @inline(__always)
     func nextIdentification(to destination: IPv4Address) -> UInt16 { identifications.next(to: destination) }
+
+    /// Leaves out those that the kernel gives to the segments of a super-frame behind the first.
+    func skipIdentifications(_ count: Int, to destination: IPv4Address) {
+        identifications.skip(count, to: destination)
+    }
 }

@@ -36,4 +36,10 @@ struct Identifications {
         counter.pointee &+= step
         return counter.pointee
     }
+
+    /// Leaves out the next `count`.
+    func skip(_ count: Int, to destination: IPv4Address) {
+        let counter = counters + Int(truncatingIfNeeded: (UInt64(destination.rawValue) &* factor) &>> (64 &- Self.bits))
+        counter.pointee &+= step &* UInt16(truncatingIfNeeded: count)
+    }
 }

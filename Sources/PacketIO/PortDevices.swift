@@ -105,6 +105,14 @@ public struct PortQueues: ~Copyable, Sendable {
     /// Whether the kernel hands over super-frames from the home side.
     public var hasSuperFrames: Bool { !isShared && !home.segmentKinds.isEmpty }
 
+    /// The kernel's number of the access device, where that has virtio headers.
+    var accessWithHeaders: UInt32? {
+        switch access {
+        case .some(let access) where access.headerLength > 0: access.interfaceIndex
+        default: nil
+        }
+    }
+
     /// The devices of the next port: its queue of each. There must be one left.
     public mutating func takeNext() -> PortDevices {
         let homeQueue = home.takeNext()

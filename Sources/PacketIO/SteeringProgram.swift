@@ -33,7 +33,8 @@ struct SteeringProgram: ~Copyable {
     /// - Throws: `TunDeviceError.steeringNotPermitted`, or `.steeringFailed` with what the kernel said.
     init(_ device: Device, for name: String) throws(TunDeviceError) {
         let instructions = Self.instructions(device).map(\.encoded)
-        let result = clinuxnet_bpf_load(instructions, UInt32(instructions.count))
+        let result = clinuxnet_bpf_load(
+            CLINUXNET_BPF_SOCKET_FILTER, "mooring_queue", instructions, UInt32(instructions.count))
         guard result >= 0 else {
             switch -result {
             case EPERM, EACCES: throw .steeringNotPermitted(name)

@@ -32,18 +32,56 @@ public enum TunOffload: Sendable {
 public enum OffloadChoice: String, Sendable, CaseIterable {
     /// The best that the host allows.
     case automatic
+    /// They leave whole, with headers that a program in the kernel makes a tunnel's.
+    case push
     /// They are cut into segments here.
     case split
     /// There are none: the kernel cuts them before they come.
     case off
 
-    /// What came of the choice.
-    /// - Returns: `split` or `off`, and why it is off where that was not chosen.
-    public func outcome(_ queues: borrowing PortQueues) -> (OffloadChoice, reason: String) {
-        if queues.hasSuperFrames { return (.split, "") }
-        if self == .off { return (.off, "") }
-        return (
-            .off, queues.isShared ? "one device serves both sides" : "the device has no virtio headers, or the kernel refuses"
-        )
+    /// What the home device is to have for it.
+    public var ofHome: TunOffload { self == .off ? .none : .superFrames }
+
+    /// What the access device is to have for it.
+    public var ofAccess: TunOffload { self == .push || self == .automatic ? .header : .none }
+}
+
+/// What came of an `OffloadChoice`, and what it needs for as long as packets are forwarded.
+public struct SuperFrameWay: ~Copyable, Sendable {
+    /// `push`, `split` or `off`.
+    public let choice: OffloadChoice
+    /// Why it is not the best that was asked for; else empty.
+    public let reason: String
+    private let program: PushProgram?
+
+    /// Sees what the devices and the kernel have for a choice, and attaches the program where headers are pushed.
+    public init(_ wanted: OffloadChoice, _ queues: borrowing PortQueues) {
+        guard queues.hasSuperFrames else {
+            choice = .off
+            program = nil
+            reason =
+                wanted == .off
+                ? ""
+                : queues.isShared
+                    ? "one device serves both sides" : "the home device has no virtio headers, or the kernel refuses them"
+            return
+        }
+        guard wanted != .split else {
+            (choice, reason) = (.split, "")
+            program = nil
+            return
+        }
+        guard let access = queues.accessWithHeaders else {
+            (choice, reason) = (.split, "the access device has no virtio headers")
+            program = nil
+            return
+        }
+        do throws(PushProgramError) {
+            program = try PushProgram(interfaceIndex: access)
+            (choice, reason) = (.push, "")
+        } catch {
+            program = nil
+            (choice, reason) = (.split, error.description)
+        }
     }
 }

@@ -2,6 +2,8 @@
 // payload of all segments behind it. It passes between the kernel and a process with IFF_VNET_HDR, and never a wire. What
 // differs from segment to segment follows from the one header (linux: tcp_gso_segment, __udp_gso_segment).
 
+import Glibc
+
 /// A super-frame, to read.
 public struct SuperFrameView: BitwiseCopyable {
     /// The first byte of the IP header.
@@ -55,6 +57,45 @@ public struct SuperFrameView: BitwiseCopyable {
     /// Whether it is IPv4.
     @inlinable @inline(__always)
     public var isIPv4: Bool { start.byte(0) >> 4 == 4 }
+
+    /// Takes segments off the front. The header moves to before what is left, into the payload of what is gone; nothing of
+    /// this view is to be used then.
+    /// - Parameters:
+    ///   - count: less than there are.
+    ///   - start: the first byte, to write to.
+    /// - Returns: where the packet begins then.
+    public func removeSegments(_ count: Int, from start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        let removed = count * segmentSize
+        let (isIPv4, isTCP, transportOffset) = (isIPv4, isTCP, transportOffset)
+        let left = length - removed
+        let new = start + removed
+        memmove(new, start, headerLength)
+        if isIPv4 {
+            new.storeNetwork(UInt16(truncatingIfNeeded: left), at: IPv4.Offset.totalLength)
+            let first = UnsafeRawPointer(new).networkUInt16(at: IPv4.Offset.identification)
+            new.storeNetwork(first &+ UInt16(truncatingIfNeeded: count), at: IPv4.Offset.identification)
+            IPv4Header.writeChecksum(at: new, headerLength: Int(UnsafeRawPointer(new).byte(0) & 0xF) * 4)
+        } else {
+            new.storeNetwork(UInt16(truncatingIfNeeded: left - IPv6.headerLength), at: IPv6.Offset.payloadLength)
+        }
+        let transport = new + transportOffset
+        let checksum = transport + (isTCP ? TCP.Offset.checksum : UDP.Offset.checksum)
+        if isTCP {
+            let number = UnsafeRawPointer(transport).networkUInt32(at: TCP.Offset.sequence)
+            transport.storeNetwork(number &+ UInt32(truncatingIfNeeded: removed), at: TCP.Offset.sequence)
+            let flags = UnsafeRawPointer(transport).byte(TCP.Offset.flags)
+            transport.storeByte(flags & ~TCP.Flag.congestionWindowReduced, at: TCP.Offset.flags)
+        } else {
+            transport.storeNetwork(UInt16(truncatingIfNeeded: left - transportOffset), at: UDP.Offset.length)
+        }
+        // The sum of the pseudo-header, in which only the length is another.
+        var sum = InternetChecksum()
+        sum.add(UnsafeRawPointer(checksum).networkUInt16(at: 0))
+        sum.add(~UInt16(truncatingIfNeeded: length - transportOffset))
+        sum.add(UInt16(truncatingIfNeeded: left - transportOffset))
+        checksum.storeNetwork(sum.folded, at: 0)
+        return new
+    }
 
     /// Writes a segment.
     /// - Parameters:

@@ -106,8 +106,8 @@ extension Daemon: ControlHandler {
             $0.accessDevice = configuration.accessDevice
             $0.io = workers.io
             $0.ioReason = workers.ioReason
-            $0.offload = workers.offload.rawValue
-            $0.offloadReason = workers.offloadReason
+            $0.offload = workers.superFrames.choice.rawValue
+            $0.offloadReason = workers.superFrames.reason
             $0.bindings = UInt64(table.count)
             $0.bindingLimit = UInt64(table.configuration.bindingLimit)
             $0.prefixes = UInt64(table.prefixCount)

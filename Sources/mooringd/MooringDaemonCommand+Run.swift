@@ -103,9 +103,13 @@ extension MooringDaemonCommand {
         if !workers.ioReason.isEmpty {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(workers.ioReason)"])
         }
-        if !workers.offloadReason.isEmpty {
-            logger.notice("there are no super-frames", metadata: ["reason": "\(workers.offloadReason)"])
+        if !workers.superFrames.reason.isEmpty {
+            logger.notice(
+                "super-frames could be sent better",
+                metadata: ["now": "\(workers.superFrames.choice.rawValue)", "reason": "\(workers.superFrames.reason)"])
         }
+        var forwarderSettings = ForwarderSettings(settings)
+        forwarderSettings.sendsSuperFrames = workers.superFrames.choice == .push
         nonisolated(unsafe) let daemon = Daemon(
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
             logger: logger)
@@ -117,7 +121,7 @@ extension MooringDaemonCommand {
             }
         }
         workers.start(
-            table: table, settings: ForwarderSettings(settings),
+            table: table, settings: forwarderSettings,
             punted: { eventLoop.execute { daemon.punts.run() } },
             waiting: { eventLoop.execute { daemon.watchWaiting(on: eventLoop) } },
             ended: { error in
@@ -166,7 +170,7 @@ extension MooringDaemonCommand {
             metadata: [
                 "endpoints": "\(settings.endpoints.map(\.description).joined(separator: ","))",
                 "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(workers.io)",
-                "offload": "\(workers.offload.rawValue)",
+                "offload": "\(workers.superFrames.choice.rawValue)",
                 "workers": "\(workers.all.count)", "socket": "\(settings.socket)",
             ])
 
@@ -221,10 +225,10 @@ extension MooringDaemonCommand {
         if settings.singleDevice {
             return PortQueues(shared: try openDevice(settings.homeDevice, queues: count, side: nil, .none, logger))
         }
-        let offload: TunOffload = settings.offload == .off ? .none : .superFrames
-        let home = try openDevice(settings.homeDevice, queues: count, side: .home, offload, logger)
-        return PortQueues(
-            home: home, access: try openDevice(settings.accessDevice, queues: count, side: .access, .none, logger))
+        let home = try openDevice(settings.homeDevice, queues: count, side: .home, settings.offload.ofHome, logger)
+        let access = try openDevice(
+            settings.accessDevice, queues: count, side: .access, settings.offload.ofAccess, logger)
+        return PortQueues(home: home, access: access)
     }
 
     /// Opens a TUN device. The kernel takes a ring down some time after its process has ended, and lets go of the

@@ -60,7 +60,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
     @Option(help: "TTL of the outer header. (default: 64)") var outerTTL: UInt8?
     @Option(help: "ICMPv6 errors a second at the most. (default: 100)") var errorsPerSecond: UInt32?
     @Option(help: "automatic, io_uring or plain. (default: automatic)") var io: IOChoice?
-    @Option(help: "Super-frames of the home device: automatic, split or off. (default: automatic)")
+    @Option(help: "Super-frames of the home device: automatic, push, split or off. (default: automatic)")
     var offload: OffloadChoice?
     @Option(help: "Threads that forward, 1 to 16, or auto: one for each processor. (default: 1)")
     var workers: WorkerCount?

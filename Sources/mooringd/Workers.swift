@@ -17,9 +17,7 @@ final class Workers: Sendable {
     /// The descriptors of all queues of all devices, as `PortQueues.descriptors`. They are open while the workers run.
     let queueDescriptors: [Int32]
     /// How super-frames of the home device are sent.
-    let offload: OffloadChoice
-    /// Why it is not what was wanted; else empty.
-    let offloadReason: String
+    let superFrames: SuperFrameWay
     /// How many still run, and why the first that ended by itself has.
     private let running: Mutex<(count: Int, error: PortError?)>
     /// Whose packets for the control plane are taken first.
@@ -36,7 +34,7 @@ final class Workers: Sendable {
         areResting: Bool = false
     ) throws(PortError) {
         queueDescriptors = queues.descriptors
-        (self.offload, offloadReason) = offload.outcome(queues)
+        superFrames = SuperFrameWay(offload, queues)
         let handovers = Handovers(workers: count)
         var all: [Worker] = []
         let rest = areResting ? WorkersRest(of: count) : nil

@@ -12,6 +12,13 @@ enum IO: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 }
 
+/// What mooringd does with super-frames.
+enum Offload: String, CaseIterable, CustomTestStringConvertible {
+    case push, split, off
+
+    var testDescription: String { rawValue }
+}
+
 /// What `mooring counters --json` prints.
 struct Counters: Decodable {
     let received: [String: UInt64]
@@ -140,6 +147,18 @@ extension Topology {
         daemons[.homeAgent] = nil
         guard status["io"] as? String == io.rawValue else {
             try Test.cancel("io_uring can't be used here: \(status)")
+        }
+    }
+
+    /// Skips the test's case where headers are to be pushed and that can't be done here.
+    func requireOffload(_ offload: Offload) async throws {
+        guard offload == .push else { return }
+        let probe = try await startMooringd(.homeAgent, ["--offload", "push"])
+        let status = try await status(.homeAgent)
+        await probe.end()
+        daemons[.homeAgent] = nil
+        guard status["offload"] as? String == offload.rawValue else {
+            try Test.cancel("headers can't be pushed here: \(status)")
         }
     }
 

@@ -42,7 +42,9 @@ struct SuperFrameTests {
         return binding
     }
 
-    private static func forwarder(_ kind: Kind, groupMembers: Int = 0, errors: Bool = false) throws -> TestForwarder {
+    private static func forwarder(
+        _ kind: Kind, groupMembers: Int = 0, errors: Bool = false, sendsSuperFrames: Bool = false
+    ) throws -> TestForwarder {
         var configuration = BindingTable.Configuration()
         configuration.endpoint = IPv4Address("192.0.2.1")!
         configuration.tunnelMTU = 1280
@@ -54,6 +56,7 @@ struct SuperFrameTests {
         }
         var settings = TestForwarder.settings
         if !errors { settings.errorsPerSecond = 0 }
+        settings.sendsSuperFrames = sendsSuperFrames
         return try TestForwarder(table, settings: settings)
     }
 
@@ -96,6 +99,67 @@ struct SuperFrameTests {
         if !vector.name.contains("group") { #expect(outcome.count == vector.segments.count) }
         compare(whole, single, "\(kind)")
         #expect((whole.resumptions > 0) == (vector.segments.count > PacketBatch.generatedCapacity))
+    }
+
+    /// What the kernel makes of a super-frame with outer headers before it: the segments, each with those headers and what
+    /// differs in them from one to the next.
+    private static func cut(_ packet: [UInt8], outer: Int, isTCP: Bool, size: Int, transportOffset: Int) -> [[UInt8]] {
+        let inner = Array(packet[outer...])
+        return inner.withUnsafeBytes { bytes -> [[UInt8]] in
+            guard
+                let frame = SuperFrameView(
+                    bytes, isTCP: isTCP, segmentSize: size, transportOffset: transportOffset - outer)
+            else { return [] }
+            return (0..<frame.segmentCount).map { number in
+                let segment = [UInt8](unsafeUninitializedCapacity: frame.headerLength + size) { target, count in
+                    count = frame.writeSegment(
+                        at: number * size, size: size, to: UnsafeMutableRawPointer(target.baseAddress!))
+                }
+                var result = Array(packet[..<outer]) + segment
+                let first = Int(packet[4]) << 8 | Int(packet[5])
+                result.replaceSubrange(2..<4, with: [UInt8(result.count >> 8), UInt8(result.count & 0xFF)])
+                result.replaceSubrange(
+                    4..<6, with: [UInt8((first + number) >> 8 & 0xFF), UInt8((first + number) & 0xFF)])
+                if packet[9] == 17 {
+                    let length = result.count - 20
+                    result.replaceSubrange(24..<26, with: [UInt8(length >> 8), UInt8(length & 0xFF)])
+                }
+                PacketMutation.mendIPv4Checksum(&result)
+                return result
+            }
+        }
+    }
+
+    @Test(
+        "One that leaves whole becomes the same segments, and counts the same", arguments: [Kind.direct, .gre, .udp],
+        SuperFrameVectors.all.cases.filter { !$0.name.contains("too big") && !$0.name.contains("group") })
+    func whole(_ kind: Kind, _ vector: SuperFrameVectors.Case) throws {
+        let (whole, single) = (try Self.forwarder(kind, sendsSuperFrames: true), try Self.forwarder(kind))
+        let outer = [Kind.direct: 20, .gre: 24, .udp: 32][kind]!
+        let outcome = sent(whole, [Self.given(vector)]).compactMap(\.bytes)
+        let expected = vector.segments.flatMap { sent(single, [.home($0.bytes)]) }.compactMap(\.bytes)
+        let cut = outcome.flatMap { packet in
+            packet.count - outer <= vector.segments[0].bytes.count
+                ? [packet]
+                : Self.cut(
+                    packet, outer: outer, isTCP: vector.kind != SegmentKind.udp.rawValue,
+                    size: Int(vector.segmentSize), transportOffset: Int(vector.transportOffset) + outer)
+        }
+        #expect(cut == expected)
+        // Of the largest some leave before it by themselves: with its headers it would be more than a packet can be.
+        let isLargest = vector.frame.bytes.count + outer > 65_535
+        #expect(outcome.count == (isLargest ? 2 : 1))
+        #expect(outcome.allSatisfy { $0.count <= 65_535 })
+        compare(whole, single, "\(kind)")
+    }
+
+    @Test("In tunnels whose headers differ from packet to packet, or of two, none leaves whole")
+    func notWhole() throws {
+        let vector = SuperFrameVectors.named("TCP over IPv6, the last shorter")
+        for kind in [Kind.homeAddress, .greWithAll, .greInUDP, .minimal] {
+            let forwarder = try Self.forwarder(kind, sendsSuperFrames: true)
+            #expect(sent(forwarder, [Self.given(vector)]).count == vector.segments.count, "\(kind)")
+        }
     }
 
     @Test("What is before and behind it in its batch keeps its place")

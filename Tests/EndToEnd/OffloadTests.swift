@@ -1,0 +1,75 @@
+// Super-frames on real devices, in each way: that they come and go, that what a node gets is what was sent, and that
+// counters can't tell the ways apart.
+
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("Super-frames", .serialized)
+    struct OffloadTests {
+        @Test(
+            "both families pass in each way, in each kind of tunnel", arguments: Offload.allCases,
+            [Tunnel.ipInIP, .gre, .udp])
+        func traffic(offload: Offload, tunnel: Tunnel) async throws {
+            try await Topology.run { topology in
+                try await topology.requireOffload(offload)
+                try await topology.startBoth(tunnel, byHomeAddress: false, ["--offload", offload.rawValue])
+                #expect(try await topology.status(.homeAgent)["offload"] as? String == offload.rawValue)
+                if tunnel == .gre {
+                    // Without a checksum, which has to be another for each segment.
+                    for (role, id) in [(Role.homeAgent, "mn1"), (.node, "home-agent")] {
+                        try await topology.mooring(role, ["binding", "put", id, "--update", "--no-gre-checksum"])
+                    }
+                }
+                for (node, correspondent) in [
+                    (Topology.nodeIPv4Address, Topology.correspondentIPv4Address),
+                    (Topology.nodeAddress, Topology.correspondentAddress),
+                ] {
+                    try await topology.transfer(from: .correspondent, to: .node, node, bytes: 1_000_000)
+                    try await topology.transfer(from: .node, to: .correspondent, correspondent, bytes: 1_000_000)
+                }
+                for role in [Role.homeAgent, .node] {
+                    let counters = try await topology.counters(role)
+                    // Segments count, and not super-frames: 4 MB in packets of at most 1280 bytes.
+                    #expect(counters.received["home"]! > 3200, "\(role)")
+                    #expect(counters.transmitted["access"]! > 3200, "\(role)")
+                    // The host itself reports to groups on its home device.
+                    let dropped = counters.dropped.filter {
+                        $0.value != 0 && !["packet-too-big", "no-group-member"].contains($0.key)
+                    }
+                    #expect(dropped.isEmpty, "\(role): \(dropped)")
+                    // What the kernel has handed over and taken, by its own count.
+                    let home = try await topology.deviceStatistics(role, "mooring-home")
+                    let access = try await topology.deviceStatistics(role, "mooring-access")
+                    #expect(
+                        (home.sent < Int(counters.received["home"]!) / 2) == (offload != .off),
+                        "\(role): \(home), \(counters)")
+                    #expect(
+                        (access.received < Int(counters.transmitted["access"]!) / 2) == (offload == .push),
+                        "\(role): \(access), \(counters)")
+                }
+                let shown = try await topology.mooring(.homeAgent, ["status"])
+                #expect(shown.contains("  super-frames: \(offload.rawValue)\n"))
+            }
+        }
+    }
+}
+
+extension Topology {
+    /// Packets that a device had from the kernel to hand over, and that it had from its process, by the kernel's count.
+    func deviceStatistics(_ role: Role, _ device: String) async throws -> (sent: Int, received: Int) {
+        struct Link: Decodable {
+            struct Statistics: Decodable {
+                struct Direction: Decodable { let packets: Int }
+                let tx: Direction
+                let rx: Direction
+            }
+            let stats64: Statistics
+        }
+        let text = try await run(in: role, ["ip", "-json", "-statistics", "link", "show", "dev", device])
+        guard let link = try JSONDecoder().decode([Link].self, from: Data(text.utf8)).first else {
+            throw EndToEndFailure("no statistics: \(text)")
+        }
+        return (link.stats64.tx.packets, link.stats64.rx.packets)
+    }
+}
