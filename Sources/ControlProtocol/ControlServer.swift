@@ -150,7 +150,8 @@ public final class ControlServer: Sendable {
             adopted.close()
             return new
         } catch {
-            logger.error("The control socket's file is gone, and nobody can connect until mooringd is restarted: \(error)")
+            logger.error(
+                "The control socket's file is gone, and nobody can connect until mooringd is restarted: \(error)")
             return adopted
         }
     }

@@ -202,7 +202,9 @@ struct ConcurrencyTests {
         let reader = try #require(states.register())
         reader.goOnline()
         // A node that is full is made anew at each change, and takes 17 lines.
-        let prefixes = (0..<256).map { IPv6Prefix(containing: IPv6Address(high: 0x2001 << 48 | $0, low: 0), length: 64) }
+        let prefixes = (0..<256).map {
+            IPv6Prefix(containing: IPv6Address(high: 0x2001 << 48 | $0, low: 0), length: 64)
+        }
         let writer = Writer {
             for prefix in prefixes { try table.insert(prefix, value: 1) }
         } change: {
