@@ -104,6 +104,7 @@ struct BindingRecord: BitwiseCopyable {
 
     /// Whether the tunnel starts at the home address itself, as it does at a foreign agent, so that there is no header but
     /// the one by way of the home address.
+    @inline(__always)
     var startsAtHomeAddress: Bool { isMobileNode && endpoint == homeAddress }
 
     /// This end's address of the tunnel by way of the home address.

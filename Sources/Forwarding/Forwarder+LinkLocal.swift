@@ -90,6 +90,7 @@ extension Forwarder {
     }
 
     /// Whether there is the home address of a mobile node, which is this side, with that home agent.
+    @inline(__always)
     private func isNode(at address: IPv4Address, of homeAgent: IPv4Address) -> Bool {
         let found = nodeAddresses.lookup(address)
         return found != PrefixTable.noValue

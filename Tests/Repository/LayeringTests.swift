@@ -47,7 +47,7 @@ struct LayeringTests {
             "MobileNode",
             [
                 "Wire", "Bindings", "RouteNetlink", "ControlProtocol", "ServiceProcess", "ConfigurationFile",
-                "MobileIP",
+                "MobileIP", "CLinuxNet",
                 "Logging", "NIOCore", "NIOPosix",
             ]),
         Module(
