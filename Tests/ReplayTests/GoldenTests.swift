@@ -62,11 +62,11 @@ enum GoldenCases {
             shown.formUnion(counters.named.filter { $0.value > 0 }.map { $0.name.replacing("dropped.", with: "") })
         }
         let all = ReplayCounters.reasonNames
-        // A replay has no device that refuses a packet, one worker, and takes at once what is for the control plane; the
-        // others are of views that the forwarder uses after it has looked.
+        // A replay has no device that refuses a packet, one worker, and takes at once what is for the control plane; no
+        // capture has super-frames; the others are of views that the forwarder uses after it has looked.
         let impossible: Set = [
             "transmit-failed", "udp-truncated", "icmpv6-truncated", "punt-unattended", "punt-queue-full",
-            "worker-queue-full",
+            "worker-queue-full", "super-frame-malformed",
         ]
         #expect(all.subtracting(shown) == impossible)
     }
