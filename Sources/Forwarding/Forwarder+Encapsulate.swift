@@ -112,9 +112,13 @@ extension Forwarder {
     func refusal(
         of inner: UnsafeRawPointer, _ record: BindingRecord, length: UInt32, limit: UInt32
     ) -> DropReason? {
-        // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle.
+        // RFC 2003, 3.2: a packet from either end of the tunnel has gone round in a circle. What a home agent itself says
+        // by ICMP has not, and its node waits for it: answers to keepalives (RFC 3519, 4.9), and errors.
         let source = IPv4Address(rawValue: inner.networkUInt32(at: IPv4.Offset.source))
-        if source == record.careOfAddress || source == record.endpoint || isOwnTunnelPacket(inner, source) {
+        if source == record.careOfAddress || isOwnTunnelPacket(inner, source)
+            || (source == record.endpoint
+                && (record.isMobileNode || inner.byte(IPv4.Offset.protocol) != IPProtocol.icmpv4))
+        {
             return .tunnelLoop
         }
         if record.form.isMinimal, let reason = MinimalTunnel.refusal(of: inner) { return reason }

@@ -150,8 +150,9 @@ def drops():
     # Its own home address is not behind the tunnel.
     own = IP(src=host("direct"), dst=tunnels.home("direct"), id=3) / ICMP(type=3) / tunnels.payload()
     case.dropped("home", bytes(own), "no-binding")
-    loop = IP(src=tunnels.care_of("direct"), dst=host("direct"), id=3) / UDP() / tunnels.payload()
-    case.dropped("home", bytes(loop), "tunnel-loop")
+    for message in (UDP(), ICMP(type=0)):
+        loop = IP(src=tunnels.care_of("direct"), dst=host("direct"), id=3) / message / tunnels.payload()
+        case.dropped("home", bytes(loop), "tunnel-loop")
     return case
 
 

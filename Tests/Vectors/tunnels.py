@@ -198,6 +198,8 @@ def make_encapsulation():
             case(name, what, inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1, tos=tos))
         inner = IP(src=CORRESPONDENT, dst=home(name), id=7, ttl=1, flags="DF") / UDP() / payload(1280 - 28)
         case(name, "IPv4 of the tunnel MTU", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
+        inner = IP(src=ENDPOINT, dst=home(name), id=9, ttl=63) / ICMP(type=0, id=5, seq=6)
+        case(name, "the home agent's echo reply", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
         if not is_minimal(name):
             inner = IP(src=CORRESPONDENT, dst=home(name), options=[IPOption_NOP()] * 4) / UDP() / payload()
             case(name, "IPv4 with options", inner, tunnelled(name, inner, ENDPOINT, care_of(name), 1))
@@ -563,6 +565,7 @@ def make_drops():
     case("time-to-live-zero", "home", "TTL 0", IP(src=CORRESPONDENT, dst=home("direct"), ttl=0) / UDP())
     for source in (care_of("direct"), ENDPOINT):
         case("tunnel-loop", "home", f"from {source}", IP(src=source, dst=home("direct")) / UDP())
+    case("tunnel-loop", "home", "ICMP from the care-of address", IP(src=care_of("direct"), dst=home("direct")) / ICMP())
     case("ecn-not-capable", "access", "IPv4, congestion on a packet that is not capable",
          from_node("direct", node_packet("direct"), tos=3))
     case("ecn-not-capable", "access", "congestion on a header from the home address that is not capable",
