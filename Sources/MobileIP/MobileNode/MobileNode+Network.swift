@@ -70,7 +70,8 @@ extension MobileNode {
         if isStopping { return .deregistering }
         if isAtHome { return isKnownAtHome ? .atHome : .deregistering }
         if attachment == nil { return .unattached }
-        if registration != nil { return .registered }
+        // A tunnel that still leads to where the node was is no registration of where it is.
+        if let registration, registration.attachment == attachment { return .registered }
         return isWaiting ? .waiting : .registering
     }
 

@@ -8,9 +8,10 @@ public struct MobileNodeStatus: Hashable, Sendable {
     public enum Phase: String, Hashable, Sendable {
         /// There is neither a care-of address nor an agent.
         case unattached
-        /// A request is not answered yet, and there is no registration.
+        /// A request is not answered yet, and there is no registration from where the node is; the tunnel may still lead to
+        /// where it was.
         case registering
-        /// There is a registration.
+        /// There is a registration from where the node is.
         case registered
         /// There is none; the next attempt comes later.
         case waiting
