@@ -3,6 +3,7 @@
 
 figures.py ping FILE SENT              lost packets and the longest run of them
 figures.py iperf3 FILE [SECONDS]       Gbit/s; with SECONDS, before and after that moment of the transfer
+figures.py messages                    registrations, from tshark's fields on standard input
 figures.py counters FILE...            the balance and every counter above zero of `mooring counters --json`
 Exit 1 where the figures say that it did not work.
 """
@@ -73,12 +74,28 @@ def counters(paths):
     return status
 
 
+def messages():
+    """Prints a line for each message, and one for each prefix in it."""
+    for line in sys.stdin:
+        source, kind, life, code, care_of, *lists = line.rstrip("\n").split("\t")
+        subtypes, codes, prefixes, lengths = (field.split(",") if field else [] for field in lists)
+        if kind == "1":
+            print(f"request from {source} for {life} s, care-of address {care_of}"
+                  + (", IPv6 to the care-of address" if "3" in subtypes else ""))
+        else:
+            print(f"reply from {source} for {life} s, code {code}")
+        for index, (prefix, length) in enumerate(zip(prefixes, lengths)):
+            print(f"    prefix {prefix}/{length}" + (f", code {codes[index]}" if kind == "3" else ""))
+    return 0
+
+
 def main(arguments):
     """Runs the function that the first argument names."""
     actions = {
         "ping": lambda rest: ping(*rest), "iperf3": lambda rest: iperf3(*rest), "counters": counters,
+        "messages": lambda rest: messages(),
     }
-    if len(arguments) < 2 or arguments[0] not in actions:
+    if not arguments or arguments[0] not in actions:
         print(__doc__, file=sys.stderr)
         return 2
     return actions[arguments[0]](arguments[1:])

@@ -1,36 +1,39 @@
 # shellcheck shell=bash
+# What scripts that source each other know of each other:
+# shellcheck disable=SC2034,SC2154
 # The network of the demo and of the measurements, in network namespaces whose names carry the process id:
 #
-#   correspondent ───── home agent ──┬── network A ──┐
-#                       (mooringd)   └── network B ──┴── node (mooringd)
+#                                    ┌── network A, 203.0.113.0/24 ─────────┐
+#   correspondent ───── home agent ──┼── network B, 198.51.100.0/25 ────────┼── node
+#                                    ├── private network, 10.0.0.0/24, NAT ─┤
+#                                    └── foreign, 198.51.100.128/25 ────────┘
 #
-# correspondent and home agent speak both IPv6 and IPv4; everything right of the home agent is IPv4 only. The node has an
-# interface in either network, and an IPv6 prefix and an IPv4 home address that move with it. To be sourced; the caller's shell options are -euo pipefail.
+# correspondent and home agent speak both IPv6 and IPv4; everything right of the home agent is IPv4 only. Interfaces are
+# named for what they lead to. The node has one in each network, and is where its default route leads: it has moved when
+# that leads elsewhere. What the programs set up stands in lib/programs.sh. To be sourced; the caller's shell options are
+# -euo pipefail.
 
 correspondent_address=2001:db8:c::2
-home_prefix=2001:db8:1::/48
-node_prefix=2001:db8:1:1::/64
-node_address=2001:db8:1:1::1
 correspondent_ipv4=192.0.2.138
-correspondent_network=192.0.2.136/30
-node_ipv4=192.0.2.71
+# The home agent's end of tunnels.
 endpoint=192.0.2.1
 care_of_a=203.0.113.9
 care_of_b=198.51.100.9
+care_of_private=10.0.0.9
+# By which address the private network is seen from outside.
+nat_address=192.0.2.142
+foreign_agent=198.51.100.129
 
 # Where mooringd and mooring are; the caller sets it.
 binaries=
 
-topology_roles=(correspondent home-agent network-a network-b node)
+topology_roles=(correspondent home-agent network-a network-b private foreign node)
 # Set by topology_make.
 topology_name=
 # Where sockets, logs and captures lie. Set by topology_make.
 work=
 # Of processes started in the background: "id start-time", so that a reused id is never taken for ours.
 started=()
-# The node's care-of address now.
-care_of=
-
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
 explain() { printf '          %s\n' "$@"; }
 heading() { printf '\n%s  \033[1m%s\033[0m\n' "$(date +%H:%M:%S)" "$*"; }
@@ -157,7 +160,7 @@ route() {
     ip -n "$(namespace "$role")" route add "$@"
 }
 
-# Makes namespaces, links, addresses and routes, everything except what mooringd sets up.
+# Makes namespaces, links, addresses and routes, everything except what the programs set up.
 topology_make() {
     topology_name=mooring-$$
     work=$(mktemp -d "${TMPDIR:-/tmp}/mooring-demo.$$.XXXXXX")
@@ -169,10 +172,6 @@ topology_make() {
         # What a host's administrator chose for reverse-path filtering is inherited; routers here start from nothing.
         inside "$role" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
     done
-    for role in network-a network-b; do
-        inside "$role" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
-            net.ipv4.ip_forward=1
-    done
 
     link correspondent home-agent
     address correspondent "$correspondent_address/64" dev home-agent nodad
@@ -182,31 +181,43 @@ topology_make() {
     address home-agent 192.0.2.137/30 dev correspondent
     route correspondent default via 192.0.2.137
 
-    link home-agent network-a
-    link home-agent network-b
-    address home-agent 192.0.2.129/30 dev network-a
-    address network-a 192.0.2.130/30 dev home-agent
-    address home-agent 192.0.2.133/30 dev network-b
-    address network-b 192.0.2.134/30 dev home-agent
-    route network-a default via 192.0.2.129
-    route network-b default via 192.0.2.133
+    access_network network-a 192.0.2.129 192.0.2.130 203.0.113.1/24 "$care_of_a/24"
+    access_network network-b 192.0.2.133 192.0.2.134 198.51.100.1/25 "$care_of_b/25"
+    access_network private 192.0.2.141 "$nat_address" 10.0.0.1/24 "$care_of_private/24"
+    # Where a foreign agent is, the node has no address of that network.
+    access_network foreign 192.0.2.145 192.0.2.146 "$foreign_agent/25"
     route home-agent 203.0.113.0/24 via 192.0.2.130
-    route home-agent 198.51.100.0/24 via 192.0.2.134
-
-    link network-a node
-    link network-b node
-    inside node sysctl -qw net.ipv6.conf.network-a.disable_ipv6=1 net.ipv6.conf.network-b.disable_ipv6=1
-    address network-a 203.0.113.1/24 dev node
-    address network-b 198.51.100.1/24 dev node
-    address node "$care_of_a/24" dev network-a
-    address node "$care_of_b/24" dev network-b
-    route node default via 203.0.113.1
+    route home-agent 198.51.100.0/25 via 192.0.2.134
+    route home-agent 198.51.100.128/25 via 192.0.2.146
     # Each care-of address leaves by the network that it belongs to.
-    route node default via 203.0.113.1 table 101
-    route node default via 198.51.100.1 table 102
-    ip -n "$(namespace node)" rule add from "$care_of_a" lookup 101 priority 1001
-    ip -n "$(namespace node)" rule add from "$care_of_b" lookup 102 priority 1002
+    source_route "$care_of_a" 203.0.113.1 101
+    source_route "$care_of_b" 198.51.100.1 102
+    source_route "$care_of_private" 10.0.0.1 103
+    route node default via 203.0.113.1
 }
+
+# access_network ROLE HOME-AGENT ROUTER ROUTER-INSIDE/LENGTH [NODE/LENGTH]: a router of IPv4 between home agent and node.
+access_network() {
+    local role=$1 home_agent=$2 router=$3 inside_address=$4 node_address=${5-}
+    inside "$role" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+        net.ipv4.ip_forward=1
+    link home-agent "$role"
+    address home-agent "$home_agent/30" dev "$role"
+    address "$role" "$router/30" dev home-agent
+    route "$role" default via "$home_agent"
+    link "$role" node
+    inside node sysctl -qw "net.ipv6.conf.$role.disable_ipv6=1"
+    address "$role" "$inside_address" dev node
+    [ -z "$node_address" ] || address node "$node_address" dev "$role"
+}
+# source_route ADDRESS GATEWAY TABLE: what the node sends from that address.
+source_route() {
+    route node default via "$2" table "$3"
+    ip -n "$(namespace node)" rule add from "$1" lookup "$3" priority "1$3"
+}
+
+# move_node GATEWAY: the way by another network is the node's best from now on.
+move_node() { ip -n "$(namespace node)" route replace default via "$1"; }
 
 # Ends what was started, the last first, and removes the namespaces and the directory.
 topology_remove() {
@@ -222,50 +233,6 @@ topology_remove() {
     topology_name=
     if [ -n "$work" ]; then rm -rf "$work"; fi
     work=
-}
-
-# mooring_at ROLE ARGUMENT…: the operator's tool at the home agent's or the node's daemon.
-mooring_at() {
-    local socket=$work/$1.sock
-    shift
-    "$binaries/mooring" "$@" --socket "$socket"
-}
-
-# start_mooringd ROLE ARGUMENT…: waits until it forwards.
-start_mooringd() {
-    local role=$1
-    shift
-    start "$role" exec_inside "$role" "$binaries/mooringd" --socket "$work/$role.sock" "$@"
-    local process=${started[-1]}
-    until_true 20 mooringd_answered "$role" "$process" || true
-    if ! grep -q ready "$work/$role.log"; then
-        sed 's/^/    /' "$work/$role.log" >&2
-        fail "mooringd of the $role did not become ready; above is what it logged."
-    fi
-}
-mooringd_answered() { grep -q ready "$work/$1.log" || ! still_running "$2"; }
-
-# Both daemons with their bindings, the node in network A. Arguments go to both.
-start_mooring() {
-    start_mooringd home-agent --endpoint "$endpoint" --home-address 2001:db8:ffff::1/64 \
-        --home-route "$home_prefix" --home-address 192.0.2.65/26 "$@"
-    start_mooringd node --shared-endpoint --endpoint "$care_of_a" --home-address "$node_address/64" \
-        --home-route ::/0 --home-address "$node_ipv4" --home-route "$correspondent_network" --no-forwarding "$@"
-    mooring_at home-agent binding put mn1 --care-of "$care_of_a" --prefix "$node_prefix" --home-address "$node_ipv4"
-    # A forwarder finds IPv4 bindings by one address each: at the node, by that of whom it speaks to.
-    mooring_at node binding put home-agent --care-of "$endpoint" --prefix ::/0 --home-address "$correspondent_ipv4" \
-        --endpoint "$care_of_a"
-    care_of=$care_of_a
-}
-
-# Moves the node to the other network, both ends at the same time.
-move() {
-    if [ "$care_of" = "$care_of_a" ]; then care_of=$care_of_b; else care_of=$care_of_a; fi
-    mooring_at node binding put home-agent --update --endpoint "$care_of" >"$work/move.log" 2>&1 &
-    local node=$!
-    mooring_at home-agent binding put mn1 --update --care-of "$care_of" >"$work/move-home-agent.log" 2>&1 ||
-        fail "the home agent's binding could not be changed: $(cat "$work/move-home-agent.log")"
-    wait "$node" || fail "the node's binding could not be changed: $(cat "$work/move.log")"
 }
 
 listening() { inside "$1" ss -Hltn "sport = :$2" | grep -q .; }
