@@ -103,6 +103,12 @@ END
     node_process=${started[-1]}
 }
 
+# The foreign agent, at the router of its network.
+start_foreign_agent() {
+    start_program mooring-fa foreign ready "$binaries/mooring-fa" --visited node --care-of "$foreign_agent" \
+        --lifetime 300 --interval 4
+}
+
 # registered_from ADDRESS: whether the node knows that it is registered with that care-of address.
 registered_from() {
     local status

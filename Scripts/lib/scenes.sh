@@ -212,6 +212,24 @@ END
 }
 in_udp() { registrations registration show "$node_ipv4" | grep -q 'in UDP to port 40[0-9]*'; }
 
+# The node comes to a network where it has no address, but a foreign agent is heard.
+foreign_agent_scene() {
+    local all
+    start_foreign_agent
+    capture foreign foreign home-agent
+    leave_networks
+    soon "registered by the foreign agent, with its address $foreign_agent" registered_from "$foreign_agent"
+    node_program status | sed -n '/^care-of address\|^prefix/s/^/              /p'
+    both_families
+    end_capture foreign
+    all=$(count_packets "$work/foreign.pcap" "ip.proto == 41 && ip.proto == 4")
+    if ((all > 0)); then
+        right "outside, IPv6 is in IPv4 of the home address, and that in IPv4 to the agent: $all packets (RFC 5454, 3.3.2)"
+    else
+        wrong "IPv6 did not go by way of the home address"
+    fi
+}
+
 # A prefix that Kea delegates to dhcpcd, over the tunnel's link (RFC 5454, 3.7.1).
 delegation_scene() {
     local prefix

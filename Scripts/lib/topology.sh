@@ -219,6 +219,9 @@ source_route() {
 # move_node GATEWAY: the way by another network is the node's best from now on.
 move_node() { ip -n "$(namespace node)" route replace default via "$1"; }
 
+# The node has no way by an address of its own any more.
+leave_networks() { ip -n "$(namespace node)" route del default; }
+
 # Ends what was started, the last first, and removes the namespaces and the directory.
 topology_remove() {
     local index role backwards=()
