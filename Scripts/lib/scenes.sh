@@ -73,6 +73,12 @@ capture() {
     until_true 10 grep -q "$running" "$work/capture-$name.log" ||
         fail "$program does not run: $(tail -n 1 "$work/capture-$name.log")"
 }
+# as_on_the_wire ROLE INTERFACE: what leaves by it is captured as a cable would have it, cut into packets and with its
+# checksums, not as the kernel hands it on between namespaces.
+as_on_the_wire() {
+    inside "$1" ethtool -K "$2" tx off sg off tso off gso off tx-ipxip4-segmentation off tx-ipxip6-segmentation off \
+        tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off tx-gre-segmentation off >/dev/null 2>&1 || true
+}
 end_capture() { end_processes "${captures[$1]}"; }
 
 # Registrations of a capture, as tshark decodes them.
