@@ -63,7 +63,8 @@ public struct SuperFrameWay: ~Copyable, Sendable {
                 wanted == .off
                 ? ""
                 : queues.isShared
-                    ? "one device serves both sides" : "the home device has no virtio headers, or the kernel refuses them"
+                    ? "one device serves both sides"
+                    : "the home device has no virtio headers, or the kernel refuses them"
             return
         }
         guard wanted != .split else {

@@ -63,10 +63,13 @@ final class Predecessor {
     func takeQueues() throws -> PortQueues {
         let count = settings.workerCount
         defer { queues = [] }
-        let home = try TunQueues(name: settings.homeDevice, adopting: Array(queues[..<count]), isSuperFrameDevice: !settings.singleDevice)
+        let home = try TunQueues(
+            name: settings.homeDevice, adopting: Array(queues[..<count]), isSuperFrameDevice: !settings.singleDevice)
         if settings.singleDevice { return PortQueues(shared: home) }
         return PortQueues(
-            home: home, access: try TunQueues(name: settings.accessDevice, adopting: Array(queues[count...]), isSuperFrameDevice: false))
+            home: home,
+            access: try TunQueues(
+                name: settings.accessDevice, adopting: Array(queues[count...]), isSuperFrameDevice: false))
     }
 
     /// Reads its bindings, as they were some time ago; `takeOver` brings them up to date. To be called once.

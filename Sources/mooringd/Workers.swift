@@ -30,7 +30,8 @@ final class Workers: Sendable {
     ///   - areResting: whether they rest until `goOn`, once they are started.
     /// - Throws: `PortError` where a port can't be had.
     init(
-        _ io: IOChoice, _ offload: OffloadChoice, queues: consuming PortQueues, count: Int, configuration: PortConfiguration,
+        _ io: IOChoice, _ offload: OffloadChoice, queues: consuming PortQueues, count: Int,
+        configuration: PortConfiguration,
         areResting: Bool = false
     ) throws(PortError) {
         queueDescriptors = queues.descriptors

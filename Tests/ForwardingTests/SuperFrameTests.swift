@@ -210,7 +210,9 @@ struct SuperFrameTests {
             var sum = segment[20...].enumerated().reduce(UInt32(6 + segment.count - 20)) {
                 $0 + UInt32($1.element) << ($1.offset.isMultiple(of: 2) ? 8 : 0)
             }
-            for index in stride(from: 12, to: 20, by: 2) { sum += UInt32(segment[index]) << 8 + UInt32(segment[index + 1]) }
+            for index in stride(from: 12, to: 20, by: 2) {
+                sum += UInt32(segment[index]) << 8 + UInt32(segment[index + 1])
+            }
             while sum > 0xFFFF { sum = (sum & 0xFFFF) + (sum >> 16) }
             #expect(sum == 0xFFFF, "the checksum of segment \(number)")
         }

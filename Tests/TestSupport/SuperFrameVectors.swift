@@ -15,6 +15,7 @@ public struct SuperFrameVectors: Decodable, Sendable {
         /// Each by itself, as on a wire.
         public let segments: [Hex]
 
+        /// The name.
         public var description: String { name }
     }
 

@@ -24,7 +24,8 @@ struct SuperFrameTests {
             guard let view else { return nil }
             return (0..<view.segmentCount).map { number in
                 [UInt8](unsafeUninitializedCapacity: view.headerLength + size) { target, count in
-                    count = view.writeSegment(at: number * size, size: size, to: UnsafeMutableRawPointer(target.baseAddress!))
+                    count = view.writeSegment(
+                        at: number * size, size: size, to: UnsafeMutableRawPointer(target.baseAddress!))
                 }
             }
         }
