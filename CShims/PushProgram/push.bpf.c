@@ -11,7 +11,13 @@
 #include <linux/in.h>
 #include <linux/pkt_cls.h>
 
-#include <bpf/bpf_helpers.h>
+// What libbpf's bpf_helpers.h would say, of which no more is needed: functions of the kernel by their numbers.
+static long (*bpf_skb_store_bytes)(struct __sk_buff *, __u32 offset, const void *, __u32 length, __u64 flags) =
+    (void *)BPF_FUNC_skb_store_bytes;
+static long (*bpf_skb_load_bytes)(const struct __sk_buff *, __u32 offset, void *, __u32 length) =
+    (void *)BPF_FUNC_skb_load_bytes;
+static long (*bpf_skb_adjust_room)(struct __sk_buff *, __s32 difference, __u32 mode, __u64 flags) =
+    (void *)BPF_FUNC_skb_adjust_room;
 
 // Since Linux 6.3; the headers of older distributions lack them.
 #define DECAPSULATE_IPV4 (1ULL << 7)
@@ -23,7 +29,7 @@
 // Of all headers, in bytes: IPv4; with GRE; with GRE and a key; with UDP and Mobile Tunnel Data (RFC 3519, 3.3).
 enum { IN_IP = 20, IN_GRE = 24, IN_GRE_WITH_KEY = 28, IN_UDP = 32 };
 
-static __always_inline int push(struct __sk_buff *packet, const unsigned char *headers, int length, __u64 kind)
+static inline __attribute__((always_inline)) int push(struct __sk_buff *packet, const unsigned char *headers, int length, __u64 kind)
 {
     unsigned char first;
     if (bpf_skb_load_bytes(packet, length, &first, 1))
@@ -37,7 +43,7 @@ static __always_inline int push(struct __sk_buff *packet, const unsigned char *h
     return bpf_skb_store_bytes(packet, 0, headers, length, 0) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
-SEC("tc")
+__attribute__((section("tc"), used))
 int mooring_push(struct __sk_buff *packet)
 {
     if (packet->gso_size == 0 || packet->cb[4] == PUSHED)
@@ -60,5 +66,3 @@ int mooring_push(struct __sk_buff *packet)
         return TC_ACT_SHOT;
     }
 }
-
-char program_license[] SEC("license") = "Apache-2.0";
