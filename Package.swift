@@ -141,7 +141,7 @@ let package = Package(
             name: "Bench",
             dependencies: [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
-                "CBenchmark",
+                "MobileIP", "HomeAgent", "CBenchmark",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Bench"),

@@ -8,17 +8,19 @@ import Glibc
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Bench",
-        abstract: "Measures Mooring: the forwarder alone, through real TUN devices, and its control plane.",
+        abstract:
+            "Measures Mooring: the forwarder alone, through real TUN devices, its control plane, and the home agent.",
         discussion: """
             Examples:
               swift run Bench                               all of it
               swift run Bench pipeline --size 64 --json     one JSON object a line
               swift run Bench tun                           needs root, or unshare -rn
               swift run Bench control --bindings 100000     the same
+              swift run Bench registration                  the same
             """,
         subcommands: [
             All.self, Lpm.self, Pipeline.self, Tun.self, Control.self, CheckpointBench.self,
-            Flood.self, Probe.self,
+            Registration.self, Flood.self, Probe.self, Registrants.self,
         ],
         defaultSubcommand: All.self)
 

@@ -117,21 +117,13 @@ struct ControlTrial {
     private func startDaemon() throws -> Process {
         // Room for twice as many prefixes: those that go count until they have gone.
         let limit = bindings + bindings / 50 + 100
-        let process = try network.start(
+        return try network.start(
             in: "agent",
             [
-                OptimisedBuild.directory.appendingPathComponent("mooringd").path, "--socket", socket,
+                OptimisedBuild.path(of: "mooringd"), "--socket", socket,
                 "--endpoint", Network.endpoint, "--home-address", "2001:db8:ffff::1/64", "--home-route",
                 "2001:db8:1::/48", "--max-bindings", "\(limit)", "--max-prefixes", "\(limit)",
-            ])
-        let deadline = ContinuousClock.now + .seconds(20)
-        while !network.log("agent", "mooringd").contains(" ready") {
-            guard process.isRunning, .now < deadline else {
-                throw BenchError("mooringd is not ready: \(network.log("agent", "mooringd"))")
-            }
-            usleep(50_000)
-        }
-        return process
+            ], until: " ready")
     }
 
     /// What a process has in memory (proc_pid_statm(5)).
@@ -196,6 +188,7 @@ private final class RunningProbe {
     private let process = Process()
     private let input = Pipe()
     private let output = Pipe()
+    private lazy var lines = LineReader(output.fileHandleForReading)
 
     init(_ program: URL, _ arguments: [String]) throws {
         process.executableURL = program
@@ -208,13 +201,8 @@ private final class RunningProbe {
     /// Ends a stretch of time, and begins the next.
     func stretch() throws -> Probe.Stretch {
         input.fileHandleForWriting.write(Data("\n".utf8))
-        var line = Data()
-        while line.last != UInt8(ascii: "\n") {
-            let more = output.fileHandleForReading.availableData
-            guard !more.isEmpty else { throw BenchError("the probe has ended") }
-            line += more
-        }
-        return try JSONDecoder().decode(Probe.Stretch.self, from: line)
+        guard let line = try lines.next() else { throw BenchError("the probe has ended") }
+        return try JSONDecoder().decode(Probe.Stretch.self, from: Data(line.utf8))
     }
 
     func end() {

@@ -1,4 +1,5 @@
-// The network that `Bench tun` and `Bench control` measure in, made of namespaces of its own and taken away again, also when interrupted:
+// The network that `Bench tun`, `Bench control` and `Bench registration` measure in, made of namespaces of its own and
+// taken away again, also when interrupted:
 //
 //   correspondent ─── home agent ─── node
 //     2001:db8:c::2    mooringd       mooringd, 203.0.113.9
@@ -84,17 +85,41 @@ final class Network: @unchecked Sendable {
     // MARK: Processes
 
     /// Starts a command in a namespace. It ends with the network at the latest.
-    func start(in role: String, _ command: [String]) throws -> Process {
+    func start(in role: String, _ command: [String], input: Pipe? = nil, output: Pipe? = nil) throws -> Process {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["ip", "netns", "exec", namespace(role)] + command
         let log = logFile(role, String(command[0].split(separator: "/").last ?? ""))
         try Data().write(to: log)
-        process.standardOutput = FileHandle.nullDevice
+        if let input { process.standardInput = input }
+        process.standardOutput = output ?? FileHandle.nullDevice
         process.standardError = try FileHandle(forWritingTo: log)
         try process.run()
         lock.withLock { processes.append(process) }
         return process
+    }
+
+    /// Starts a program in a namespace, and waits until a word stands in what it logs.
+    func start(in role: String, _ command: [String], until word: String, within limit: Duration = .seconds(20)) throws
+        -> Process
+    {
+        let program = String(command[0].split(separator: "/").last ?? "")
+        let process = try start(in: role, command)
+        try wait(for: word, inLogOf: process, role, program, within: limit)
+        return process
+    }
+
+    /// Waits until a word stands in the log of a program that was started in a namespace.
+    func wait(
+        for word: String, inLogOf process: Process, _ role: String, _ program: String, within limit: Duration
+    ) throws {
+        let deadline = ContinuousClock.now + limit
+        while !log(role, program).contains(word) {
+            guard process.isRunning, .now < deadline else {
+                throw BenchError("\(program) does not say\(word): \(log(role, program))")
+            }
+            usleep(5_000)
+        }
     }
 
     /// What a program that was started in a namespace last wrote to standard error.
@@ -133,8 +158,9 @@ final class Network: @unchecked Sendable {
     }
 
     /// Ends a process that was started here.
-    func end(_ process: Process) {
-        if process.isRunning { process.terminate() }
+    /// - Parameter signal: what it gets.
+    func end(_ process: Process, by signal: Int32 = SIGTERM) {
+        if process.isRunning { kill(process.processIdentifier, signal) }
         process.waitUntilExit()
         lock.withLock { processes.removeAll { $0 === process } }
     }
@@ -149,6 +175,40 @@ final class Network: @unchecked Sendable {
         for process in ending { process.waitUntilExit() }
         for name in leaving { _ = try? run(["ip", "netns", "delete", name]) }
         try? FileManager.default.removeItem(at: directory)
+    }
+}
+
+/// What a program writes, line by line.
+final class LineReader {
+    private let file: FileHandle
+    private var pending = Data()
+
+    init(_ file: FileHandle) { self.file = file }
+
+    /// The next line, without its end; nil where the program has closed its output.
+    func next() throws -> String? {
+        while true {
+            if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+                defer { pending = Data(pending[(end + 1)...]) }
+                return String(decoding: pending[..<end], as: UTF8.self)
+            }
+            let more = file.availableData
+            guard !more.isEmpty else { return nil }
+            pending += more
+        }
+    }
+}
+
+extension Process {
+    /// User and system time so far, in seconds (proc_pid_stat(5), fields 14 and 15). `ip netns exec` becomes what it
+    /// runs, so the process is the program itself.
+    func processorSeconds() throws -> Double {
+        let stat = try String(contentsOfFile: "/proc/\(processIdentifier)/stat", encoding: .utf8)
+        let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+            throw BenchError("/proc tells no times of a program")
+        }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 }
 

@@ -21,6 +21,9 @@ enum OptimisedBuild {
     /// Where the release build's programs lie.
     static let directory = root.appendingPathComponent(".build/release")
 
+    /// One of them.
+    static func path(of program: String) -> String { directory.appendingPathComponent(program).path }
+
     /// Makes the release build of some products.
     static func build(_ products: [String]) throws(BenchError) {
         FileHandle.standardError.write(Data("Bench: building \(products.joined(separator: ", ")), optimised\n".utf8))

@@ -113,20 +113,9 @@ struct TunTrial {
 
     /// The result, and the CPU time that the process took meanwhile, in percent of one core.
     private func measuringCPU(of process: Process, _ body: () throws -> Double) throws -> (Double, Double) {
-        let (before, begin) = (try cpuSeconds(of: process), ContinuousClock.now)
+        let (before, begin) = (try process.processorSeconds(), ContinuousClock.now)
         let result = try body()
-        return (result, (try cpuSeconds(of: process) - before) / (begin.duration(to: .now) / .seconds(1)) * 100)
-    }
-
-    /// User and system time of a process so far (proc_pid_stat(5), fields 14 and 15). `ip netns exec` becomes what it
-    /// runs, so the process is the forwarder itself.
-    private func cpuSeconds(of process: Process) throws -> Double {
-        let stat = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
-        let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
-        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
-            throw BenchError("/proc tells no times of the forwarder")
-        }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        return (result, (try process.processorSeconds() - before) / (begin.duration(to: .now) / .seconds(1)) * 100)
     }
 
     // MARK: Programs
@@ -162,7 +151,7 @@ struct TunTrial {
         return process
     }
 
-    private func program(_ name: String) -> String { OptimisedBuild.directory.appendingPathComponent(name).path }
+    private func program(_ name: String) -> String { OptimisedBuild.path(of: name) }
 
     private func socket(_ role: String) -> String { network.directory.appendingPathComponent("\(role).sock").path }
 

@@ -127,3 +127,42 @@ long mooring_receive_timed(int socket, void *packet, unsigned long capacity, int
     }
     return length;
 }
+
+int mooring_send_from(
+    int socket, const void *payloads, uint32_t length, const uint32_t *sources, uint32_t count, uint32_t destination,
+    uint16_t port) {
+    struct mmsghdr messages[MOORING_DATAGRAMS] = {{{0}}};
+    struct iovec pieces[MOORING_DATAGRAMS];
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+        struct cmsghdr aligned;
+    } controls[MOORING_DATAGRAMS] = {{{0}}};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(destination)};
+    if (count > MOORING_DATAGRAMS) count = MOORING_DATAGRAMS;
+    for (uint32_t i = 0; i < count; i++) {
+        pieces[i] = (struct iovec){.iov_base = (char *)payloads + (size_t)i * length, .iov_len = length};
+        struct msghdr *message = &messages[i].msg_hdr;
+        *message = (struct msghdr){
+            .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &pieces[i], .msg_iovlen = 1,
+            .msg_control = controls[i].bytes, .msg_controllen = sizeof controls[i].bytes};
+        struct cmsghdr *header = CMSG_FIRSTHDR(message);
+        *header = (struct cmsghdr){
+            .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO, .cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo))};
+        struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(sources[i])};
+        memcpy(CMSG_DATA(header), &info, sizeof info);
+    }
+    return sendmmsg(socket, messages, count, 0);
+}
+
+int mooring_receive_many(int socket, void *payloads, uint32_t room, uint32_t *lengths, uint32_t count) {
+    struct mmsghdr messages[MOORING_DATAGRAMS] = {{{0}}};
+    struct iovec pieces[MOORING_DATAGRAMS];
+    if (count > MOORING_DATAGRAMS) count = MOORING_DATAGRAMS;
+    for (uint32_t i = 0; i < count; i++) {
+        pieces[i] = (struct iovec){.iov_base = (char *)payloads + (size_t)i * room, .iov_len = room};
+        messages[i].msg_hdr = (struct msghdr){.msg_iov = &pieces[i], .msg_iovlen = 1};
+    }
+    int result = recvmmsg(socket, messages, count, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < result; i++) lengths[i] = messages[i].msg_len;
+    return result;
+}

@@ -67,8 +67,7 @@ struct LayeringTests {
             "Bench",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
-                "CBenchmark",
-                "ArgumentParser",
+                "MobileIP", "HomeAgent", "CBenchmark", "ArgumentParser",
             ]),
         Module("yardstick", ["CLiburing"]),
     ]

@@ -21,3 +21,17 @@ int mooring_capture_in(const char *network_namespace, const char *interface_name
 /// Receives a packet of such a socket, and when the kernel got it, in nanoseconds of CLOCK_REALTIME. Returns its length,
 /// -1 where none is there.
 long mooring_receive_timed(int socket, void *packet, unsigned long capacity, int64_t *time);
+
+/// Datagrams that one call below sends or takes at the most.
+#define MOORING_DATAGRAMS 64
+
+/// Sends datagrams to one address, each from a source of its own (IP_PKTINFO, ip(7)), in one system call: sendmmsg(2) and
+/// in_pktinfo are behind _GNU_SOURCE. Addresses are in host order; `payloads` are `count` times `length` bytes, one behind
+/// the other. Returns how many were sent, -1 with errno.
+int mooring_send_from(
+    int socket, const void *payloads, uint32_t length, const uint32_t *sources, uint32_t count, uint32_t destination,
+    uint16_t port);
+
+/// Takes the datagrams that are there, without waiting: each into `room` bytes of `payloads`, its length into `lengths`.
+/// Returns how many, -1 with errno.
+int mooring_receive_many(int socket, void *payloads, uint32_t room, uint32_t *lengths, uint32_t count);
