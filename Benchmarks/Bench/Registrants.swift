@@ -1,6 +1,6 @@
-// Many nodes at once, in one process: requests that were signed beforehand are sent as replies to earlier ones come, up to
-// a window that is under way. A node has one request under way at a time. Each request has the node's care-of address as
-// its source, all of which are this namespace's own.
+// Many nodes at once, in one process: requests that were signed beforehand are sent as replies to earlier ones come, up
+// to a window that is under way. A node has one request under way at a time. Each request has the node's care-of address
+// as its source, all of which are this namespace's own.
 
 import ArgumentParser
 import CBenchmark

@@ -16,7 +16,7 @@ struct Registration: ParsableCommand {
             Examples:
               swift run Bench registration
               swift run Bench registration --nodes 50000 --durability full --json
-              swift run Bench registration --restart --nodes 1000000 --rounds 1
+              swift run Bench registration --restart --nodes 400000 --rounds 1
             """)
 
     enum Durability: String, CaseIterable, ExpressibleByArgument { case normal, full }
@@ -103,7 +103,7 @@ struct Registration: ParsableCommand {
             print(
                 String(
                     format: #"{"bench":"registration-restore","nodes":%d,"prefixes_each":%d,"restore_s":%.2f,"#
-                        + #""configuration_s":%.2f,"store_s":%.2f,"resynchronize_s":%.2f,"rounds":%d}"#,
+                        + #""configuration_s":%.2f,"store_s":%.2f,"fresh_forwarder_s":%.2f,"rounds":%d}"#,
                     number, prefixesEach, kept, configuration, store, fresh, rounds))
             return
         }
