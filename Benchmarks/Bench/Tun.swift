@@ -16,6 +16,7 @@ struct Tun: ParsableCommand {
               swift run Bench tun --yardstick --rounds 9
               swift run Bench tun --io plain --seconds 10 --json
               swift run Bench tun --workers 1 --workers 2
+              swift run Bench tun --offload push --offload off
             """)
 
     /// A program that forwards, and how it moves packets.
@@ -24,16 +25,23 @@ struct Tun: ParsableCommand {
         let io: IO
         /// Of mooringd.
         var workers = 1
+        /// Of mooringd; the yardstick has none.
+        var offload = Offload.off
 
         enum Program: String { case mooringd, yardstick }
     }
 
     enum IO: String, CaseIterable, ExpressibleByArgument { case ioUring = "io_uring", plain }
 
+    /// What is done with super-frames.
+    enum Offload: String, CaseIterable, ExpressibleByArgument { case off, split, push }
+
     @Option(help: "io_uring or plain; both in turn where absent.") var io: IO?
     @Flag(help: "Measure the least that a forwarder can do in turn with mooringd (Benchmarks/Yardstick).")
     var yardstick = false
     @Option(help: "Forwarding threads of mooringd; several numbers take turns.") var workers: [Int] = [1]
+    @Option(help: "What mooringd does with super-frames: off, split or push; all take turns where absent.")
+    var offload: [Offload] = []
     @Option(help: "Rounds; the median is printed.") var rounds = 5
     @Option(help: "Seconds of each measurement.") var seconds = 5
     @OptionGroup var output: OutputOptions
@@ -52,19 +60,25 @@ struct Tun: ParsableCommand {
         let programs: [Way.Program] = yardstick ? [.mooringd, .yardstick] : [.mooringd]
         let ways = (io.map { [$0] } ?? IO.allCases).flatMap { io in
             programs.flatMap { program in
-                (program == .mooringd ? workers : [1]).map { Way(program: program, io: io, workers: $0) }
+                (program == .mooringd ? workers : [1]).flatMap { workers in
+                    (program == .yardstick ? [.off] : offload.isEmpty ? Offload.allCases : offload).map {
+                        Way(program: program, io: io, workers: workers, offload: $0)
+                    }
+                }
             }
         }
         var figures: [Way: [TunFigures]] = [:]
         for round in 1...rounds {
             for way in ways {
-                let line = "round \(round) of \(rounds): \(way.program.rawValue), \(way.io.rawValue), \(way.workers)\n"
+                let line =
+                    "round \(round) of \(rounds): \(way.program.rawValue), \(way.io.rawValue), \(way.workers), "
+                    + "\(way.offload.rawValue)\n"
                 FileHandle.standardError.write(Data(line.utf8))
                 figures[way, default: []].append(try TunTrial(network, way, seconds: seconds).run())
             }
         }
         if !output.json {
-            print("program    io        workers  TCP Gbit/s      kpps   home agent CPU % (TCP, small packets)")
+            print("program    io        offload workers  TCP Gbit/s      kpps   home agent CPU % (TCP, small packets)")
         }
         for way in ways { report(way, figures[way] ?? []) }
     }
@@ -81,6 +95,7 @@ struct Tun: ParsableCommand {
             print(
                 way.program.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0)
                     + way.io.rawValue.padding(toLength: 10, withPad: " ", startingAt: 0)
+                    + way.offload.rawValue.padding(toLength: 8, withPad: " ", startingAt: 0)
                     + String(
                         format: "%7d %11.2f %9.1f   %.0f, %.0f", way.workers, gigabits, kilopackets, tcpCPU, floodCPU))
             return
@@ -89,11 +104,11 @@ struct Tun: ParsableCommand {
         print(
             String(
                 format:
-                    #"{"bench":"%@","io":"%@","workers":%d,"offload":false,"gbit_per_s":%.3f,"kpps":%.1f,"#
+                    #"{"bench":"%@","io":"%@","workers":%d,"offload":%@,"super_frames":"%@","gbit_per_s":%.3f,"kpps":%.1f,"#
                     + #""cpu_percent":%.1f,"cpu_percent_small":%.1f,"rounds":%d}"#,
-                way.program == .mooringd ? "tun" : "tun-yardstick", way.io.rawValue, way.workers, gigabits, kilopackets,
-                tcpCPU,
-                floodCPU, rounds))
+                way.program == .mooringd ? "tun" : "tun-yardstick", way.io.rawValue, way.workers,
+                way.offload == .off ? "false" : "true", way.offload.rawValue, gigabits, kilopackets, tcpCPU, floodCPU,
+                rounds))
     }
 }
 

@@ -36,6 +36,10 @@ struct TunTrial {
         try bind("agent", "mn1", careOf: Network.careOfAddress, prefix: Network.nodePrefix)
         try bind("agent", "sink", careOf: Network.sinkAddress, prefix: Network.sinkPrefix)
         try bind("node", "home-agent", careOf: Network.endpoint, prefix: "::/0")
+        // What can't be had here is not to be measured under its name.
+        guard
+            try String(decoding: mooring("agent", ["status"]), as: UTF8.self).contains("super-frames: \(way.offload)\n")
+        else { throw BenchError("super-frames can't be sent by \(way.offload) here: see `mooring status`") }
         var figures = TunFigures()
         try measureTCP(agent, &figures)
         try measureSmallPackets(agent, &figures)
@@ -123,8 +127,10 @@ struct TunTrial {
     private func startDaemon(_ role: String, _ arguments: [String]) throws -> Process {
         let process = try network.start(
             in: role,
-            [program("mooringd"), "--socket", socket(role), "--io", way.io.rawValue, "--workers", "\(way.workers)"]
-                + arguments)
+            [
+                program("mooringd"), "--socket", socket(role), "--io", way.io.rawValue, "--workers", "\(way.workers)",
+                "--offload", way.offload.rawValue,
+            ] + arguments)
         try waitUntil("mooringd of the \(role) is ready") {
             guard process.isRunning else {
                 throw BenchError("mooringd of the \(role) ended: \(network.log(role, "mooringd"))")
