@@ -1,10 +1,10 @@
 """A mobile node's registrations, made and checked without the project's code: struct and hmac alone.
 
-registrant.py register CARE-OF ENDPOINT HOME SPI KEY LIFETIME [PREFIX[,care-of]...]
+registrant.py register CARE-OF ENDPOINT HOME SPI KEY LIFETIME [PREFIX[,care-of] | udp-tunnel[,R]...]
     sends requests until there is a reply, and prints it: code, lifetime, home address, home agent, whether its
-    authentication is right, then each prefix reply's code and prefix
+    authentication is right, then each prefix reply's code and prefix, and udp-CODE:INTERVAL of a UDP Tunnel Reply
 
-RFC 5944, 3.3 to 3.5; RFC 5454, 2.1 to 2.3.
+RFC 5944, 3.3 to 3.5; RFC 5454, 2.1 to 2.3; RFC 3519, 3.1 and 3.2.
 """
 import hashlib
 import hmac
@@ -18,6 +18,7 @@ PORT = 434
 REQUEST, REPLY = 1, 3
 MOBILE_HOME = 32
 DUAL_STACK = 152
+UDP_TUNNEL_REQUEST, UDP_TUNNEL_REPLY = 144, 44
 PREFIX_REQUEST, PREFIX_REPLY, TUNNELING_MODE = 1, 2, 3
 CO_LOCATED, REVERSE_TUNNEL = 0x20, 0x02
 SINCE_1900 = 2208988800
@@ -46,6 +47,9 @@ def request(care_of, endpoint, home, lifetime, number, prefixes=()):
     wants_care_of = False
     for text in prefixes:
         text, _, tunnel = text.partition(",")
+        if text == "udp-tunnel":
+            message += struct.pack("!BBBBBBH", UDP_TUNNEL_REQUEST, 6, 0, 0, 0x40 if tunnel == "R" else 0, 0, 0)
+            continue
         network = ipaddress.IPv6Network(text)
         message += struct.pack("!BBBB", DUAL_STACK, 18, PREFIX_REQUEST, network.prefixlen)
         message += network.network_address.packed
@@ -72,6 +76,8 @@ def describe(reply, spi, key):
             authentication = "authenticated" if good else "wrong-authentication"
         elif kind == DUAL_STACK and data[0] == PREFIX_REPLY:
             prefixes.append(f"{data[1]}:{ipaddress.IPv6Address(data[4:20])}/{data[2]}")
+        elif kind == UDP_TUNNEL_REPLY:
+            prefixes.append("udp-%d:%d" % struct.unpack("!BHH", data[1:6])[::2])
         place += 2 + length
     return number, " ".join(words + [authentication] + prefixes)
 
