@@ -295,15 +295,15 @@ final class HomeAgentService {
         packets.reserveCapacity(datagrams.count)
         for datagram in datagrams {
             packetIdentification &+= 1
-            guard let bytes = datagram.packet(identification: packetIdentification) else {
-                failed(1)
-                continue
+            let pieces = datagram.packets(identification: packetIdentification)
+            if pieces.isEmpty { failed(1) }
+            for piece in pieces {
+                packets.append(
+                    .with {
+                        $0.packet = .init(piece)
+                        $0.side = datagram.side == .home ? .home : .access
+                    })
             }
-            packets.append(
-                .with {
-                    $0.packet = .init(bytes)
-                    $0.side = datagram.side == .home ? .home : .access
-                })
         }
         dataplane.send(packets, failed: failed)
     }

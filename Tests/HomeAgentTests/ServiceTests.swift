@@ -51,7 +51,7 @@ import Wire
             var packet = OutgoingDatagram(
                 payload: payload, source: ServiceTests.careOf, destination: ServiceTests.agent,
                 destinationPort: mobileIPPort
-            ).packet(identification: 1)!
+            ).packets(identification: 1)[0]
             packet.replaceSubrange(26..<28, with: [0, 0])
             let punt = ControlPuntEvent.with {
                 $0.reason = .mobileIp
