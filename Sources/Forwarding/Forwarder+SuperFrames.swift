@@ -13,6 +13,10 @@ struct SuperFrameProgress {
     var payload = 0
     /// Segments that have been made.
     var segments = 0
+    /// What was settled for all segments when the first was made: the payload of each, and the largest inner packet, in
+    /// bytes. The path's MTU may change before the last.
+    var size = 0
+    var limit = 0
     /// Of a group, the member that is sent to first.
     var firstMember = PrefixTable.noValue
 }
@@ -34,19 +38,23 @@ extension Forwarder {
             drop(&batch[index], reason)
             return true
         }
-        let limit = Int(tunnelMTU(record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress))
-        var size = frame.segmentSize
-        if frame.headerLength + size > limit {
-            guard isIPv4, Self.mayFragment(batch[index].start) else {
-                answer(&batch[index], dropped: .packetTooBig, work.pointee, mtu: UInt32(limit))
-                return true
+        if superFrame.segments == 0 {
+            let limit = Int(tunnelMTU(record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress))
+            var size = frame.segmentSize
+            if frame.headerLength + size > limit {
+                guard isIPv4, Self.mayFragment(batch[index].start) else {
+                    answer(&batch[index], dropped: .packetTooBig, work.pointee, mtu: UInt32(limit))
+                    return true
+                }
+                // TCP leaves it to who cuts how much a segment has; a datagram stays what it is.
+                if frame.isTCP { size = limit - frame.headerLength }
             }
-            // TCP leaves it to who cuts how much a segment has; a datagram stays what it is.
-            if frame.isTCP { size = limit - frame.headerLength }
+            if sendsSuperFrames, size == frame.segmentSize, carriesSuperFrames(record, reference) {
+                return sendWhole(&batch, index, frame, record, reference)
+            }
+            (superFrame.size, superFrame.limit) = (size, limit)
         }
-        if sendsSuperFrames, size == frame.segmentSize, carriesSuperFrames(record, reference) {
-            return sendWhole(&batch, index, frame, record)
-        }
+        let (size, limit) = (superFrame.size, superFrame.limit)
         let largest = frame.headerLength + size
         while superFrame.payload < frame.payloadLength {
             guard batch.generatedRoom > 0,
@@ -56,14 +64,8 @@ extension Forwarder {
             let length = frame.writeSegment(at: superFrame.payload, size: size, to: start)
             superFrame.payload += size
             superFrame.segments += 1
-            traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
-            var segment = Packet(start: start, length: length, slot: 0, ingress: .home)
-            if length > limit {
-                segment = cut(segment, record, limit: limit, madeFrom: index, into: &batch)
-            } else if enterTunnel(&segment, record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress) {
-                transmit(&segment, to: .access)
-            }
-            appendSegment(segment, madeFrom: index, to: &batch)
+            let segment = Packet(start: start, length: length, slot: 0, ingress: .home)
+            send(segment, record, reference, isIPv4: isIPv4, limit: limit, madeFrom: index, &batch)
         }
         count(CounterIndex.generated, .access, by: superFrame.segments - frame.segmentCount)
         endSuperFrame(&batch[index])
@@ -80,7 +82,8 @@ extension Forwarder {
     /// headers, too, a packet has 65,535 bytes at the most.
     /// - Returns: false where room for those is missing.
     private mutating func sendWhole(
-        _ batch: inout PacketBatch, _ index: Int, _ frame: SuperFrameView, _ record: UnsafePointer<BindingRecord>
+        _ batch: inout PacketBatch, _ index: Int, _ frame: SuperFrameView, _ record: UnsafePointer<BindingRecord>,
+        _ reference: BindingReference
     ) -> Bool {
         let isIPv4 = frame.isIPv4
         let outer = record.pointee.headerLength(isIPv4: isIPv4, usesHomeAddress: false)
@@ -91,7 +94,14 @@ extension Forwarder {
             let count = (excess + frame.segmentSize - 1) / frame.segmentSize
             let space = count * (frame.headerLength + frame.segmentSize)
             guard count <= batch.generatedRoom, memory.hasRoom(for: space, packets: count) else { return false }
-            for number in 0..<count { sendSegment(number, of: frame, record, &batch, index) }
+            for number in 0..<count {
+                guard let start = memory.take(frame.headerLength + frame.segmentSize) else {
+                    preconditionFailure("room for segments was asked for")
+                }
+                let length = frame.writeSegment(at: number * frame.segmentSize, size: frame.segmentSize, to: start)
+                let segment = Packet(start: start, length: length, slot: 0, ingress: .home)
+                send(segment, record, reference, isIPv4: isIPv4, limit: length, madeFrom: index, &batch)
+            }
             packet.start = frame.removeSegments(count, from: packet.start)
             packet.length = frame.length - count * frame.segmentSize
             packet.segmentCount -= UInt16(count)
@@ -112,22 +122,19 @@ extension Forwarder {
         return true
     }
 
-    /// Sends one segment by itself, for which there is room.
-    private mutating func sendSegment(
-        _ number: Int, of frame: SuperFrameView, _ record: UnsafePointer<BindingRecord>, _ batch: inout PacketBatch,
-        _ index: Int
+    /// Sends a segment by itself, in fragments where it is larger than `limit`, for which there is room.
+    private mutating func send(
+        _ segment: Packet, _ record: UnsafePointer<BindingRecord>, _ reference: BindingReference, isIPv4: Bool,
+        limit: Int, madeFrom index: Int, _ batch: inout PacketBatch
     ) {
-        let size = frame.segmentSize
-        guard let start = memory.take(frame.headerLength + size) else {
-            preconditionFailure("room for segments was asked for")
-        }
-        let length = frame.writeSegment(at: number * size, size: size, to: start)
-        var segment = Packet(start: start, length: length, slot: 0, ingress: .home)
-        traffic[Int(record.pointee.traffic)].addToNode(bytes: length, isShared: isShared)
-        if enterTunnel(&segment, record, isIPv4: frame.isIPv4, usesHomeAddress: false) {
+        var segment = segment
+        traffic[Int(record.pointee.traffic)].addToNode(bytes: segment.length, isShared: isShared)
+        if segment.length > limit {
+            segment = cut(segment, record, limit: limit, madeFrom: index, into: &batch)
+        } else if enterTunnel(&segment, record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress) {
             transmit(&segment, to: .access)
-            appendSegment(segment, madeFrom: index, to: &batch)
         }
+        appendSegment(segment, madeFrom: index, to: &batch)
     }
 
     /// Sends copies of each segment of a super-frame to the members of a group.

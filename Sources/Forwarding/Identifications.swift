@@ -32,14 +32,18 @@ struct Identifications {
 
     @inline(__always)
     func next(to destination: IPv4Address) -> UInt16 {
-        let counter = counters + Int(truncatingIfNeeded: (UInt64(destination.rawValue) &* factor) &>> (64 &- Self.bits))
+        let counter = counter(of: destination)
         counter.pointee &+= step
         return counter.pointee
     }
 
     /// Leaves out the next `count`.
     func skip(_ count: Int, to destination: IPv4Address) {
-        let counter = counters + Int(truncatingIfNeeded: (UInt64(destination.rawValue) &* factor) &>> (64 &- Self.bits))
-        counter.pointee &+= step &* UInt16(truncatingIfNeeded: count)
+        counter(of: destination).pointee &+= step &* UInt16(truncatingIfNeeded: count)
+    }
+
+    @inline(__always)
+    private func counter(of destination: IPv4Address) -> UnsafeMutablePointer<UInt16> {
+        counters + Int(truncatingIfNeeded: (UInt64(destination.rawValue) &* factor) &>> (64 &- Self.bits))
     }
 }
