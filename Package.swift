@@ -183,6 +183,7 @@ let package = Package(
             name: "PacketIOTests",
             dependencies: [
                 "PacketIO", "PacketBuffer", "IOUring", "RouteNetlink", "Wire", "NetworkNamespace", "TestThread",
+                "TestSupport",
             ]),
         .target(
             name: "ControlTestServer",

@@ -117,7 +117,7 @@ public struct CapturePort<Sink: CaptureSink>: PacketPort, ~Copyable {
         batch.append(Packet(start: start, length: packet.count, slot: slot, ingress: side))
     }
 
-    /// Hands what is to be transmitted to the sink. An error of it comes out of the next `receive`, or of `finish`.
+    /// Hands what is to be transmitted to the sink. A capture has no super-frames: the forwarder may join no segments. An error of it comes out of the next `receive`, or of `finish`.
     public mutating func complete(_ batch: inout PacketBatch) {
         var generated = 0
         for index in 0...batch.count {

@@ -32,6 +32,8 @@ public struct ForwarderSettings: Sendable {
     public var timeToLive: UInt8 = 64
     /// Whether a super-frame may leave whole, with one set of headers before it.
     public var sendsSuperFrames = false
+    /// Whether the home side takes super-frames, so that packets of a flow may be joined.
+    public var joinsSegments = false
     /// Whether the host forwards, so that nodes may take it for a router (RFC 4861, 4.4).
     public var isRouter = true
     /// Of fragments of tunnel packets.
@@ -85,6 +87,7 @@ public struct Forwarder: ~Copyable {
     let singleDevice: Bool
     let timeToLive: UInt8
     let sendsSuperFrames: Bool
+    private let joinsSegments: Bool
     let isRouter: Bool
     let errorSource: IPv6Address?
     var memory: GeneratedMemory
@@ -94,10 +97,12 @@ public struct Forwarder: ~Copyable {
     var reordering = ReorderBuffer()
     /// Of the super-frame that is being cut into segments.
     var superFrame = SuperFrameProgress()
+    /// Of the batch, that are being joined.
+    var frames: OpenFrames
     /// Of the batch.
     var now: UInt64 = 0
     /// How many packets of the batch need a binding, and how many of them have their verdict.
-    private var pendingCount = 0
+    private(set) var pendingCount = 0
     private var finishedCount = 0
     var errorLimit: TokenBucket
     private let identifications: Identifications
@@ -148,6 +153,8 @@ public struct Forwarder: ~Copyable {
         singleDevice = settings.singleDevice
         timeToLive = settings.timeToLive
         sendsSuperFrames = settings.sendsSuperFrames
+        joinsSegments = settings.joinsSegments
+        frames = OpenFrames(batchCapacity: batchCapacity)
         isRouter = settings.isRouter
         errorSource = settings.errorSource
         memory = GeneratedMemory(packets: 64)
@@ -274,13 +281,16 @@ public struct Forwarder: ~Copyable {
             let packet = Int(pending[index].packet)
             if pending[index].isFromTunnel {
                 if decapsulate(&batch[packet], pending + index) || takeInSequence(&batch, pending[index]) { continue }
-                return suspend(&batch, at: index)
+                suspend(&batch, at: index)
+                break
             } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index]) {
                 continue
             } else if !multiply(&batch, pending + index) {
-                return suspend(&batch, at: index)
+                suspend(&batch, at: index)
+                break
             }
         }
+        if joinsSegments { joinSegments(&batch) }
     }
 
     /// Leaves a packet and those behind it for later.

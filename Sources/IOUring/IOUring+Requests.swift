@@ -51,6 +51,18 @@ extension IOUring {
         return true
     }
 
+    /// Queues one write to a fixed file of what some vectors hold, one behind the other. The vectors must stay until the request
+    /// is submitted (IORING_FEAT_SUBMIT_STABLE), and what they point to until it completes.
+    /// - Returns: false where the queue is full and the kernel takes nothing.
+    public func write(file: Int32, vectors: UnsafeBufferPointer<iovec>, userData: UInt64) -> Bool {
+        guard let entry = nextEntry() else { return false }
+        let count = UInt32(truncatingIfNeeded: vectors.count)
+        io_uring_prep_rw(Int32(CLIBURING_OP_WRITEV), entry, file, vectors.baseAddress, count, UInt64.max)
+        entry.pointee.flags = UInt8(CLIBURING_FIXED_FILE)
+        entry.pointee.user_data = userData
+        return true
+    }
+
     /// Queues a completion (`-ETIME`) that comes after a time. The pointee must stay valid until it is submitted.
     /// - Returns: false where the queue is full and the kernel takes nothing.
     public func timeout(_ duration: UnsafeMutablePointer<RequestDuration>, userData: UInt64) -> Bool {

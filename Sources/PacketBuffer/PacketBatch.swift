@@ -27,6 +27,10 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     case transmitHome
     /// Written to the access side.
     case transmitAccess
+    /// Written to the home side as one super-frame with those behind it in the batch that are joined to it.
+    case transmitJoined
+    /// Leaves with the packet that it is joined to: these bytes are payload.
+    case joined
     /// Not settled yet: it stays in the batch, and the forwarder goes on with it.
     case unfinished
     /// Carried out already, while others of the batch are unfinished.
@@ -109,6 +113,8 @@ public struct PacketBatch: ~Copyable {
 
     @usableFromInline let storage: UnsafeMutablePointer<Packet>
     @usableFromInline let generated: UnsafeMutablePointer<Packet>
+    /// Of packets that are joined: the place of the next, or `noPlace`.
+    @usableFromInline let nextJoined: UnsafeMutablePointer<UInt16>
     /// How many received packets it can hold.
     public let capacity: Int
     @usableFromInline var filled = 0
@@ -127,14 +133,16 @@ public struct PacketBatch: ~Copyable {
 
     /// An empty batch. The capacity must be positive.
     public init(capacity: Int) {
-        precondition(capacity > 0, "a batch holds at least one packet")
+        precondition(capacity > 0 && capacity < Int(Self.noPlace), "a batch holds at least one packet")
         self.capacity = capacity
         storage = .allocate(capacity: capacity)
+        nextJoined = .allocate(capacity: capacity)
         generated = .allocate(capacity: Self.generatedCapacity)
     }
 
     deinit {
         storage.deallocate()
+        nextJoined.deallocate()
         generated.deallocate()
     }
 
@@ -159,6 +167,27 @@ public struct PacketBatch: ~Copyable {
         precondition(filled < capacity, "the batch is full")
         (storage + filled).initialize(to: packet)
         filled += 1
+    }
+
+    @usableFromInline static var noPlace: UInt16 { .max }
+
+    /// Begins a super-frame with a packet that is to be `transmitJoined`.
+    @inlinable @inline(__always)
+    public func beginJoining(_ index: Int) { nextJoined[index] = Self.noPlace }
+
+    /// Joins a packet, which becomes `joined`, to a super-frame.
+    /// - Parameter last: the place of the last that was joined, or of the first.
+    @inlinable @inline(__always)
+    public func join(_ index: Int, behind last: Int) {
+        nextJoined[index] = Self.noPlace
+        nextJoined[last] = UInt16(truncatingIfNeeded: index)
+    }
+
+    /// The place of the packet that comes behind another in a super-frame; nil behind the last.
+    @inlinable @inline(__always)
+    public func joined(behind index: Int) -> Int? {
+        let next = nextJoined[index]
+        return next == Self.noPlace ? nil : Int(next)
     }
 
     /// The room that is left for packets that the forwarder makes.

@@ -16,6 +16,8 @@ extension IOUringPort {
             case .unfinished, .carriedOut: break
             case .release: post(packet.slot)
             case .transmitHome, .transmitAccess: if !write(packet, slot: packet.slot) { post(packet.slot) }
+            case .transmitJoined: writeJoined(batch, index)
+            case .joined: break  // Its slot goes back with that of the first.
             }
         }
         if batch.leaves(generated, before: batch.count) { writeGenerated(batch, &generated, before: batch.count) }
@@ -52,6 +54,41 @@ extension IOUringPort {
             failedWrites.access &+= packets
         }
         return isQueued
+    }
+
+    /// Queues one write of a packet and of all that are joined to it. Where the kernel takes no requests, they are given up.
+    @usableFromInline @inline(never)
+    mutating func writeJoined(_ batch: borrowing PacketBatch, _ first: Int) {
+        let slot = batch[first].slot
+        var last = slot
+        var next = batch.joined(behind: first)
+        while let index = next {
+            slotsBehind[Int(last)] = batch[index].slot
+            last = batch[index].slot
+            next = batch.joined(behind: index)
+        }
+        slotsBehind[Int(last)] = RequestKind.noSlot
+        let packets = UInt64(batch[first].segmentCount)
+        if let gathered = vectors.gather(batch, first, header: homeHeader),
+            rings.ring.write(
+                file: PortFile.home, vectors: UnsafeBufferPointer(gathered),
+                userData: RequestKind.writeJoined | UInt64(slot) | packets << 48)
+        {
+            writesUnderWay &+= 1
+        } else {
+            failedWrites.home &+= packets
+            giveBackJoined(slot)
+        }
+    }
+
+    /// Posts the slots of a super-frame that was joined.
+    @usableFromInline @inline(never)
+    mutating func giveBackJoined(_ first: UInt32) {
+        var slot = first
+        while slot != RequestKind.noSlot {
+            post(slot)
+            slot = slotsBehind[Int(slot)]
+        }
     }
 
     /// Hands all writes to the kernel, so that the memory of what the forwarder made is free. Packets that come in

@@ -38,7 +38,11 @@ extension IOUringPort {
         } else {
             result = rings.ring.submitAndGetEvents()
         }
-        if result >= 0 { return UInt32(result) >= queued }
+        if result >= 0 {
+            // The kernel has read the vectors of what it took (IORING_FEAT_SUBMIT_STABLE).
+            if UInt32(result) >= queued { vectors.removeAll() }
+            return UInt32(result) >= queued
+        }
         if result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM { return false }
         throw Self.submissionError(-result)
     }
@@ -113,6 +117,10 @@ extension IOUringPort {
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.access &+= RequestKind.packets(completion.userData) }
                 giveBack(UInt32(truncatingIfNeeded: completion.userData))
+            case RequestKind.writeJoined:
+                writesUnderWay &-= 1
+                if completion.result < 0 { failedWrites.home &+= RequestKind.packets(completion.userData) }
+                giveBackJoined(UInt32(truncatingIfNeeded: completion.userData))
             default:
                 try sortRare(completion)
             }

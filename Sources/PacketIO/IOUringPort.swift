@@ -38,6 +38,10 @@ public struct IOUringPort: ~Copyable, PacketPort {
     @usableFromInline var isWakerArmed = false
     @usableFromInline var wasWoken = false
     @usableFromInline var writesUnderWay = 0
+    /// Of writes of joined packets that are not submitted yet.
+    @usableFromInline var vectors: WriteVectors
+    /// In a super-frame that is being written: the slot behind each, or `noSlot`.
+    @usableFromInline let slotsBehind: UnsafeMutablePointer<UInt32>
     @usableFromInline var failedWrites = PortFailures()
     @usableFromInline var failedReads = PortFailures()
     let devices: PortDevices
@@ -67,6 +71,9 @@ public struct IOUringPort: ~Copyable, PacketPort {
                 slotCount: configuration.slotCount, packetCapacity: devices.packetCapacity(configuration) + 1)
         } catch { throw PortError(error.description) }
         backlog = PacketBacklog(capacity: configuration.slotCount)
+        vectors = WriteVectors(capacity: configuration.slotCount)
+        slotsBehind = .allocate(capacity: configuration.slotCount)
+        slotsBehind.initialize(repeating: RequestKind.noSlot, count: configuration.slotCount)
         homeHeader = devices.headerLength(.home)
         accessHeader = devices.headerLength(.access)
         homeBufferLength = UInt32(devices.packetCapacity(configuration) + 1 + homeHeader)
@@ -93,6 +100,8 @@ public struct IOUringPort: ~Copyable, PacketPort {
         rings.ring.unregisterFiles()
         // Now the kernel writes to no slot any more; the fields may go in any order.
         rings.ring.close()
+        vectors.deallocate()
+        slotsBehind.deallocate()
         wakeCount.deallocate()
         pause.deallocate()
     }

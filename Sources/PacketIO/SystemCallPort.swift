@@ -22,6 +22,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     @usableFromInline var startsWithAccess = false
     @usableFromInline var homePause = ReadPause()
     @usableFromInline var accessPause = ReadPause()
+    @usableFromInline var vectors: WriteVectors
     @usableFromInline var failedWrites = PortFailures()
     @usableFromInline var failedReads = PortFailures()
     let devices: PortDevices
@@ -38,6 +39,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
                 slotCount: configuration.slotCount, packetCapacity: devices.packetCapacity(configuration) + 1)
         } catch { throw PortError(error.description) }
         self.pool = pool
+        vectors = WriteVectors(capacity: configuration.batchCapacity)
         homeHeader = devices.headerLength(.home)
         accessHeader = devices.headerLength(.access)
         homeReadLength = devices.packetCapacity(configuration) + 1 + homeHeader
@@ -51,7 +53,10 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         for index in 0..<3 { (polled + index).initialize(to: pollfd()) }
     }
 
-    deinit { polled.deallocate() }
+    deinit {
+        polled.deallocate()
+        vectors.deallocate()
+    }
 
     /// Always 0: a write is done when `complete` returns.
     public var inFlight: Int { 0 }
@@ -126,6 +131,8 @@ public struct SystemCallPort: ~Copyable, PacketPort {
             case .unfinished, .carriedOut: continue
             case .release: break
             case .transmitHome, .transmitAccess: write(packet)
+            case .transmitJoined: writeJoined(batch, index)
+            case .joined: break  // Written already: it comes behind the one that it is joined to.
             }
             pool.give(packet.slot)
         }
@@ -159,6 +166,19 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         var result = Glibc.write(descriptor, start, length)
         while result < 0 && errno == EINTR { result = Glibc.write(descriptor, start, length) }
         return result >= 0
+    }
+
+    /// Writes a packet and all that are joined to it at once. Their memory stays until the batch is done.
+    @usableFromInline @inline(never)
+    mutating func writeJoined(_ batch: borrowing PacketBatch, _ first: Int) {
+        vectors.removeAll()
+        guard let gathered = vectors.gather(batch, first, header: homeHeader) else {
+            preconditionFailure("there are as many vectors as packets in a batch")
+        }
+        let (start, count) = (gathered.baseAddress, Int32(truncatingIfNeeded: gathered.count))
+        var result = writev(homeDescriptor, start, count)
+        while result < 0 && errno == EINTR { result = writev(homeDescriptor, start, count) }
+        if result < 0 { failedWrites.home &+= UInt64(batch[first].segmentCount) }
     }
 
     @usableFromInline @inline(never)

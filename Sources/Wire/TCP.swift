@@ -41,6 +41,8 @@ public enum TCP {
         @inlinable public static var push: UInt8 { 0x08 }
         /// ACK.
         @inlinable public static var acknowledgment: UInt8 { 0x10 }
+        /// ECE (RFC 3168, 6.1).
+        @inlinable public static var congestionEcho: UInt8 { 0x40 }
         /// CWR (RFC 3168, 6.1).
         @inlinable public static var congestionWindowReduced: UInt8 { 0x80 }
     }

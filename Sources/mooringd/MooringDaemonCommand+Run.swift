@@ -110,6 +110,7 @@ extension MooringDaemonCommand {
         }
         var forwarderSettings = ForwarderSettings(settings)
         forwarderSettings.sendsSuperFrames = workers.superFrames.choice == .push
+        forwarderSettings.joinsSegments = workers.superFrames.choice != .off
         nonisolated(unsafe) let daemon = Daemon(
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
             logger: logger)

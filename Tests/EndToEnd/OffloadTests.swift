@@ -44,6 +44,10 @@ extension EndToEnd {
                     #expect(
                         (home.sent < Int(counters.received["home"]!) / 2) == (offload != .off),
                         "\(role): \(home), \(counters)")
+                    // What came out of the tunnel is joined again.
+                    #expect(
+                        (home.received < Int(counters.transmitted["home"]!) / 2) == (offload != .off),
+                        "\(role): \(home), \(counters)")
                     #expect(
                         (access.received < Int(counters.transmitted["access"]!) / 2) == (offload == .push),
                         "\(role): \(access), \(counters)")

@@ -57,6 +57,7 @@ struct ForwarderFuzzTests {
     private func wrong(_ outcome: Outcome) -> String? {
         switch outcome {
         case .released: return nil
+        case .superFrame, .joined: return "a super-frame, which nobody asked for"
         case .home(let bytes):
             // An IP packet to its last byte, with nothing behind it.
             if bytes.count >= 20, bytes[0] >> 4 == 4 {

@@ -36,12 +36,16 @@ enum Outcome: Hashable, Sendable {
     case released
     case home([UInt8])
     case access([UInt8])
+    /// To the home side, many segments in one.
+    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16)
+    /// Part of one that is before it.
+    case joined
 
     /// What was transmitted; nil where nothing was.
     var bytes: [UInt8]? {
         switch self {
-        case .released: nil
-        case .home(let bytes), .access(let bytes): bytes
+        case .released, .joined: nil
+        case .home(let bytes), .access(let bytes), .superFrame(let bytes, _, _, _, _): bytes
         }
     }
 }
@@ -203,6 +207,18 @@ final class TestForwarder {
         switch packet.verdict {
         case .release: return .released
         case .unfinished, .carriedOut: return nil
+        case .joined: return .joined
+        case .transmitJoined:
+            var bytes = Array(packet.bytes)
+            var place = slot
+            while let next = batch.joined(behind: place) {
+                #expect(next > place && batch[next].verdict == .joined, "parts stand behind the first")
+                bytes += Array(batch[next].bytes)
+                place = next
+            }
+            return .superFrame(
+                bytes, kind: packet.segmentKind, size: packet.segmentSize, transportOffset: packet.transportOffset,
+                count: packet.segmentCount)
         case .transmitHome, .transmitAccess:
             // A datagram that was put together lies in the forwarder's memory.
             let isJoined = given.side == .access && !slots.contains(packet)

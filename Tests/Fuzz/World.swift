@@ -97,7 +97,7 @@ final class World {
             let packet = batch[index]
             switch packet.verdict {
             case .unfinished, .carriedOut: continue
-            case .release: try check.look(at: packet, index, slots)
+            case .release, .transmitJoined, .joined: try check.look(at: packet, index, slots)
             case .transmitHome, .transmitAccess:
                 try check.look(at: packet, index, slots)
                 try check.look(atTransmitted: packet, index, to: packet.verdict == .transmitHome ? .home : .access)

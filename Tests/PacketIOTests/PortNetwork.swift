@@ -89,9 +89,9 @@ struct PortNetwork: ~Copyable {
     }
 
     /// Devices of the names “home” and “access”, up, without IPv6 of the kernel's own, and with room for a flood.
-    static func makeDevices(mtu: Int = 1500) throws -> PortDevices {
+    static func makeDevices(mtu: Int = 1500, homeOffload: TunOffload = .none) throws -> PortDevices {
         try silenceIPv6()
-        let home = try TunDevice(name: "home")
+        let home = try TunDevice(name: "home", offload: homeOffload)
         let access = try TunDevice(name: "access")
         for name in ["home", "access"] {
             try NetworkNamespace.shell("ip link set \(name) mtu \(mtu) txqueuelen 16384 && ip link set \(name) up")
@@ -100,9 +100,10 @@ struct PortNetwork: ~Copyable {
     }
 
     init(
-        _ choice: IOChoice, packetCapacity: Int = 1500, slotCount: Int = 64, batchCapacity: Int = 16, mtu: Int = 1500
+        _ choice: IOChoice, packetCapacity: Int = 1500, slotCount: Int = 64, batchCapacity: Int = 16, mtu: Int = 1500,
+        homeOffload: TunOffload = .none
     ) throws {
-        let devices = try Self.makeDevices(mtu: mtu)
+        let devices = try Self.makeDevices(mtu: mtu, homeOffload: homeOffload)
         let taps = (home: try DeviceTap("home"), access: try DeviceTap("access"))
         let waker = try PortWaker()
         port = EitherPort(

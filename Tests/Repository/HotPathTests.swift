@@ -34,7 +34,7 @@ struct HotPathTests {
         Loop(
             port: "IOUringPort", mangledPort: "IOUring",
             calls: ["io_uring_submit_and_get_events@plt", "io_uring_submit_and_wait@plt"]),
-        Loop(port: "SystemCallPort", mangledPort: "SystemCall", calls: ["read@plt", "write@plt"]),
+        Loop(port: "SystemCallPort", mangledPort: "SystemCall", calls: ["read@plt", "write@plt", "writev@plt"]),
     ]
 
     /// What every loop must lead to. Other functions are inlined into these.
@@ -45,6 +45,7 @@ struct HotPathTests {
         Function("Forwarder.reassemble", "$s10Forwarding9ForwarderV10reassemble"),
         Function("Forwarder.takeOfLink", "$s10Forwarding9ForwarderV10takeOfLink"),
         Function("Forwarder.answer", "$s10Forwarding9ForwarderV6answer_7dropped"),
+        Function("Forwarder.joinSegments", "$s10Forwarding9ForwarderV12joinSegments"),
         Function("Forwarder.publishCounters", "$s10Forwarding9ForwarderV15publishCounters"),
     ]
 
@@ -74,7 +75,7 @@ struct HotPathTests {
     static let allowed: Set = [
         // The kernel and the clock.
         "clock_gettime@plt", "io_uring_submit@plt", "io_uring_submit_and_get_events@plt",
-        "io_uring_submit_and_wait@plt", "read@plt", "write@plt", "$s5Glibc5errnos5Int32Vvg@plt",
+        "io_uring_submit_and_wait@plt", "read@plt", "write@plt", "writev@plt", "$s5Glibc5errnos5Int32Vvg@plt",
         // Memory.
         "memcpy@plt", "memmove@plt", "memset@plt",
         // Where `throw` stands: loads a pointer that a debugger may have set.
