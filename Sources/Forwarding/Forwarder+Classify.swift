@@ -35,7 +35,7 @@ extension Forwarder {
 
     /// Every segment of a super-frame has headers on a wire.
     @inline(never)
-    private func countHeaders(of packet: Packet) {
+    private mutating func countHeaders(of packet: Packet) {
         let transport = UnsafeRawPointer(packet.start) + Int(packet.transportOffset)
         let isTCP = packet.segmentKind != SegmentKind.udp.rawValue
         let length = Int(packet.transportOffset) + (isTCP ? TCP.headerLength(at: transport) : UDP.headerLength)
@@ -50,7 +50,7 @@ extension Forwarder {
 
     /// On a device that serves both sides: whether an IPv4 packet is for a node's home address, or a network.
     @inline(never)
-    private func isForNode(_ packet: Packet) -> Bool {
+    private mutating func isForNode(_ packet: Packet) -> Bool {
         guard packet.length >= IPv4.minimumHeaderLength else { return false }
         let destination = IPv4Address(
             rawValue: UnsafeRawPointer(packet.start).networkUInt32(at: IPv4.Offset.destination))
@@ -63,7 +63,7 @@ extension Forwarder {
     // MARK: From the home side
 
     @inline(__always)
-    private func classifyFromHome(_ view: IPv6View) throws(DropReason) -> PendingPacket {
+    private mutating func classifyFromHome(_ view: IPv6View) throws(DropReason) -> PendingPacket {
         let destination = view.destination
         var pending = PendingPacket(to: destination, isIPv4: false, length: view.totalLength)
         if destination.isMulticast {
@@ -136,7 +136,7 @@ extension Forwarder {
 
     /// Whether a UDP packet is Mobile Tunnel Data of a home agent to a port that a mobile node has chosen.
     @inline(never)
-    private func isTunnelToOwnPort(_ outer: IPv4View) -> Bool {
+    private mutating func isTunnelToOwnPort(_ outer: IPv4View) -> Bool {
         guard UDPTunnel.isTunnelFromHomeAgent(outer) else { return false }
         let found = careOfAddresses.lookup(outer.source)
         return found != PrefixTable.noValue && records[BindingReference(rawValue: found).record].isMobileNode
@@ -220,7 +220,7 @@ extension Forwarder {
     /// from there to an endpoint, or to a mobile node's from its home agent.
     /// - Returns: that home address, and whether it is this side's own; nil where the packet is IPv4 as any other.
     @inline(__always)
-    private func homeTunnel(
+    private mutating func homeTunnel(
         of middle: IPv4View, _ source: IPv4Address, endpoint: IPv4Address
     ) -> (homeAddress: IPv4Address, isAtNode: Bool)? {
         let destination = middle.destination
@@ -236,7 +236,7 @@ extension Forwarder {
     ///   - homeAddress: where the packet comes from or, if `isAtNode`, what it comes to, if that is a home address.
     ///   - isAtNode: whether it comes to a mobile node, which is this side.
     @inline(__always)
-    private func classifyInner(
+    private mutating func classifyInner(
         _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool = false, endpoint: IPv4Address
     ) throws(DropReason) -> PendingPacket {
         let source = inner.source

@@ -52,7 +52,7 @@ extension Forwarder {
     }
 
     /// The record of the binding that a packet was injected for; nil where it is gone, or can't carry it any more.
-    private func record(of tunnel: TunnelOfInjected, _ packet: Packet) -> UnsafePointer<BindingRecord>? {
+    private mutating func record(of tunnel: TunnelOfInjected, _ packet: Packet) -> UnsafePointer<BindingRecord>? {
         let found =
             switch tunnel.key {
             case .homeAddress: homeAddresses.lookup(IPv4Address(unmapping: tunnel.address))

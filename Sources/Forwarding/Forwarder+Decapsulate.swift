@@ -66,7 +66,7 @@ extension Forwarder {
     /// itself, and may ask whether the other is there (RFC 4213, 3.7 and 3.8). It belongs to the binding whose tunnel it
     /// came by: that which was put last at its care-of address or, where there are several, the one with such a tunnel.
     @inline(never)
-    private func findTunnel(of packet: Packet, _ pending: UnsafeMutablePointer<PendingPacket>) {
+    private mutating func findTunnel(of packet: Packet, _ pending: UnsafeMutablePointer<PendingPacket>) {
         if pending.pointee.record != PrefixTable.noValue {
             let registered = BindingReference(rawValue: pending.pointee.record)
             let record = records[registered.record]
@@ -99,7 +99,7 @@ extension Forwarder {
 
     /// Whether a fragment that is held has a number in a tunnel of its binding.
     @inline(never)
-    private func countsInTunnel(_ work: PendingPacket) -> Bool {
+    private mutating func countsInTunnel(_ work: PendingPacket) -> Bool {
         guard work.record != PrefixTable.noValue else { return false }
         let record = records[BindingReference(rawValue: work.record).record]
         return record.sequence != PrefixTable.noValue && refusal(of: work, record, usesHomeAddress: true) == nil
@@ -107,7 +107,7 @@ extension Forwarder {
 
     /// Why the binding does not allow the packet; nil where it does.
     @inline(__always)
-    private func refusal(
+    private mutating func refusal(
         of work: PendingPacket, _ record: BindingRecord, usesHomeAddress: Bool
     ) -> DropReason? {
         let isByHomeAddress = work.homeAddress.rawValue != 0

@@ -165,7 +165,7 @@ extension Forwarder {
     /// - Parameters:
     ///   - offset: of the header of GRE, from the packet's first byte.
     ///   - length: of that header, in bytes; the number is its last field.
-    func finishGRE(_ packet: Packet, number: UInt32?, offset: Int, length: Int, hasChecksum: Bool) {
+    mutating func finishGRE(_ packet: Packet, number: UInt32?, offset: Int, length: Int, hasChecksum: Bool) {
         let header = packet.start + offset
         if let number { header.storeNetwork(number, at: length - 4) }
         if hasChecksum { GREHeader.writeChecksum(at: header, length: packet.length - offset) }

@@ -48,7 +48,7 @@ extension Forwarder {
     }
 
     /// Whether there is room for all fragments of an IPv4 packet.
-    func hasRoom(forFragmentsOf length: Int, limit: Int, _ batch: borrowing PacketBatch) -> Bool {
+    mutating func hasRoom(forFragmentsOf length: Int, limit: Int, _ batch: borrowing PacketBatch) -> Bool {
         let largestCount = FragmentPlan.largestCount(length: length, limit: limit)
         let space = length + largestCount * IPv4.maximumHeaderLength + FragmentPlan.workspace
         return largestCount <= batch.generatedRoom && memory.hasRoom(for: space, packets: largestCount + 1)

@@ -31,7 +31,7 @@ extension Forwarder {
             }
             join(segment, place, bucket, batch)
         }
-        for number in 0..<frames.count where frames[number].count > 1 { settle(frames[number], batch) }
+        for number in 0..<frames.count where frames[number].count > 1 { Self.settle(frames[number], batch) }
     }
 
     /// Joins a packet to the super-frame of its flow, or begins one.
@@ -43,10 +43,10 @@ extension Forwarder {
         let mayBeJoined = segment.mayBeJoined
         var isVerified = false
         if let found {
-            if mayBeJoined, fits(segment, frames[found], batch) {
+            if mayBeJoined, Self.fits(segment, frames[found], batch) {
                 isVerified = segment.verifiesChecksum
-                if isVerified, isFirstVerified(&frames[found], batch) {
-                    append(segment, place, to: &frames[found], batch)
+                if isVerified, Self.isFirstVerified(&frames[found], batch) {
+                    Self.append(segment, place, to: &frames[found], batch)
                     return
                 }
             }
@@ -63,7 +63,7 @@ extension Forwarder {
 
     /// Whether a packet is what comes next in a super-frame.
     @inline(__always)
-    private func fits(_ segment: FlowSegment, _ frame: OpenFrame, _ batch: borrowing PacketBatch) -> Bool {
+    private static func fits(_ segment: FlowSegment, _ frame: OpenFrame, _ batch: borrowing PacketBatch) -> Bool {
         let start = UnsafeRawPointer(batch[Int(frame.first)].start)
         guard segment.hasSameHeaders(as: start), segment.payloadLength <= Int(frame.segmentSize),
             segment.headerLength &+ Int(frame.payload) &+ segment.payloadLength <= Int(UInt16.max)
@@ -72,7 +72,7 @@ extension Forwarder {
             let first = (start + segment.transportOffset).networkUInt32(at: TCP.Offset.sequence)
             guard segment.sequence == first &+ frame.payload else { return false }
         } else {
-            guard frame.count < Self.datagramLimit else { return false }
+            guard frame.count < datagramLimit else { return false }
         }
         guard segment.mayBeFragmented else { return true }
         return segment.identification == start.networkUInt16(at: IPv4.Offset.identification) &+ frame.count
@@ -80,7 +80,7 @@ extension Forwarder {
 
     /// Whether the first packet's checksum is right: none that is wrong may get lost in what the kernel takes for verified.
     @inline(__always)
-    private func isFirstVerified(_ frame: inout OpenFrame, _ batch: borrowing PacketBatch) -> Bool {
+    private static func isFirstVerified(_ frame: inout OpenFrame, _ batch: borrowing PacketBatch) -> Bool {
         if frame.isVerified { return true }
         let packet = batch[Int(frame.first)]
         frame.isVerified =
@@ -89,7 +89,7 @@ extension Forwarder {
     }
 
     @inline(__always)
-    private func append(
+    private static func append(
         _ segment: FlowSegment, _ place: Int, to frame: inout OpenFrame, _ batch: borrowing PacketBatch
     ) {
         if frame.count == 1 { batch.beginJoining(Int(frame.first)) }
@@ -105,7 +105,7 @@ extension Forwarder {
     }
 
     /// Makes the first packet's header that of the super-frame.
-    private func settle(_ frame: OpenFrame, _ batch: borrowing PacketBatch) {
+    private static func settle(_ frame: OpenFrame, _ batch: borrowing PacketBatch) {
         let index = Int(frame.first)
         let packet = batch[index]
         guard let segment = FlowSegment(packet.start, length: packet.length, isIPv4: frame.isIPv4) else {

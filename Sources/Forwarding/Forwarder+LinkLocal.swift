@@ -14,7 +14,7 @@ extension Forwarder {
     /// Listener Discovery goes to groups beyond the link, since a report is sent to the group itself (RFC 2710, 3).
     /// - Returns: whether it is that.
     @inline(never)
-    func isListenerMessage(_ view: IPv6View) throws(DropReason) -> Bool {
+    mutating func isListenerMessage(_ view: IPv6View) throws(DropReason) -> Bool {
         var isListenerMessage = false
         if let upper = try? view.upperLayer(), upper.protocol == IPProtocol.icmpv6, !upper.isLaterFragment,
             upper.offset < view.totalLength, view.hopLimit == 1
@@ -28,7 +28,7 @@ extension Forwarder {
     /// At a mobile node, the tunnel by which a multicast packet of the home side goes: by way of the home address what is
     /// of the link, and what says who listens (RFC 5454, 3.3.3); the rest as all that lies behind the home agent.
     @inline(never)
-    func findHomeAgent(of pending: UnsafeMutablePointer<PendingPacket>) {
+    mutating func findHomeAgent(of pending: UnsafeMutablePointer<PendingPacket>) {
         let work = pending.pointee
         let isOfLink = work.address.isLinkLocalMulticast || work.isListenerMessage
         let found = prefixes.lookup(isOfLink ? IPv6Prefix.linkLocal.address : work.address)
@@ -55,7 +55,7 @@ extension Forwarder {
     ///   - isAtNode: whether it comes from the home agent of a mobile node, which is this side, in a tunnel of its own.
     ///   - endpoint: where the tunnel ends.
     @inline(never)
-    func classifyOfLink(
+    mutating func classifyOfLink(
         _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool, endpoint: IPv4Address
     ) throws(DropReason) -> PendingPacket {
         let isAtNode = isAtNode || isNode(at: endpoint, of: homeAddress)
@@ -91,7 +91,7 @@ extension Forwarder {
 
     /// Whether there is the home address of a mobile node, which is this side, with that home agent.
     @inline(__always)
-    private func isNode(at address: IPv4Address, of homeAgent: IPv4Address) -> Bool {
+    private mutating func isNode(at address: IPv4Address, of homeAgent: IPv4Address) -> Bool {
         let found = nodeAddresses.lookup(address)
         return found != PrefixTable.noValue
             && records[BindingReference(rawValue: found).record].careOfAddress == homeAgent

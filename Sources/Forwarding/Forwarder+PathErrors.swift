@@ -52,7 +52,7 @@ extension Forwarder {
 
 extension Forwarder {
     /// Whether a packet that is quoted is one of a binding's, whose source may be told.
-    private func isOurs(_ quote: QuotedTunnelPacket) -> Bool {
+    private mutating func isOurs(_ quote: QuotedTunnelPacket) -> Bool {
         var found = quote.isIPv4 ? homeAddresses.lookup(quote.destination4) : prefixes.lookup(quote.destination6)
         if quote.isIPv4, found == PrefixTable.noValue {
             found = networks.lookup(IPv6Address(mapping: quote.destination4))
@@ -65,7 +65,7 @@ extension Forwarder {
 
     /// Notes what a router said of the path to a care-of address that a binding follows. The outer header is enough for
     /// that (RFC 792 promises no more than eight bytes behind it).
-    private func learnPathMTU(_ kind: PathError, _ quote: UnsafeRawBufferPointer) -> Bool {
+    private mutating func learnPathMTU(_ kind: PathError, _ quote: UnsafeRawBufferPointer) -> Bool {
         guard case .tooBig(let mtu) = kind, let outer = QuotedTunnelPacket.ipv4(quote), isTunnelEnd(outer.source),
             QuotedTunnelPacket.isTunnel(outer.protocol)
         else { return false }

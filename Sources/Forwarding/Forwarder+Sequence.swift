@@ -93,7 +93,7 @@ extension Forwarder {
     }
 
     /// Room for all packets of a tunnel that may wait.
-    private func canRelease(into batch: borrowing PacketBatch) -> Bool {
+    private mutating func canRelease(into batch: borrowing PacketBatch) -> Bool {
         let packets = ReorderBuffer.packetsPerTunnel + 1
         return batch.generatedRoom >= packets
             && memory.hasRoom(for: packets * ReorderBuffer.packetCapacity, packets: packets)
@@ -129,7 +129,7 @@ extension Forwarder {
     }
 
     /// Undoes that a packet was to be transmitted.
-    private func takeBack(_ packet: inout Packet) {
+    private mutating func takeBack(_ packet: inout Packet) {
         counters[CounterIndex.transmitted &+ Int(Side.home.rawValue)] &-= 1
         counters[CounterIndex.transmittedBytes &+ Int(Side.home.rawValue)] &-= UInt64(packet.length)
         packet.verdict = .release

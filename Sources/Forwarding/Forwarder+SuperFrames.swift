@@ -73,7 +73,7 @@ extension Forwarder {
     }
 
     /// Whether a super-frame may go into a tunnel whole.
-    private func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference) -> Bool {
+    private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference) -> Bool {
         record.pointee.form.carriesSuperFrames && !reference.usesHomeAddress
             && record.pointee.sequence == PrefixTable.noValue && !record.pointee.hasChecksum
     }
@@ -189,7 +189,7 @@ extension Forwarder {
     }
 
     /// Adds a segment, or an answer to it, to the batch, where it is to be transmitted. It was counted with its super-frame.
-    private func appendSegment(_ segment: Packet, madeFrom index: Int, to batch: inout PacketBatch) {
+    private mutating func appendSegment(_ segment: Packet, madeFrom index: Int, to batch: inout PacketBatch) {
         guard segment.verdict == .transmitAccess || segment.verdict == .transmitHome else { return }
         batch.appendGenerated(
             start: segment.start, length: segment.length, madeFrom: index, verdict: segment.verdict)

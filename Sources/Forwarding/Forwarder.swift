@@ -43,7 +43,8 @@ public struct ForwarderSettings: Sendable {
     public init() {}
 }
 
-/// The forwarder of one worker.
+/// The forwarder of one worker. Methods of it that are not inlined are `mutating` though some change nothing: where it is lent
+/// to a function that only reads it, Swift 6.3 copies it, which is 960 bytes a packet.
 public struct Forwarder: ~Copyable {
     /// Where this forwarder publishes its counters.
     public let published: PublishedCounters
@@ -209,7 +210,7 @@ public struct Forwarder: ~Copyable {
 
     /// Looks the first packets that need a binding up, all of one table together.
     @inline(__always)
-    private func lookUp(_ count: Int) {
+    private mutating func lookUp(_ count: Int) {
         var (byPrefix, byHomeAddress) = (0, 0)
         for index in 0..<count {
             byPrefix &+= pending[index].lookup == .prefix ? 1 : 0
@@ -248,7 +249,7 @@ public struct Forwarder: ~Copyable {
 
     /// Looks the IPv4 packets up in networks whose address is no home address.
     @inline(never)
-    private func lookUpNetworks(_ count: Int) {
+    private mutating func lookUpNetworks(_ count: Int) {
         for index in 0..<count where pending[index].isIPv4 && pending[index].record == PrefixTable.noValue {
             pending[index].record = networks.lookup(pending[index].address)
         }
@@ -341,7 +342,7 @@ public struct Forwarder: ~Copyable {
     }
 
     /// Whether tunnels end at an address: it is an endpoint of the daemon's own, or one that a binding names.
-    func isTunnelEnd(_ address: IPv4Address) -> Bool {
+    mutating func isTunnelEnd(_ address: IPv4Address) -> Bool {
         isEndpoint(address) || namedEndpoints.lookup(address) != PrefixTable.noValue
     }
 

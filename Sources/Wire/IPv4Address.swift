@@ -8,7 +8,7 @@ public struct IPv4Address: Hashable, Sendable, BitwiseCopyable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// 0.0.0.0.
-    public static let unspecified = IPv4Address(rawValue: 0)
+    @inlinable public static var unspecified: IPv4Address { IPv4Address(rawValue: 0) }
 
     /// Whether a datagram may bear it as its source: not "this network" (0.0.0.0/8), loopback, multicast, reserved
     /// or limited broadcast (RFC 1122, 3.2.1.3).

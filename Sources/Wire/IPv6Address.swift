@@ -13,7 +13,7 @@ public struct IPv6Address: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// `::`.
-    public static let unspecified = IPv6Address(high: 0, low: 0)
+    @inlinable public static var unspecified: IPv6Address { IPv6Address(high: 0, low: 0) }
 
     /// The IPv4-mapped form of an IPv4 address (RFC 4291, 2.5.5.2).
     @inlinable @inline(__always)

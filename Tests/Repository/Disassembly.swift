@@ -12,6 +12,8 @@ struct Disassembly {
         case unnamed(String)
         /// Through a register or memory: a closure, a witness, a method of a class.
         case indirect
+        /// memcpy of a number of bytes that is fixed, which is a value that moves; known on x86-64.
+        case copy(bytes: Int)
     }
 
     let program: String
@@ -32,14 +34,20 @@ struct Disassembly {
         let instruction = #/\s*[0-9a-f]+:\t(\S+)(?:\s+(.*))?/#
         var callees: Set<Callee> = []
         var instructions = 0
+        // The third argument of the call that comes next.
+        var size: (bytes: Int, at: Int)?
         for line in text.split(separator: "\n") {
             guard let match = line.wholeMatch(of: instruction) else { continue }
             instructions += 1
             let (mnemonic, operand) = (match.1, match.2 ?? "")
+            if mnemonic == "mov", let value = operand.wholeMatch(of: #/\$0x([0-9a-f]+),%edx/#) {
+                size = Int(value.1, radix: 16).map { ($0, instructions) }
+            }
             guard Self.isBranch(mnemonic) else { continue }
             if let target = operand.firstMatch(of: #/<([^>+]+)(\+0x[0-9a-f]+)?>/#) {
                 let (name, hasOffset) = (String(target.1), target.2 != nil)
                 if name == function, hasOffset { continue }
+                if name == "memcpy@plt", let size, instructions - size.at < 8 { callees.insert(.copy(bytes: size.bytes)) }
                 callees.insert(hasOffset ? .unnamed(String(target.output.0)) : .function(name))
             } else if mnemonic.hasPrefix("call") || mnemonic.hasPrefix("blr") {
                 // Indirect jumps are not counted: a switch makes them.
