@@ -241,7 +241,8 @@ extension Forwarder {
     ) throws(DropReason) -> PendingPacket {
         let source = inner.source
         if source.isLinkLocal || inner.destination.isLinkLocal || inner.destination.isMulticast {
-            return try classifyOfLink(inner, homeAddress: homeAddress, isAtNode: isAtNode, endpoint: endpoint)
+            return try classifyOfLink(
+                inner, homeAddress: homeAddress, isByHomeAddressAtNode: isAtNode, endpoint: endpoint)
         }
         if source.isForbiddenTunnelSource { throw .innerSourceInvalid }
         return PendingPacket(to: source, isIPv4: false, length: inner.totalLength)

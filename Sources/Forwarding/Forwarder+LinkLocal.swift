@@ -51,14 +51,15 @@ extension Forwarder {
 
     /// A packet out of a tunnel with a multicast destination, or a link-local address.
     /// - Parameters:
-    ///   - homeAddress: where it comes from, if that is a home address.
-    ///   - isAtNode: whether it comes from the home agent of a mobile node, which is this side, in a tunnel of its own.
+    ///   - homeAddress: where it comes from or, if `isByHomeAddressAtNode`, what it comes to, if that is a home address.
+    ///   - isByHomeAddressAtNode: whether it comes from the home agent of a mobile node, which is this side, by way of the
+    ///     home address.
     ///   - endpoint: where the tunnel ends.
     @inline(never)
     mutating func classifyOfLink(
-        _ inner: IPv6View, homeAddress: IPv4Address, isAtNode: Bool, endpoint: IPv4Address
+        _ inner: IPv6View, homeAddress: IPv4Address, isByHomeAddressAtNode: Bool, endpoint: IPv4Address
     ) throws(DropReason) -> PendingPacket {
-        let isAtNode = isAtNode || isNode(at: endpoint, of: homeAddress)
+        let isAtNode = isByHomeAddressAtNode || isNode(at: endpoint, of: homeAddress)
         let (source, destination) = (inner.source, inner.destination)
         let upper = try inner.upperLayer()
         let isICMPv6 = upper.protocol == IPProtocol.icmpv6 && !upper.isLaterFragment
@@ -84,6 +85,14 @@ extension Forwarder {
         if isOfLink, let type, ICMPv6.isNeighborDiscovery(type), inner.hopLimit != 255 {
             throw .neighborHopLimit
         }
+        if isListenerMessage, isOfLink, isByHomeAddressAtNode {
+            // By the home address too: who listens is asked by way of it, whichever way prefixes come (RFC 5454, 3.3.3).
+            var pending = PendingPacket(
+                to: IPv6Address(mapping: homeAddress), isIPv4: false, length: inner.totalLength)
+            pending.lookup = .nodeAddress
+            pending.isListenerMessage = true
+            return pending
+        }
         var pending = PendingPacket(to: source, isIPv4: false, length: inner.totalLength)
         pending.isLinkLocal = isOfLink
         return pending
@@ -107,10 +116,12 @@ extension Forwarder {
         return message.verifies(source: packet.source, destination: packet.destination) && packet.hasRouterAlert
     }
 
-    /// The packet of a node that may send it: for the control plane, for the tunnel's own end, or for the home device.
+    /// The packet of a node that may send it: for the control plane, for the tunnel's own end, or for the home device. At
+    /// the node what its home agent asks is the home device's.
     @inline(never)
     mutating func takeOfLink(_ packet: inout Packet, _ work: PendingPacket, _ record: UnsafePointer<BindingRecord>) {
         if work.isListenerMessage {
+            if record.pointee.isMobileNode { return transmit(&packet, to: .home) }
             do throws(DropReason) {
                 try punt(
                     &packet, .multicastListener, from: work.outerSource, homeAddress: record.pointee.homeAddress)

@@ -35,7 +35,8 @@ struct PendingPacket: BitwiseCopyable {
     var isFromTunnel = false
     /// Whether it is of the link that the tunnel is, and goes no further (RFC 4291, 2.5.6).
     var isLinkLocal = false
-    /// Whether it is Multicast Listener Discovery, which the control plane gets.
+    /// Whether it is Multicast Listener Discovery: of a node, which the control plane gets, or by way of the home address to
+    /// one, which the home device gets.
     var isListenerMessage = false
     /// Whether it is a fragment that waits for others, and only its number in its tunnel counts yet.
     var isHeldFragment = false

@@ -69,12 +69,7 @@ extension EndToEnd {
                 topology.daemons[.homeAgent] = nil
                 try await topology.startMooringd(.homeAgent)
                 try await Self.expectMembers(topology, agent, of: Self.group, [Topology.nodeIPv4Address])
-                // Which version the node speaks is known again when it has answered a query.
-                try await poll(for: "the node's version") {
-                    let shown = try await topology.run(
-                        in: .homeAgent, topology.toolCommand(["registration", "show", Topology.nodeIPv4Address]))
-                    return shown.contains("  group: \(Self.group) by MLD version \(version), ")
-                }
+                try await Self.expectAnswers(topology, agent, version: version)
 
                 // The kernel says that the program was the last, does not answer when it is asked, and gets no more. The
                 // other node, which says nothing again, is no member either once its time is over.
@@ -130,6 +125,30 @@ extension EndToEnd {
         /// A program at the node that joins the group, and prints what it gets.
         private static func startMember(_ topology: Topology) throws -> ChildProcess {
             try topology.startControlPlane(.node, ["listen", device, group])
+        }
+
+        /// Expects that the node's kernel answers when it is asked. It tells of a group by itself, twice, but asked by nobody
+        /// it would be no member any more when a report has been believed for its time, two queries and a second.
+        private static func expectAnswers(_ topology: Topology, _ agent: ChildProcess, version: Int) async throws {
+            let before = try await topology.homeAgentCounters()["listener-general-query", default: 0]
+            // Two nodes are asked in turn.
+            try await poll(for: "queries; \(agent.errorOutput)") {
+                try await topology.homeAgentCounters()["listener-general-query", default: 0] >= before + 12
+            }
+            // Which version the node speaks is known again when it has answered.
+            let shown = try await topology.run(
+                in: .homeAgent, topology.toolCommand(["registration", "show", Topology.nodeIPv4Address]))
+            guard shown.contains("  group: \(group) by MLD version \(version), ") else {
+                let counters = [
+                    "mooring-ha counted": try await topology.run(
+                        in: .homeAgent, topology.toolCommand(["registration", "counters"])),
+                    "its mooringd": try await topology.mooring(.homeAgent, ["counters"]),
+                    "the node's": try await topology.mooring(.node, ["counters"]),
+                ]
+                throw EndToEndFailure(
+                    "no answer of version \(version): \(shown)"
+                        + counters.map { "\($0):\n\($1)" }.sorted().joined(separator: "\n"))
+            }
         }
 
         /// Sends a datagram to each group, in this order, on the home side.

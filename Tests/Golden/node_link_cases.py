@@ -127,7 +127,8 @@ def end(name):
 
 def not_registered():
     name = "direct"
-    case = Case("node-link-not-registered", "At a mobile node without fe80::/10 only what it says of groups goes to the home agent.",
+    case = Case("node-link-not-registered", "At a mobile node without fe80::/10, whose prefixes come by the care-of address, only what "
+                "it says of groups goes to the home agent, and only what it is asked of them comes, by way of the home address.",
                 "P1, H16", mine(name, registered=False))
     node = Node(case)
     case.dropped("home", bytes(IPv6(src=NODE, dst="ff02::1:2", hlim=1) / UDP(sport=546, dport=547)), "no-group-member")
@@ -139,4 +140,10 @@ def not_registered():
     further = listening(report)
     further.hlim = 2
     case.dropped("home", bytes(further), "no-group-member")
+    for destination in ("ff02::1", "ff3e::1234"):
+        query = listening(ICMPv6MLQuery(mladdr="::" if destination == "ff02::1" else destination), HOME_DEVICE, destination)
+        node.back(name, query, by_home=True)
+        # By the care-of address it would be a node's, and there is none.
+        node.drop(name, query, "inner-source-unregistered")
+    node.drop(name, IPv6(src=HOME_DEVICE, dst=NODE) / advertise(), "tunnel-mismatch", by_home=True)
     return case
