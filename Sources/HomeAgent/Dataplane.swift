@@ -118,10 +118,12 @@ final class Dataplane {
         epoch += 1
         let epoch = epoch
         logger.info("connected to the forwarder", metadata: ["server": "\(client.server)", "socket": "\(path)"])
+        owner.dataplaneReturned()
         for connection in [client, watcher].compactMap({ $0 }) {
             connection.closed.assumeIsolated().whenComplete { [self] _ in hasEnded(epoch, "the connection has ended") }
         }
-        owner.dataplaneReturned()
+        // One that has ended already has been told of.
+        guard isConnected else { return }
         if let watcher { watch(watcher, epoch) }
         resynchronize(client, epoch)
     }
@@ -266,16 +268,27 @@ final class Dataplane {
 
     // MARK: - Packets
 
-    /// Has packets sent, any number, in their order.
+    /// Has packets sent, any number, in their order. Those behind one that the forwarder refuses are sent all the same, behind
+    /// others.
     /// - Parameter failed: called with the number of those that were not taken.
     func send(_ packets: [ControlInjectedPacket], failed: @escaping (Int) -> Void) {
         guard let client, isConnected else { return failed(packets.count) }
         for start in stride(from: 0, to: packets.count, by: Self.packetsPerRequest) {
-            let part = Array(packets[start..<min(start + Self.packetsPerRequest, packets.count)])
-            client.send(.inject(.with { $0.packets = part })).assumeIsolated().whenFailure { error in
-                guard case ControlClientError.refused(let refusal) = error else { return failed(part.count) }
-                failed(part.count - Int(refusal.taken))
-            }
+            send(packets[start..<min(start + Self.packetsPerRequest, packets.count)], by: client, failed: failed)
+        }
+    }
+
+    /// Sends as many as fit one request.
+    private func send(
+        _ packets: ArraySlice<ControlInjectedPacket>, by client: ControlClient, failed: @escaping (Int) -> Void
+    ) {
+        client.send(.inject(.with { $0.packets = Array(packets) })).assumeIsolated().whenFailure { [self] error in
+            guard case ControlClientError.refused(let refusal) = error else { return failed(packets.count) }
+            let left = packets.dropFirst(Int(refusal.taken))
+            // Where the forwarder's queue is full, it is for all of them.
+            guard refusal.code != .limit, left.count > 1 else { return failed(left.count) }
+            failed(1)
+            send(left.dropFirst(), by: client, failed: failed)
         }
     }
 

@@ -22,6 +22,9 @@ package final class FakeHandler: ControlHandler {
     package private(set) var puntChanges = 0
     /// What was injected.
     package private(set) var injected: [ControlInjectedPacket] = []
+    /// Packets that are refused: those into the tunnel of such a binding, for which there is none, and those beyond so many.
+    package var unboundTunnels: Set<String> = []
+    package var injectionLimit = Int.max
     package let publisher: ControlPublisher
 
     package init(_ publisher: ControlPublisher) {
@@ -98,9 +101,7 @@ package final class FakeHandler: ControlHandler {
             return .bindingPage(ControlBindingPage(answering: list, from: ids.lazy.compactMap { self.bindings[$0] }))
         case .getStatus: return .status(status)
         case .getCounters: return .counters(counters)
-        case .inject(let inject):
-            injected += inject.packets
-            return .injected(.with { $0.taken = UInt32(inject.packets.count) })
+        case .inject(let inject): return self.inject(inject.packets)
         case .joinGroup(let join):
             do {
                 try refuseJoin()
@@ -119,6 +120,20 @@ package final class FakeHandler: ControlHandler {
         guard refusedJoins > 0 else { return }
         refusedJoins -= 1
         throw ControlError(.limit, "there are too many members")
+    }
+
+    /// Takes packets up to the first that is refused.
+    private func inject(_ packets: [ControlInjectedPacket]) -> ControlReply.OneOf_Body {
+        for (taken, packet) in packets.enumerated() {
+            if unboundTunnels.contains(packet.tunnelOf) {
+                return .error(ControlError(.notBound, "there is no binding", binding: packet.tunnelOf, taken: taken))
+            }
+            guard injected.count < injectionLimit else {
+                return .error(ControlError(.limit, "too many packets wait", taken: taken))
+            }
+            injected.append(packet)
+        }
+        return .injected(.with { $0.taken = UInt32(packets.count) })
     }
 
     package func puntsAreWatched(_ areWatched: Bool) {

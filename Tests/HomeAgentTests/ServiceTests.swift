@@ -210,6 +210,33 @@ import Wire
         }
     }
 
+    @Test(
+        "packets behind one that the forwarder refuses are sent; where it has no room for more the rest is counted",
+        arguments: [
+            (["1", "gone", "2", "gone", "gone", "3", "gone"], Int.max, ["1", "2", "3"]),
+            (["1", "2", "gone", "3", "4"], 2, ["1", "2"]),
+        ])
+    func packetsRefused(tunnels: [String], room: Int, taken: [String]) async throws {
+        try await Self.run { scene in
+            try await scene.server.onLoop { handler in
+                (handler.unboundTunnels, handler.injectionLimit) = (["gone"], room)
+            }
+            let failed = try await scene.onLoop { service in
+                let failed = NIOLoopBoundBox(0, eventLoop: service.eventLoop)
+                let packets = tunnels.map { name in ControlInjectedPacket.with { $0.tunnelOf = name } }
+                service.dataplane.send(packets) { failed.value += $0 }
+                return failed
+            }
+            let isDone = try await eventually {
+                let injected = try await scene.server.onLoop { $0.injected.count }
+                return try await injected + scene.onLoop { _ in failed.value } >= tunnels.count
+            }
+            #expect(isDone)
+            #expect(try await scene.server.onLoop { $0.injected.map(\.tunnelOf) } == taken)
+            #expect(try await scene.onLoop { _ in failed.value } == tunnels.count - taken.count)
+        }
+    }
+
     @Test("an operator's revocation is answered when it is done; a node that is not there is said to be absent")
     func revoked() async throws {
         try await Self.run { scene in
