@@ -14,8 +14,21 @@ final class DatagramSockets {
     /// Of the kernel's queue, in bytes.
     private static let receiveBuffer: ChannelOptions.Types.SocketOption.Value = 4 << 20
 
+    /// How long until a socket that can't be had again is tried once more.
+    private static let retryInterval = TimeAmount.seconds(1)
+
+    private let eventLoop: any EventLoop
+    private let homeNetworks: [IPv4Prefix]
+    private let received: (ReceivedDatagram) -> Void
     private var channels: [IPv4Address: any Channel] = [:]
-    private var broadcasts: [any Channel] = []
+    private var broadcasts: [IPv4Address: any Channel] = [:]
+    private var isClosed = false
+
+    private init(
+        homeNetworks: [IPv4Prefix], eventLoop: any EventLoop, received: @escaping (ReceivedDatagram) -> Void
+    ) {
+        (self.homeNetworks, self.eventLoop, self.received) = (homeNetworks, eventLoop, received)
+    }
 
     /// Opens the sockets.
     /// - Parameter received: called on the event loop for each datagram.
@@ -25,32 +38,15 @@ final class DatagramSockets {
         received: @escaping (ReceivedDatagram) -> Void
     ) -> EventLoopFuture<NIOLoopBound<DatagramSockets>> {
         // Used on the event loop alone.
-        nonisolated(unsafe) let sockets = DatagramSockets()
-        nonisolated(unsafe) let received = received
+        nonisolated(unsafe) let sockets = DatagramSockets(
+            homeNetworks: homeNetworks, eventLoop: eventLoop, received: received)
         let all = addresses.map { ($0, false) } + broadcasts.map { ($0, true) }
         let opened = all.map { address, isBroadcast in
-            DatagramBootstrap(group: eventLoop)
-                .channelOption(.socketOption(.so_reuseaddr), value: 0)
-                .channelOption(.socketOption(.so_rcvbuf), value: receiveBuffer)
-                .channelOption(.datagramVectorReadMessageCount, value: vectorLength)
-                .channelOption(
-                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: vectorLength * 2048)
-                )
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(
-                            DatagramReader(destination: address, homeNetworks: homeNetworks, received: received))
-                    }
-                }
-                .bind(host: address.description, port: Int(mobileIPPort))
-                .map { channel in
-                    if isBroadcast { sockets.broadcasts.append(channel) } else { sockets.channels[address] = channel }
-                }
-                .flatMapErrorThrowing { error in
-                    throw HomeAgentError(
-                        "UDP port \(mobileIPPort) of \(address) can't be had: \(error); is the address there, does "
-                            + "another program have it, and may this one (CAP_NET_BIND_SERVICE)?")
-                }
+            sockets.open(address, isBroadcast: isBroadcast).flatMapErrorThrowing { error in
+                throw HomeAgentError(
+                    "UDP port \(mobileIPPort) of \(address) can't be had: \(error); is the address there, does "
+                        + "another program have it, and may this one (CAP_NET_BIND_SERVICE)?")
+            }
         }
         return EventLoopFuture<Void>.andAllComplete(opened, on: eventLoop)
             .flatMap { EventLoopFuture<Void>.andAllSucceed(opened, on: eventLoop) }
@@ -59,6 +55,42 @@ final class DatagramSockets {
                 sockets.close()
                 throw error
             }
+    }
+
+    /// Opens the socket of an address, and another whenever it was closed: NIO closes one that the kernel refuses a datagram
+    /// from, be it that no route leads to one node, and others must not lose their home agent for that.
+    private func open(_ address: IPv4Address, isBroadcast: Bool) -> EventLoopFuture<Void> {
+        nonisolated(unsafe) let sockets = self
+        return DatagramBootstrap(group: eventLoop)
+            .channelOption(.socketOption(.so_reuseaddr), value: 0)
+            .channelOption(.socketOption(.so_rcvbuf), value: Self.receiveBuffer)
+            .channelOption(.datagramVectorReadMessageCount, value: Self.vectorLength)
+            .channelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorLength * 2048)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        DatagramReader(
+                            destination: address, homeNetworks: sockets.homeNetworks, received: sockets.received))
+                }
+            }
+            .bind(host: address.description, port: Int(mobileIPPort))
+            .map { channel in
+                guard !sockets.isClosed else { return channel.close(promise: nil) }
+                if isBroadcast { sockets.broadcasts[address] = channel } else { sockets.channels[address] = channel }
+                channel.closeFuture.whenComplete { _ in sockets.reopen(address, isBroadcast: isBroadcast) }
+            }
+    }
+
+    private func reopen(_ address: IPv4Address, isBroadcast: Bool) {
+        guard !isClosed else { return }
+        if isBroadcast { broadcasts[address] = nil } else { channels[address] = nil }
+        open(address, isBroadcast: isBroadcast).assumeIsolated().whenFailure { [self] _ in
+            eventLoop.assumeIsolated().scheduleTask(in: Self.retryInterval) { [self] in
+                reopen(address, isBroadcast: isBroadcast)
+            }
+        }
     }
 
     /// Sends datagrams.
@@ -84,9 +116,10 @@ final class DatagramSockets {
 
     /// Closes all.
     func close() {
+        isClosed = true
         for channel in channels.values { channel.close(promise: nil) }
-        for channel in broadcasts { channel.close(promise: nil) }
-        (channels, broadcasts) = ([:], [])
+        for channel in broadcasts.values { channel.close(promise: nil) }
+        (channels, broadcasts) = ([:], [:])
     }
 }
 

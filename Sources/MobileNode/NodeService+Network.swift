@@ -1,6 +1,7 @@
 // How the service follows the host's network: which address of it is the care-of address, and on which interfaces agents
 // are listened to.
 
+import Glibc
 import Logging
 import MobileIP
 import RouteNetlink
@@ -12,7 +13,11 @@ extension NodeService {
         do throws(RouteError) {
             let monitor = SharedMonitor(try RouteMonitor())
             startThread(named: "mooring-mn-net") { [inbox] in
-                while (try? monitor.value.waitForChange()) != nil { inbox.put { $0.isNetworkChanged = true } }
+                while true {
+                    // Where changes can't be heard of for a while, they are looked for.
+                    if (try? monitor.value.waitForChange()) == nil { sleep(1) }
+                    inbox.put { $0.isNetworkChanged = true }
+                }
             }
         } catch {
             throw NodeServiceError(description: "\(error)", isForwarderUnreachable: false)

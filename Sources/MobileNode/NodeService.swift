@@ -201,7 +201,10 @@ public final class NodeService {
             }
             try await socket?.send(datagram)
         } catch {
-            // As if it were lost on its way: it is sent again in its time.
+            // As if it were lost on its way: it is sent again in its time, from another socket, since NIO closes one that the
+            // kernel refuses a datagram from, as it does where no route leads to the home agent for a moment.
+            await socket?.close()
+            socket = nil
             logger.warning(
                 "a request could not be sent",
                 metadata: ["from": "\(datagram.source)", "to": "\(datagram.destination)", "reason": "\(error)"])
@@ -258,6 +261,7 @@ public final class NodeService {
                 return retryLater()
             }
         }
+        await lookAtNetwork()
         await putBinding()
         attempt("set up \(settings.homeDevice)") { network throws(RouteError) in try network.restore() }
         if retryAt == nil { lastProblem = "" }

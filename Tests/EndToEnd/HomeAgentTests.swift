@@ -91,6 +91,25 @@ extension EndToEnd {
                 #expect(wrong == [])
             }
         }
+
+        @Test("listening by itself, it answers others when the host has refused to send an answer to one")
+        func answerRefused() async throws {
+            try await Topology.run { topology in
+                let address = "192.0.2.129"
+                let agent = try await topology.startHomeAgentAlone(at: address)
+                let rule = "from \(address) to \(Topology.careOfAddressA) prohibit priority 100"
+                try await topology.ip(.homeAgent, "rule add \(rule)")
+                let refused = try topology.startRegistration(Self.key, [], agent: address)
+                try await poll(for: "answer that is refused; \(agent.errorOutput)") {
+                    try await topology.homeAgentCounters()["reply-not-sent", default: 0] > 0
+                }
+                await refused.end()
+                let answer = try await topology.register(
+                    Self.key, [], careOf: Topology.careOfAddressB, agent: address)
+                #expect(answer == "0 600 \(Topology.nodeIPv4Address) \(address) authenticated\n")
+                await agent.end()
+            }
+        }
     }
 }
 
@@ -106,15 +125,34 @@ extension Topology {
     ///   - settings: behind those that it always has.
     ///   - nodes: behind the first, whose home address is the topology's.
     func startHomeAgent(_ settings: String = "", nodes: String = "") async throws -> ChildProcess {
+        let agent = try startHomeAgent(
+            at: Self.endpoint, "routes = { device = \"mooring-home\", table = 100 }\n\(settings)", nodes: nodes)
+        try await poll(for: "bindings told by mooring-ha, which wrote: \(agent.errorOutput)") {
+            guard agent.isRunning else { throw EndToEndFailure("mooring-ha has ended: \(agent.errorOutput)") }
+            return agent.errorOutput.contains("bindings resynchronized")
+        }
+        return agent
+    }
+
+    /// Starts mooring-ha that listens by itself, without a forwarder.
+    func startHomeAgentAlone(at address: String) async throws -> ChildProcess {
+        let agent = try startHomeAgent(at: address, "listen = \"udp\"")
+        try await poll(for: "mooring-ha that is ready, which wrote: \(agent.errorOutput)") {
+            guard agent.isRunning else { throw EndToEndFailure("mooring-ha has ended: \(agent.errorOutput)") }
+            return agent.errorOutput.contains("ready")
+        }
+        return agent
+    }
+
+    private func startHomeAgent(at address: String, _ settings: String, nodes: String = "") throws -> ChildProcess {
         let (file, key) = (directory.appendingPathComponent("ha.toml"), directory.appendingPathComponent("key"))
         try "0102030405060708090a0b0c0d0e0f10\n".write(to: key, atomically: false, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key.path)
         try """
-        addresses = ["\(Self.endpoint)"]
+        addresses = ["\(address)"]
         forwarder-socket = "\(socket(of: .homeAgent))"
         socket = "\(homeAgentSocket)"
         database = "registrations.db"
-        routes = { device = "mooring-home", table = 100 }
         \(settings)
         [[node]]
         home-address = "\(Self.nodeIPv4Address)"
@@ -123,26 +161,32 @@ extension Topology {
         prefixes = ["\(Self.nodePrefix)"]
         \(nodes)
         """.write(to: file, atomically: false, encoding: .utf8)
-        let agent = try start(in: .homeAgent, [Repository.path(of: "mooring-ha"), "--config", file.path])
-        try await poll(for: "bindings told by mooring-ha, which wrote: \(agent.errorOutput)") {
-            guard agent.isRunning else { throw EndToEndFailure("mooring-ha has ended: \(agent.errorOutput)") }
-            return agent.errorOutput.contains("bindings resynchronized")
-        }
-        return agent
+        return try start(in: .homeAgent, [Repository.path(of: "mooring-ha"), "--config", file.path])
     }
 
     /// What the script prints of the reply to a registration of the node.
     @discardableResult
     func register(
         _ key: String, _ prefixes: [String], lifetime: Int = 600, home: String = Topology.nodeIPv4Address,
-        careOf: String = Topology.careOfAddressA
+        careOf: String = Topology.careOfAddressA, agent: String = Topology.endpoint
     ) async throws -> String {
+        let registration = try startRegistration(
+            key, prefixes, lifetime: lifetime, home: home, careOf: careOf, agent: agent)
+        guard try await registration.wait() == 0 else {
+            throw EndToEndFailure("registrant.py: \(registration.errorOutput)")
+        }
+        return registration.output
+    }
+
+    /// The script, which sends requests until there is a reply.
+    func startRegistration(
+        _ key: String, _ prefixes: [String], lifetime: Int = 600, home: String = Topology.nodeIPv4Address,
+        careOf: String = Topology.careOfAddressA, agent: String = Topology.endpoint
+    ) throws -> ChildProcess {
         let script = Repository.root.appendingPathComponent("Tests/EndToEnd/registrant.py").path
-        return try await run(
+        return try start(
             in: .node,
-            [
-                "/usr/bin/python3", script, "register", careOf, Self.endpoint, home, "1000", key, "\(lifetime)",
-            ] + prefixes)
+            ["/usr/bin/python3", script, "register", careOf, agent, home, "1000", key, "\(lifetime)"] + prefixes)
     }
 
     func homeAgentCounters() async throws -> [String: Int] {

@@ -161,6 +161,23 @@ extension EndToEnd {
             }
         }
 
+        @Test("a request that the host refuses to send is sent when it does no longer")
+        func requestRefused() async throws {
+            try await Topology.run { topology in
+                let agent = try await Self.startHomeAgent(in: topology)
+                // As where no route leads there, but for the route by which the care-of address is chosen.
+                let rule = "from \(Topology.careOfAddressA) to \(Topology.endpoint) prohibit priority 100"
+                try await topology.ip(.node, "rule add \(rule)")
+                let node = try await Self.startNode(in: topology)
+                try await poll(for: "request that is refused; \(node.errorOutput)") {
+                    node.errorOutput.contains("a request could not be sent")
+                }
+                try await topology.ip(.node, "rule del \(rule)")
+                try await Self.waitForCareOf(Topology.careOfAddressA, in: topology, node, agent)
+                await node.end()
+            }
+        }
+
         @Test("ends with 2 for a bad configuration, and with 3 where mooringd or mooring-mn is not there")
         func exitCodes() async throws {
             try await Topology.run { topology in
