@@ -139,15 +139,8 @@ extension EndToEnd {
             let shown = try await topology.run(
                 in: .homeAgent, topology.toolCommand(["registration", "show", Topology.nodeIPv4Address]))
             guard shown.contains("  group: \(group) by MLD version \(version), ") else {
-                let counters = [
-                    "mooring-ha counted": try await topology.run(
-                        in: .homeAgent, topology.toolCommand(["registration", "counters"])),
-                    "its mooringd": try await topology.mooring(.homeAgent, ["counters"]),
-                    "the node's": try await topology.mooring(.node, ["counters"]),
-                ]
-                throw EndToEndFailure(
-                    "no answer of version \(version): \(shown)"
-                        + counters.map { "\($0):\n\($1)" }.sorted().joined(separator: "\n"))
+                let counters = try await topology.homeAgentCounters().filter { $0.value > 0 }
+                throw EndToEndFailure("no answer of version \(version): \(shown)\(counters)\n\(agent.errorOutput)")
             }
         }
 

@@ -238,18 +238,22 @@ extension Topology {
     fileprivate func waitForNode(
         _ node: ChildProcess, careOf: String, agent: String?
     ) async throws -> [String: Any] {
-        try await poll(for: "registration of \(careOf)", within: .seconds(60)) {
-            guard node.isRunning else { throw EndToEndFailure("mooring-mn ended: \(node.errorOutput)") }
-            let asked = try await Program.run([
-                Repository.path(of: "mooring-mn"), "status", "--json", "--socket", nodeSocket,
-            ])
-            guard
-                let status = try? JSONSerialization.jsonObject(with: Data(asked.output.utf8)) as? [String: Any],
-                status["state"] as? String == "registered", status["careOfAddress"] as? String == careOf,
-                status["agent"] as? String == agent,
-                node.errorOutput.contains("Registered \(careOf) with \(Self.endpoint)")
-            else { return nil }
-            return status
+        do {
+            return try await poll(for: "registration of \(careOf)", within: .seconds(60)) {
+                guard node.isRunning else { throw EndToEndFailure("mooring-mn ended: \(node.errorOutput)") }
+                let asked = try await Program.run([
+                    Repository.path(of: "mooring-mn"), "status", "--json", "--socket", nodeSocket,
+                ])
+                guard
+                    let status = try? JSONSerialization.jsonObject(with: Data(asked.output.utf8)) as? [String: Any],
+                    status["state"] as? String == "registered", status["careOfAddress"] as? String == careOf,
+                    status["agent"] as? String == agent,
+                    node.errorOutput.contains("Registered \(careOf) with \(Self.endpoint)")
+                else { return nil }
+                return status
+            }
+        } catch {
+            throw EndToEndFailure("\(error); mooring-mn wrote:\n\(node.errorOutput)")
         }
     }
 

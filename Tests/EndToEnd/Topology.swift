@@ -44,7 +44,7 @@ final class Topology: @unchecked Sendable {
     var daemons: [Role: ChildProcess] = [:]
 
     /// Runs `body` in a new topology that is taken away afterwards, and checks that each mooringd that still runs has
-    /// accounted for every packet.
+    /// accounted for every packet. Where it fails, the error tells what each logged and counted, and its bindings.
     static func run(_ body: (Topology) async throws -> Void) async throws {
         let topology = try Topology()
         do {
@@ -52,7 +52,13 @@ final class Topology: @unchecked Sendable {
             try await body(topology)
             for role in topology.daemons.keys { try await topology.expectConservation(at: role) }
         } catch {
-            let logs = topology.daemons.map { "\($0.key.rawValue) logged:\n\($0.value.errorOutput)" }
+            var logs = topology.daemons.map { "\($0.key.rawValue) logged:\n\($0.value.errorOutput)" }
+            for role in topology.daemons.keys {
+                for command in ["counters", "binding list"] {
+                    let told = try? await topology.mooring(role, command.split(separator: " ").map(String.init))
+                    logs.append("\(role.rawValue) has \(command):\n\(told ?? "no mooringd that answers")")
+                }
+            }
             await topology.remove()
             throw EndToEndFailure("\(error)\n\(logs.joined(separator: "\n"))")
         }
