@@ -32,10 +32,15 @@ final class RegistrationPair: @unchecked Sendable {
             database = "registrations.db"
             routes = { device = "mooring-home" }
             udp-tunnel = { keepalive-interval = 10, may-be-forced = true }
+            prefix-pool = [{ within = "\(PrefixDelegation.pool)", lengths = [60, 60] }]
+            [[policy]]
+            name = "delegated"
+            prefix-pools = true
             [[node]]
             home-address = "\(Topology.nodeIPv4Address)"
             spi = 1000
             key-file = "home-agent.key"
+            policy = "delegated"
             prefixes = ["\(Topology.nodePrefix)"]
             """, to: "ha.toml", in: topology)
         let nodeConfiguration = try write(
@@ -138,6 +143,14 @@ final class RegistrationPair: @unchecked Sendable {
         let prefixes = try await status()["prefixes"] as? [[String: Any]] ?? []
         return prefixes.map { prefix in
             ["prefix", "state", "tunnel"].compactMap { prefix[$0] as? String }.joined(separator: " ")
+        }
+    }
+
+    /// Waits until these are the node's prefixes, and all accepted.
+    func waitForPrefixes(_ expected: [String], within limit: Duration = .seconds(30)) async throws {
+        try await poll(for: "\(expected); \(node.errorOutput)\(agent.errorOutput)", within: limit) {
+            let prefixes = try await prefixes().map { $0.split(separator: " ") }
+            return Set(prefixes.map { String($0[0]) }) == Set(expected) && prefixes.allSatisfy { $0[1] == "accepted" }
         }
     }
 
