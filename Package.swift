@@ -151,13 +151,14 @@ let package = Package(
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture", "TestSupport",
+                "Wire", "PacketBuffer", "Bindings", "Forwarding", "Capture", "MobileIP", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Fuzz", exclude: ["Corpus"]),
         .testTarget(
             name: "FuzzTests",
-            dependencies: ["Fuzz", "Wire", "PacketBuffer", "Forwarding", "TestSupport"], path: "Tests/FuzzTests"),
+            dependencies: ["Fuzz", "Wire", "PacketBuffer", "Forwarding", "MobileIP", "TestSupport"],
+            path: "Tests/FuzzTests"),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "PacketBufferTests", dependencies: ["PacketBuffer"]),
         .testTarget(name: "PrefixTableTests", dependencies: ["PrefixTable", "Wire", "TestSupport"]),

@@ -14,8 +14,19 @@ enum CrashReport {
     nonisolated(unsafe) private static var directory: UnsafeMutablePointer<CChar>?
     nonisolated(unsafe) private static var text: UnsafeMutablePointer<CChar>?
 
+    nonisolated(unsafe) private static var command: StaticString = "Fuzz"
+    nonisolated(unsafe) private static var unit: StaticString = "batch"
+    /// Of what is copied, in bytes.
+    private static let messageCapacity = 1 << 17
+    nonisolated(unsafe) private static var message: UnsafeMutableRawPointer?
+
     /// From now on. Packets are written below `path`, which must be there.
-    static func install(directory path: String) {
+    /// - Parameters:
+    ///   - command: by which a batch is had again.
+    ///   - unit: what a batch is called there.
+    static func install(directory path: String, command: StaticString = "Fuzz", unit: StaticString = "batch") {
+        (self.command, self.unit) = (command, unit)
+        message = .allocate(byteCount: messageCapacity, alignment: 16)
         directory = strdup(path)
         packets = .allocate(capacity: FuzzRun.batchCapacity)
         text = .allocate(capacity: textCapacity)
@@ -37,6 +48,14 @@ enum CrashReport {
         count += 1
     }
 
+    /// The one packet that is worked on, in memory that may go: it is copied.
+    static func take(_ bytes: [UInt8]) {
+        guard let message, bytes.count <= messageCapacity else { return }
+        bytes.withUnsafeBytes { if let start = $0.baseAddress { memcpy(message, start, $0.count) } }
+        count = 0
+        add(UnsafeRawBufferPointer(start: message, count: bytes.count))
+    }
+
     private static func write(signal: CInt) {
         guard let packets, let directory, let text else { return }
         for index in 0..<count {
@@ -52,11 +71,15 @@ enum CrashReport {
         length = 0
         append("\nFuzz: ended by signal ")
         append(UInt64(signal))
-        append("; again: Fuzz --seed ")
+        append("; again: ")
+        append(command)
+        append(" --seed ")
         append(seed)
-        append(" --batch ")
+        append(" --")
+        append(unit)
+        append(" ")
         append(batch)
-        append("; the packets of that batch: ")
+        append("; what it worked on: ")
         _ = Glibc.write(STDERR_FILENO, text, length)
         writePath(directory)
         append("-*\n")

@@ -1,17 +1,13 @@
-// `swift run -c release Fuzz`: mutated packets through every view and the whole forwarder. CONTRIBUTING.md says how to go
+// `swift run -c release Fuzz packets`, or without that word: mutated packets through every view and the whole forwarder. CONTRIBUTING.md says how to go
 // on from a finding.
 
 import ArgumentParser
 import Foundation
 import PacketBuffer
 
-// Under libFuzzer, main is libFuzzer's.
-#if !LIBFUZZER
-    @main
-#endif
-struct Fuzz: ParsableCommand {
+struct FuzzPackets: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "Fuzz",
+        commandName: "packets",
         abstract: "Runs mutated packets through every view of Wire and through the whole forwarder.",
         discussion: """
             Seeds are the packets of Tests/Vectors, Tests/Golden and Tests/Fuzz/Corpus. After every batch it is checked

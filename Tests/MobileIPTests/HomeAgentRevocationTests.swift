@@ -188,7 +188,8 @@ struct HomeAgentRevocationTests {
     private static func revocation(
         flags: RegistrationRevocation.Flags = [], identifier: UInt32 = 1001,
         careOf: IPv4Address = TestHomeAgent.foreignAgent,
-        key: SecurityAssociation = TestHomeAgent.foreignKey, from source: IPv4Address = TestHomeAgent.foreignAgent
+        key: SecurityAssociation = TestHomeAgent.foreignKey, from source: IPv4Address = TestHomeAgent.foreignAgent,
+        to destination: IPv4Address = TestHomeAgent.address
     ) throws -> HomeAgentEvent {
         let message = RegistrationRevocation(
             flags: flags, homeAddress: TestHomeAgent.home, homeDomainAddress: TestHomeAgent.address,
@@ -196,7 +197,16 @@ struct HomeAgentRevocationTests {
         return .datagram(
             ReceivedDatagram(
                 payload: try key.sign(message, as: .foreignHome), source: source, sourcePort: 700,
-                destination: TestHomeAgent.address))
+                destination: destination))
+    }
+
+    @Test("one to a broadcast address is acknowledged from the home agent's own")
+    func broadcast() throws {
+        let agent = TestHomeAgent()
+        try agent.register(Self.throughForeignAgent())
+        agent.handle(try Self.revocation(to: IPv4Address(rawValue: .max)))
+        #expect(agent.bindingCount == 0)
+        #expect(agent.sent.map(\.source) == [TestHomeAgent.address])
     }
 
     @Test("a foreign agent's ends the binding, and is acknowledged, also once more")

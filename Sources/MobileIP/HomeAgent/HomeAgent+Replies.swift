@@ -68,7 +68,8 @@ extension HomeAgent {
         extensions.add(rejection.extensions)
         send(
             attempt, code: rejection.code, lifetime: request.lifetime, homeAddress: request.homeAddress,
-            homeAgent: isOwn(request.homeAgent) ? request.homeAgent : replySource(attempt), extensions: extensions,
+            homeAgent: isOwn(request.homeAgent) ? request.homeAgent : replySource(attempt.datagram),
+            extensions: extensions,
             &actions)
     }
 
@@ -93,7 +94,7 @@ extension HomeAgent {
             actions.append(
                 .send(
                     OutgoingDatagram(
-                        payload: bytes, source: replySource(attempt), destination: attempt.datagram.source,
+                        payload: bytes, source: replySource(attempt.datagram), destination: attempt.datagram.source,
                         destinationPort: attempt.datagram.sourcePort, side: attempt.datagram.side)))
             actions.append(.count(.replied(code)))
         } catch {
@@ -101,8 +102,8 @@ extension HomeAgent {
         }
     }
 
-    /// To where the request went, or where that was a broadcast, the home agent's first address.
-    private func replySource(_ attempt: RegistrationAttempt) -> IPv4Address {
-        isOwn(attempt.datagram.destination) ? attempt.datagram.destination : configuration.addresses[0]
+    /// To where a message went, or where that was a broadcast, the home agent's first address.
+    func replySource(_ datagram: ReceivedDatagram) -> IPv4Address {
+        isOwn(datagram.destination) ? datagram.destination : configuration.addresses[0]
     }
 }

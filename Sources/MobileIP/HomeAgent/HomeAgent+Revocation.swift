@@ -131,7 +131,7 @@ extension HomeAgent {
             actions.append(
                 .send(
                     OutgoingDatagram(
-                        payload: try association.sign(acknowledgment, as: .foreignHome), source: datagram.destination,
+                        payload: try association.sign(acknowledgment, as: .foreignHome), source: replySource(datagram),
                         destination: datagram.source, destinationPort: datagram.sourcePort, side: datagram.side)))
         } catch { preconditionFailure("an acknowledgment has no extensions but its authentication: \(error)") }
         actions.append(.count(.revocation(.received)))
