@@ -5,9 +5,14 @@ import Glibc
 /// What was told last.
 struct FuzzProgress {
     private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let unit: String
     private var next: Double
 
-    init() { next = isTerminal ? 1 : 10 }
+    /// - Parameter unit: what is counted.
+    init(of unit: String = "packets") {
+        self.unit = unit
+        next = isTerminal ? 1 : 10
+    }
 
     /// In seconds, on a clock that does not run backwards.
     static func now() -> Double {
@@ -16,11 +21,11 @@ struct FuzzProgress {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
-    mutating func report(packets: UInt64, seconds: Double) {
+    mutating func report(_ count: UInt64, seconds: Double) {
         guard seconds >= next else { return }
         next = seconds + (isTerminal ? 1 : 10)
-        let rate = Double(packets) / seconds / 1e6
-        let line = "\(packets) packets, \(Int(seconds)) s, \((rate * 100).rounded() / 100) million a second"
+        let rate = Double(count) / seconds / 1e6
+        let line = "\(count) \(unit), \(Int(seconds)) s, \((rate * 100).rounded() / 100) million a second"
         FuzzFiles.say(isTerminal ? "\r\(line) " : "\(line)\n")
     }
 

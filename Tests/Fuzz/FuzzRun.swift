@@ -63,7 +63,7 @@ struct FuzzRun: ~Copyable {
                 break
             }
             let elapsed = FuzzProgress.now() - start
-            progress.report(packets: packets, seconds: elapsed)
+            progress.report(packets, seconds: elapsed)
             if let last = bounds.batch, batch >= last { break }
             if let limit = bounds.packets, packets >= limit { break }
             if let limit = bounds.seconds, elapsed >= limit { break }

@@ -6,7 +6,7 @@ import TestSupport
 import Wire
 
 final class ForeignAgentSide {
-    private static let visitorLimit = 2
+    private static let visitorLimit = 1
 
     private var agent: ForeignAgentStateMachine
     private var visitors: Set<IPv4Address> = []

@@ -52,7 +52,7 @@ struct FuzzMessages: ParsableCommand {
             CrashReport.install(directory: findings, command: "Fuzz messages", unit: "round")
             var run = try MessageRun(seed: seed ?? .random(in: 0 ... .max))
             FuzzFiles.say("Fuzz: seed \(run.seed)\n")
-            var progress = FuzzProgress()
+            var progress = FuzzProgress(of: "messages")
             run.run(MessageRun.Bounds(messages: messages, seconds: seconds, round: round), progress: &progress)
             progress.finish()
             try tell(run.result)

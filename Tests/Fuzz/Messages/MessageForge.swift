@@ -15,6 +15,7 @@ enum Parties {
     static let otherCareOf = IPv4Address("203.0.113.77")!
     static let visited = IPv4Address("10.1.0.1")!
     static let foreignAgent = IPv4Address("203.0.113.200")!
+    static let homes = [home, otherHome, IPv4Address("198.51.100.66")!]
     static let name = NetworkAccessIdentifier("mn@home")!
     /// Where messages come from and go to, and what they name.
     static let addresses = [
@@ -73,27 +74,30 @@ struct MessageForge {
         }
     }
 
-    /// A request that a foreign agent relays which revokes registrations, as the one of the scene does not (RFC 3543), or
+    /// A good request of any node, by way of the foreign agent.
+    mutating func visit(_ time: NetworkTime) -> [UInt8] {
+        let isNamed = chance(4)
+        let request = RegistrationRequest(
+            flags: .reverseTunneling, lifetime: .init(seconds: pick([0, 60, 600, 600])),
+            homeAddress: isNamed ? .unspecified : pick(Parties.homes), homeAgent: Parties.homeAgent,
+            careOfAddress: Parties.foreignAgent, identification: time.rawValue &+ UInt64(random.below(1 << 20)),
+            extensions: [isNamed ? .mobileNodeNAI(Parties.name) : .ipv6PrefixRequest(anyPrefixRequest())])
+        return (try? association.sign(request, as: .mobileHome)) ?? []
+    }
+
+    /// The same as a foreign agent relays it that revokes registrations, as the one of the scene does not (RFC 3543), or
     /// its revocation.
     mutating func revocable(_ time: NetworkTime) -> [UInt8] {
-        let homeAddress = pick([Parties.home, Parties.otherHome, IPv4Address("198.51.100.66")!])
         let bytes: [UInt8]?
         if chance(2) {
             let revocation = RegistrationRevocation(
-                flags: pick([[], [], .inform, .homeAgent]), homeAddress: homeAddress,
+                flags: pick([[], [], .inform, .homeAgent]), homeAddress: pick(Parties.homes),
                 homeDomainAddress: Parties.homeAgent, foreignDomainAddress: Parties.foreignAgent,
                 identifier: time.seconds &+ UInt32(random.below(8)))
             bytes = try? Parties.foreign.sign(revocation, as: .foreignHome)
         } else {
-            let request = RegistrationRequest(
-                flags: .reverseTunneling, lifetime: .init(seconds: pick([0, 60, 600])), homeAddress: homeAddress,
-                homeAgent: Parties.homeAgent, careOfAddress: Parties.foreignAgent,
-                identification: time.rawValue &+ UInt64(random.below(1 << 20)),
-                extensions: [.ipv6PrefixRequest(anyPrefixRequest())])
             let support = RevocationSupport(inform: chance(2), timestamp: time.seconds)
-            bytes = (try? association.sign(request, as: .mobileHome)).flatMap {
-                try? Parties.foreign.sign($0, adding: [.revocationSupport(support)], as: .foreignHome)
-            }
+            bytes = try? Parties.foreign.sign(visit(time), adding: [.revocationSupport(support)], as: .foreignHome)
         }
         return chance(4) ? change(bytes ?? [], time) : bytes ?? []
     }
@@ -205,7 +209,8 @@ struct MessageForge {
 
     private mutating func anyPrefix() -> IPv6HomePrefix {
         if chance(4) { return IPv6HomePrefix(linkLocal: IPv6Address(linkLocalOf: pick(Parties.addresses))) }
-        let high = 0x2001_0DB8_0001_0000 | UInt64(random.below(1 << 16))
+        // Few, so that those of one node often overlap another's.
+        let high = 0x2001_0DB8_0001_0000 | UInt64(random.below(8)) << UInt64(random.below(12))
         return IPv6HomePrefix(
             length: chance(8) ? UInt8(truncatingIfNeeded: random.next()) : pick([48, 56, 60, 63, 64, 128]),
             address: IPv6Address(high: chance(8) ? random.next() : high, low: chance(8) ? random.next() : 0))

@@ -48,7 +48,7 @@ struct MessageRun {
             result.rounds += 1
             result.lastRound = round
             result.seconds = FuzzProgress.now() - start
-            progress.report(packets: result.messages, seconds: result.seconds)
+            progress.report(result.messages, seconds: result.seconds)
             if result.finding != nil || bounds.round != nil { break }
             if let limit = bounds.messages, result.messages >= limit { break }
             if let limit = bounds.seconds, result.seconds >= limit { break }

@@ -71,7 +71,12 @@ final class MessageScene {
                 Flight(
                     to: .homeAgent, bytes: forge.revocable(timeOfDay),
                     source: forge.chance(8) ? Parties.careOf : Parties.foreignAgent))
-        case 19...22:
+        case 19:
+            try deliver(
+                Flight(
+                    to: .visitedLink, bytes: forge.visit(timeOfDay), source: forge.pick(Parties.homes + [.unspecified]))
+            )
+        case 20...22:
             let to = forge.pick([Flight.Destination.homeAgent, .homeAgent, .visitedLink, .careOfAddress, .mobileNode])
             try deliver(
                 Flight(
