@@ -127,7 +127,7 @@ let package = Package(
         .executableTarget(
             name: "mooring-fa",
             dependencies: [
-                "Wire", "RouteNetlink", "PacketIO", "MobileIP", "CLinuxNet",
+                "Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(

@@ -14,9 +14,7 @@ public enum KeyFile {
     /// - Throws: where it can't be read, can be read by others than its owner, or holds something else; the place is the
     ///   path.
     public static func read(_ path: String) throws(StrictJSON.Failure) -> [UInt8] {
-        let text = try StrictJSON.bytes(of: path, limit: maximumLength * 2 + 2) { status throws(StrictJSON.Failure) in
-            try check(status, of: path)
-        }
+        let text = try bytes(of: path, limit: maximumLength * 2 + 2)
         let isSpace: (UInt8) -> Bool = { [0x09, 0x0A, 0x0D, 0x20].contains($0) }
         let start = text.firstIndex { !isSpace($0) } ?? text.endIndex
         let end = (text.lastIndex { !isSpace($0) }).map { $0 + 1 } ?? start
@@ -27,6 +25,15 @@ public enum KeyFile {
                 path, "holds no key: one line of hexadecimal digits, two a byte, as openssl rand -hex 16 makes it")
         }
         return key
+    }
+
+    /// Reads a file with keys in it, whatever its form.
+    /// - Parameter limit: of its length, in bytes.
+    /// - Throws: where it can't be read, can be read by others than its owner, or is longer; the place is the path.
+    public static func bytes(of path: String, limit: Int) throws(StrictJSON.Failure) -> [UInt8] {
+        try StrictJSON.bytes(of: path, limit: limit) { status throws(StrictJSON.Failure) in
+            try check(status, of: path)
+        }
     }
 
     private static func check(_ status: stat, of path: String) throws(StrictJSON.Failure) {

@@ -1,15 +1,18 @@
 // The file of security associations: a line each, of who shares it, its index, the algorithm and the key in hexadecimal
-// digits. Empty lines and what follows a # are passed over.
+// digits. Empty lines and what follows a # are passed over. Only its owner may be able to use it.
 //
 //     home-agent 192.0.2.1 300 hmac-md5 404142434445464748494a4b4c4d4e4f
 //     node mn1@example.net 400 hmac-md5 707172737475767778797a7b7c7d7e7f
 
-import Foundation
+import ConfigurationFile
 import MobileIP
 import Wire
 
 /// Security associations of the foreign agent.
 struct AssociationFile {
+    /// Of the file, in bytes.
+    private static let sizeLimit = 16 << 20
+
     private(set) var nodes: [AssociatedNode] = []
     private(set) var homeAgents: [AssociatedHomeAgent] = []
 
@@ -17,10 +20,9 @@ struct AssociationFile {
     init() {}
 
     init(contentsOf path: String) throws(CannotStart) {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw CannotStart("\(path) can't be read")
-        }
-        try self.init(String(decoding: data, as: UTF8.self), path: path)
+        let bytes: [UInt8]
+        do { bytes = try KeyFile.bytes(of: path, limit: Self.sizeLimit) } catch { throw CannotStart("\(error)") }
+        try self.init(String(decoding: bytes, as: UTF8.self), path: path)
     }
 
     /// - Parameter path: for errors.

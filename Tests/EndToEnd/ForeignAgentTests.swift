@@ -104,7 +104,9 @@ extension EndToEnd {
                 let before = try await topology.kernelState()
                 let program = Repository.path(of: "mooring-fa")
                 let keys = topology.directory.appendingPathComponent("keys")
-                try Data("# keys\nnode mn1@example.net 400 hmac-md5 00112233\n".utf8).write(to: keys)
+                try Self.write("# keys\nnode mn1@example.net 400 hmac-md5 00112233\n", to: keys)
+                let open = topology.directory.appendingPathComponent("open")
+                try Self.write("# none\n", to: open, mode: 0o640)
                 for (arguments, words) in [
                     ([], "--visited"), (["--visited", "node"], "--care-of"),
                     (["--visited", "nothing", "--care-of", Self.careOf], "no device nothing"),
@@ -116,6 +118,14 @@ extension EndToEnd {
                         ["--visited", "node", "--care-of", Self.careOf, "--associations", keys.path],
                         "keys:2: a key of 4"
                     ),
+                    (
+                        ["--visited", "node", "--care-of", Self.careOf, "--associations", open.path],
+                        "open: can be used by others (mode 640)"
+                    ),
+                    (
+                        ["--visited", "node", "--care-of", Self.careOf, "--associations", "/nonexistent"],
+                        "/nonexistent: can't be read"
+                    ),
                 ] {
                     let process = try topology.start(in: .networkA, [program] + arguments)
                     #expect(try await process.wait() == 2)
@@ -124,6 +134,11 @@ extension EndToEnd {
                 }
                 #expect(try await topology.kernelState() == before)
             }
+        }
+
+        fileprivate static func write(_ keys: String, to url: URL, mode: mode_t = 0o600) throws {
+            try Data(keys.utf8).write(to: url)
+            guard chmod(url.path, mode) == 0 else { throw EndToEndFailure("chmod: \(errno)") }
         }
 
         struct Answer: Equatable {
@@ -155,7 +170,7 @@ extension Topology {
             in: .homeAgent, ["python3", Self.script("foreign_agent.py"), "home-agent", Tests.homeAgent, Tests.home])
         try await poll(for: "home agent (\(homeAgent.errorOutput))") { homeAgent.output.contains("listening") }
         let keys = directory.appendingPathComponent("keys")
-        try Data("home-agent \(Tests.homeAgent) 300 hmac-md5 404142434445464748494a4b4c4d4e4f\n".utf8).write(to: keys)
+        try Tests.write("home-agent \(Tests.homeAgent) 300 hmac-md5 404142434445464748494a4b4c4d4e4f\n", to: keys)
         let agent = try start(
             in: .networkA,
             [

@@ -58,7 +58,9 @@ struct LayeringTests {
                 "NIOPosix",
             ]),
         Module("mooring", ["Wire", "Bindings", "ControlProtocol", "OperatorProtocol", "Replay", "ArgumentParser"]),
-        Module("mooring-fa", ["Wire", "RouteNetlink", "PacketIO", "MobileIP", "CLinuxNet", "ArgumentParser"]),
+        Module(
+            "mooring-fa",
+            ["Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet", "ArgumentParser"]),
         Module("mooring-ha", ["Bindings", "ServiceProcess", "HomeAgent", "ArgumentParser", "Logging"]),
         Module(
             "mooring-mn",
