@@ -54,15 +54,23 @@ extension StrictJSON {
             StrictJSON.string(bytes[Int(token.start)..<Int(token.end)], isEscaped: token.isEscaped)
         }
 
-        /// The keys of an object, each with the index of its value. A key that is no UTF-8 has replacement characters,
-        /// which no known key has.
-        func members(of object: Int) -> some Sequence<(key: String, value: Int)> {
-            sequence(state: object + 1) { [self] key in
-                guard key < tokens[object].next else { return nil }
-                let member = (key: string(tokens[key]) ?? text(tokens[key]), value: key + 1)
-                key = Int(tokens[key + 1].next)
-                return member
+        /// The keys of an object; the value of each is the token behind it.
+        func keys(of object: Int) -> some Sequence<Int> {
+            sequence(state: object + 1) { [self] next in
+                guard next < tokens[object].next else { return nil }
+                defer { next = Int(tokens[next + 1].next) }
+                return next
             }
+        }
+
+        /// A key; one that is no UTF-8 has replacement characters, which no known key has.
+        private func key(_ key: Int) -> String { string(tokens[key]) ?? text(tokens[key]) }
+
+        /// Whether a key is that one. Made for ones that are looked for often: no string is made of it.
+        func isKey(_ key: Int, _ name: String) -> Bool {
+            let token = tokens[key]
+            guard !token.isEscaped else { return string(token) == name }
+            return bytes[Int(token.start)..<Int(token.end)].elementsEqual(name.utf8)
         }
 
         /// The path to a value.
@@ -72,9 +80,10 @@ extension StrictJSON {
             while container != target {
                 var next: Int?
                 if tokens[container].kind == .object {
-                    for (key, value) in members(of: container) where target < tokens[value].next {
-                        path += (path.isEmpty ? "" : ".") + (Self.isPlain(key) ? key : StrictJSON.quoted(key))
-                        next = value
+                    for key in keys(of: container) where target < tokens[key + 1].next {
+                        let name = self.key(key)
+                        path += (path.isEmpty ? "" : ".") + (Self.isPlain(name) ? name : StrictJSON.quoted(name))
+                        next = key + 1
                         break
                     }
                 } else {

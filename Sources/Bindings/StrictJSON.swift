@@ -129,9 +129,10 @@ public enum StrictJSON {
         init(_ value: Value, keys: [String]) throws(Failure) {
             self.value = value
             self.keys = keys
-            for (key, child) in value.document.members(of: value.index) where !keys.contains(key) {
+            let document = value.document
+            for key in document.keys(of: value.index) where !keys.contains(where: { document.isKey(key, $0) }) {
                 let known = keys.joined(separator: ", ")
-                throw Failure(value.document.place(of: child), "is no key that is known here; these are: \(known)")
+                throw Failure(document.place(of: key + 1), "is no key that is known here; these are: \(known)")
             }
         }
 
@@ -141,10 +142,9 @@ public enum StrictJSON {
         /// The value of a key, nil where it is absent. The key must be one of those the object was read with.
         public subscript(key: String) -> Value? {
             precondition(keys.contains(key), "\(key) is not among the keys this object was read with")
-            for (name, child) in value.document.members(of: value.index) where name == key {
-                return Value(document: value.document, index: child)
-            }
-            return nil
+            let document = value.document
+            return document.keys(of: value.index).first { document.isKey($0, key) }
+                .map { Value(document: document, index: $0 + 1) }
         }
 
         /// The value of a key that must be there.

@@ -14,7 +14,18 @@ public enum KeyFile {
     /// - Throws: where it can't be read, can be read by others than its owner, or holds something else; the place is the
     ///   path.
     public static func read(_ path: String) throws(StrictJSON.Failure) -> [UInt8] {
-        let text = try bytes(of: path, limit: maximumLength * 2 + 2)
+        try key(in: bytes(of: path, limit: textLimit), path)
+    }
+
+    /// Reads a key from standard input.
+    /// - Throws: as `read` does; nobody's mode is looked at.
+    public static func readStandardInput() throws(StrictJSON.Failure) -> [UInt8] {
+        try key(in: StrictJSON.bytes(of: "/dev/stdin", limit: textLimit), "standard input")
+    }
+
+    private static let textLimit = maximumLength * 2 + 2
+
+    private static func key(in text: [UInt8], _ path: String) throws(StrictJSON.Failure) -> [UInt8] {
         let isSpace: (UInt8) -> Bool = { [0x09, 0x0A, 0x0D, 0x20].contains($0) }
         let start = text.firstIndex { !isSpace($0) } ?? text.endIndex
         let end = (text.lastIndex { !isSpace($0) }).map { $0 + 1 } ?? start
@@ -45,6 +56,11 @@ public enum KeyFile {
         guard status.st_uid == geteuid() || status.st_uid == 0 else {
             throw StrictJSON.Failure(path, "belongs to another user; chown it to the one that the program runs as")
         }
+    }
+
+    /// A key as a file has it, without a line's end.
+    public static func digits(of key: [UInt8]) -> String {
+        key.map { (($0 < 16 ? "0" : "") + String($0, radix: 16)) }.joined()
     }
 
     /// The bytes that hexadecimal digits say; nil where they say none.

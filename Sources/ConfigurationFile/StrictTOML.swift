@@ -29,8 +29,11 @@ public enum StrictTOML {
     }
 
     /// Parses a document.
+    /// - Parameter linesBefore: lines before it, where it is a part of another.
     /// - Throws: where it is no TOML; the place is a line and a column then.
-    public static func parse(_ bytes: [UInt8]) throws(StrictJSON.Failure) -> StrictJSON.Value {
+    public static func parse(
+        _ bytes: [UInt8], linesBefore: Int = 0
+    ) throws(StrictJSON.Failure) -> StrictJSON.Value {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw StrictJSON.Failure("", "is no UTF-8, as TOML must be")
         }
@@ -39,7 +42,7 @@ public enum StrictTOML {
             table = try TOMLTable(string: text)
         } catch let error as TOMLParseError {
             let begin = error.source.begin
-            throw StrictJSON.Failure("line \(begin.line), column \(begin.column)", error.description)
+            throw StrictJSON.Failure("line \(linesBefore + Int(begin.line)), column \(begin.column)", error.description)
         } catch {
             throw StrictJSON.Failure("", "\(error)")
         }
