@@ -114,7 +114,7 @@ let package = Package(
         .executableTarget(
             name: "mooring",
             dependencies: [
-                "Wire", "Bindings", "ControlProtocol", "OperatorProtocol", "Replay",
+                "Wire", "Bindings", "ControlProtocol", "ConfigurationFile", "OperatorProtocol", "Replay",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
@@ -217,8 +217,9 @@ let package = Package(
             name: "HomeAgentTests",
             dependencies: [
                 "HomeAgent", "MobileIP", "Wire", "Bindings", "ControlProtocol", "ControlTestServer",
-                "OperatorProtocol", "RouteNetlink", "TestSupport",
+                "OperatorProtocol", "RouteNetlink", "TestSupport", "mooring",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         // Runs the program, so it is built before.

@@ -39,7 +39,7 @@ public final class HomeAgentProgram: Sendable {
             let service = try await eventLoop.submit {
                 let service = HomeAgentService(
                     settings, store: store, routes: routes, eventLoop: eventLoop, logger: logger)
-                try service.begin(with: files.nodes)
+                try service.begin(with: files)
                 return NIOLoopBound(service, eventLoop: eventLoop)
             }.get()
             if settings.listen == .udp { try await listen(service, settings, on: eventLoop) }
@@ -72,9 +72,10 @@ public final class HomeAgentProgram: Sendable {
         }.get()
     }
 
-    /// Takes what files say now, as far as it may change while packets flow, and says what needs a restart.
-    public func change(to files: HomeAgentFiles) {
-        eventLoop.execute { [service] in service.value.change(to: files) }
+    /// Reads files anew and takes what they say, as far as it may change while packets flow, all or nothing; the log
+    /// says what needs a restart, or what is wrong.
+    public func reload(_ path: String) {
+        eventLoop.execute { [service] in service.value.reload(path) }
     }
 
     /// Finishes what is under way, and ends.

@@ -22,6 +22,11 @@ extension HomeAgentService {
         case .nodes: reply(nodePage(from: max(request.position ?? 0, 0)))
         case .registration: reply(registration(request.node ?? "").answer)
         case .revoke: revoke(request.node ?? "", reply)
+        case .node: reply(node(request.node ?? ""))
+        case .addNode:
+            guard let definition = request.definition else { return reply(OperatorReply(error: "no node is named")) }
+            add(definition, reply)
+        case .removeNode: remove(request.node ?? "", reply)
         }
     }
 
@@ -59,8 +64,7 @@ extension HomeAgentService {
         guard position < end else { return reply }
         for identity in nodeList[position..<end] {
             guard let node = nodes[identity] else { continue }
-            let isRegistered = agent.registration(of: identity, at: .now)?.binding != nil
-            reply.nodes?.append(NodeReport(node, isRegistered: isRegistered))
+            reply.nodes?.append(report(node))
         }
         if end < nodeList.count { reply.next = end } else { nodeList = [] }
         return reply
@@ -76,16 +80,20 @@ extension HomeAgentService {
                 var reply = OperatorReply()
                 reply.registrations = [report]
                 return reply
-            case .nothing(let reason): return OperatorReply(error: reason, isAbsent: true)
+            case .nothing(let reason): return OperatorReply(error: reason, .absent)
             }
         }
     }
 
+    /// Of a node by its home address, which may be of a pool, or its access identifier; nil where nothing is named so.
+    func identity(named name: String) -> NodeIdentity? {
+        IPv4Address(name).flatMap { agent.identity(of: $0) }
+            ?? NetworkAccessIdentifier(name).map { NodeIdentity.accessIdentifier($0) }
+    }
+
     private func registration(_ name: String) -> Found {
-        let named = NetworkAccessIdentifier(name).map { NodeIdentity.accessIdentifier($0) }
-        let identity = IPv4Address(name).flatMap { agent.identity(of: $0) } ?? named
         let now = Moment.now
-        guard let identity, let record = agent.registration(of: identity, at: now) else {
+        guard let identity = identity(named: name), let record = agent.registration(of: identity, at: now) else {
             return .nothing("there is no node \(name)")
         }
         guard let report = report(record, now) else { return .nothing("\(name) is not registered") }
@@ -132,15 +140,5 @@ extension RegistrationReport {
             },
             lifetime: record.expiry.map { UInt64(max($0.units(since: now.timeOfDay), 0)) >> 32 },
             revocation: binding.revocation.map { $0.isForeignAgent ? "foreign-agent" : "node" })
-    }
-}
-
-extension NodeReport {
-    fileprivate init(_ node: ServedNode, isRegistered: Bool) {
-        self.init(
-            node: node.identity.description, homeAddress: node.homeAddress?.description,
-            securityParameterIndexes: node.associations.map(\.securityParameterIndex),
-            prefixes: node.prefixes.map { $0.range.description },
-            implicitPrefixes: node.implicitPrefixes.map(\.description), isRegistered: isRegistered)
     }
 }

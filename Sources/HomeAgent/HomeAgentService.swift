@@ -53,9 +53,19 @@ final class HomeAgentService {
     var sockets: DatagramSockets?
     /// By identity, as the files have them.
     var nodes: [NodeIdentity: ServedNode] = [:]
+    /// By their names.
+    private(set) var policies: [String: NodePolicy] = [:]
+    /// Where operators' nodes are kept; nil for nowhere.
+    private(set) var directory: NodeDirectory?
+    /// Files of the directory, by the nodes that stand alone in one.
+    var ownFiles: [NodeIdentity: String] = [:]
+    /// Reads and writes files.
+    let files: FileWork
     let startTime = Moment.now.nanoseconds
     /// Nodes of a list that is being asked for.
     var nodeList: [NodeIdentity] = []
+    /// Whether files are to be read anew, and that has not begun.
+    var isReloadWaiting = false
 
     private var intake = CircularBuffer<ReceivedDatagram>(initialCapacity: 1024)
     private var events = CircularBuffer<(event: HomeAgentEvent, done: (() -> Void)?)>()
@@ -79,6 +89,7 @@ final class HomeAgentService {
         self.routes = routes
         self.eventLoop = eventLoop
         self.logger = logger
+        files = FileWork(on: eventLoop)
         securityLog = SecurityLog(logger)
         agent = MobileIP.HomeAgent(settings.homeAgent, random: SystemRandomNumberGenerator())
         dataplane = Dataplane(
@@ -96,8 +107,10 @@ final class HomeAgentService {
     // MARK: - Start
 
     /// Takes nodes and what was stored of them, before anything comes.
-    func begin(with served: [ServedNode]) throws {
+    func begin(with files: HomeAgentFiles) throws {
         perform(.dataplaneLost)
+        take(namesOf: files)
+        let served = files.nodes
         nodes = Dictionary(served.map { ($0.identity, $0) }, uniquingKeysWith: { $1 })
         perform(.nodesChanged(put: served, removed: []))
         var restored = 0
@@ -310,6 +323,10 @@ final class HomeAgentService {
 
     // MARK: - Change and end
 
+    private func take(namesOf files: HomeAgentFiles) {
+        (policies, directory, ownFiles) = (files.policies, files.directory, files.ownFiles)
+    }
+
     /// Takes another configuration and other nodes, as far as they may change while it runs.
     func change(to files: HomeAgentFiles) {
         let (new, served) = (files.settings, files.nodes)
@@ -320,6 +337,7 @@ final class HomeAgentService {
         logger.logLevel = Logger.Level(rawValue: new.logLevel) ?? logger.logLevel
         settings.homeAgent = new.homeAgent
         take(.configurationChanged(new.homeAgent))
+        take(namesOf: files)
         let now = Dictionary(served.map { ($0.identity, $0) }, uniquingKeysWith: { $1 })
         let removed = nodes.keys.filter { now[$0] == nil }
         let put = served.filter { $0.differs(from: nodes[$0.identity]) }

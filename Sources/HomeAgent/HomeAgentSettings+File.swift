@@ -3,6 +3,7 @@
 
 import Bindings
 import ConfigurationFile
+import Glibc
 import MobileIP
 import RouteNetlink
 import Wire
@@ -11,15 +12,21 @@ import Wire
 public struct HomeAgentFiles: Sendable {
     /// Of the configuration file.
     public var settings: HomeAgentSettings
-    /// Of the configuration file and the nodes file, in their order.
+    /// Of the configuration file, the nodes file and the directory of nodes, in their order.
     public var nodes: [ServedNode]
+    /// By their names.
+    var policies = ["default": NodePolicy()]
+    /// Where operators' nodes are kept; nil for nowhere.
+    var directory: NodeDirectory?
+    /// The names of files of the directory, by the nodes that stand alone in one.
+    var ownFiles: [NodeIdentity: String] = [:]
 
     /// Keys of the configuration file's root; the manual has the same.
     public static let keys = [
         "addresses", "broadcast-addresses", "listen", "forwarder-socket", "socket", "socket-group", "database",
         "durability", "log-level", "home-networks", "home-address-pools", "private-ranges", "dynamic-home-agent",
         "prefix-pool", "routes", "multicast", "udp-tunnel", "revocation", "limits", "foreign-agent", "policy",
-        "nodes-file", "node",
+        "nodes-file", "nodes-directory", "node",
     ]
 
     /// As if files had said so.
@@ -39,26 +46,25 @@ public struct HomeAgentFiles: Sendable {
     init(_ root: StrictJSON.Value, _ origin: ConfigurationOrigin) throws(StrictJSON.Failure) {
         let object = try root.object(keys: Self.keys)
         settings = try HomeAgentSettings(object, origin)
-        var policies = ["default": NodePolicy()]
         for value in try object["policy"]?.array() ?? [] {
             let (name, policy) = try NodePolicy.named(value)
             guard policies.updateValue(policy, forKey: name) == nil || name == "default" else {
                 throw value.failure("the policy \(StrictJSON.quoted(name)) stands twice")
             }
         }
-        var reader = NodeReader(policies)
+        var reader = NodeReader(policies, limit: settings.homeAgent.limits.nodes)
         for value in try object["node"]?.array() ?? [] { try reader.add(value, origin) }
-        if let file = try object["nodes-file"]?.string() {
-            let path = origin.path(of: file)
-            try StrictTOML.read(path) { root throws(StrictJSON.Failure) in
-                let origin = ConfigurationOrigin(path)
-                for value in try root.object(keys: ["node"])["node"]?.array() ?? [] { try reader.add(value, origin) }
+        if let file = try object["nodes-file"]?.string() { try reader.add(contentsOf: origin.path(of: file)) }
+        if let path = try object["nodes-directory"]?.string() {
+            let directory = NodeDirectory(path: origin.path(of: path))
+            for name in try directory.names(limit: settings.homeAgent.limits.nodes) {
+                let count = reader.nodes.count
+                try reader.add(contentsOf: directory.path(of: name))
+                if reader.nodes.count == count + 1 { ownFiles[reader.nodes[count].identity] = name }
             }
+            self.directory = directory
         }
         nodes = reader.nodes
-        guard nodes.count <= settings.homeAgent.limits.nodes else {
-            throw root.failure("has \(nodes.count) nodes, where limits.nodes is \(settings.homeAgent.limits.nodes)")
-        }
     }
 }
 
@@ -66,8 +72,14 @@ public struct HomeAgentFiles: Sendable {
 struct ConfigurationOrigin {
     /// The file's.
     let path: String
+    /// Whether nobody but its owner can use the file, so that keys may stand in it.
+    let isPrivate: Bool
 
-    init(_ path: String) { self.path = path }
+    init(_ path: String) {
+        self.path = path
+        var status = stat()
+        isPrivate = stat(path, &status) == 0 && status.st_mode & 0o077 == 0
+    }
 
     /// A path that stands in the file.
     func path(of text: String) -> String {

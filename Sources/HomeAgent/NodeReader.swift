@@ -1,4 +1,4 @@
-// Nodes, and what they may do, as the configuration file and the nodes file have them.
+// Nodes, and what they may do, as the configuration file, the nodes file and files of the directory of nodes have them.
 //
 //     [[node]]
 //     home-address = "198.51.100.7"
@@ -9,10 +9,11 @@
 // A key stands in a file of its own, or as `key` in a file that only its owner can read.
 
 import Bindings
+import ConfigurationFile
 import MobileIP
 import Wire
 
-/// Reads nodes, none of which may have another's address or identifier.
+/// Reads nodes, none of which may have another's address or identifier, and as many as there may be.
 struct NodeReader {
     static let keys =
         ["home-address", "access-identifier"] + SecurityAssociation.keys + [
@@ -20,13 +21,27 @@ struct NodeReader {
         ]
 
     private let policies: [String: NodePolicy]
+    private let limit: Int
     private(set) var nodes: [ServedNode] = []
     private var identities: Set<NodeIdentity> = []
     private var homeAddresses: Set<IPv4Address> = []
 
-    init(_ policies: [String: NodePolicy]) { self.policies = policies }
+    /// - Parameter limit: of nodes.
+    init(_ policies: [String: NodePolicy], limit: Int) {
+        self.policies = policies
+        self.limit = limit
+    }
+
+    /// Adds the nodes of a file that has nothing else.
+    mutating func add(contentsOf path: String) throws(StrictJSON.Failure) {
+        let origin = ConfigurationOrigin(path)
+        try StrictTOML.readTables("node", of: path) { tables throws(StrictJSON.Failure) in
+            for value in tables { try add(value, origin) }
+        }
+    }
 
     mutating func add(_ value: StrictJSON.Value, _ origin: ConfigurationOrigin) throws(StrictJSON.Failure) {
+        guard nodes.count < limit else { throw value.failure("is one more than the \(limit) of limits.nodes") }
         let object = try value.object(keys: Self.keys)
         let associations = try SecurityAssociation.all(of: object, value, origin)
         let homeAddress = try object["home-address"]?.address()

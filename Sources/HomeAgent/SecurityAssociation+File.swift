@@ -3,7 +3,6 @@
 
 import Bindings
 import ConfigurationFile
-import Glibc
 import MobileIP
 
 extension SecurityAssociation {
@@ -54,8 +53,7 @@ extension SecurityAssociation {
         switch (object["key-file"], object["key"]) {
         case (let file?, nil): return try KeyFile.read(origin.path(of: try file.string()))
         case (nil, let key?):
-            var status = stat()
-            guard stat(origin.path, &status) == 0, status.st_mode & 0o077 == 0 else {
+            guard origin.isPrivate else {
                 throw key.failure(
                     "stands in a file that others can use; chmod 600 it, or name a file of its own by \"key-file\"")
             }

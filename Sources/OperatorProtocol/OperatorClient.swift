@@ -8,7 +8,7 @@ public enum OperatorClientError: Error, Hashable, CustomStringConvertible {
     /// It can't be reached; says why.
     case unreachable(String)
     /// It answered with an error.
-    case refused(String, isAbsent: Bool)
+    case refused(String, OperatorReply.ErrorKind)
 
     /// For people.
     public var description: String {
@@ -67,7 +67,7 @@ public struct OperatorClient: ~Copyable {
         guard let reply = try? JSONDecoder().decode(OperatorReply.self, from: Data(try readLine())) else {
             throw .unreachable("what answers at \(path) is no mooring-ha of this version")
         }
-        if let error = reply.error { throw .refused(error, isAbsent: reply.isAbsent ?? false) }
+        if let error = reply.error { throw .refused(error, reply.errorKind ?? .unusable) }
         return reply
     }
 

@@ -20,10 +20,16 @@ public struct OperatorRequest: Codable, Sendable {
         case revoke
         /// A page of nodes.
         case nodes
+        /// `node`, whether it is registered or not.
+        case node
+        /// Serve a node, as `definition` has it.
+        case addNode = "add-node"
+        /// Serve `node` no more.
+        case removeNode = "remove-node"
     }
 
     /// Of a line, in bytes: of a request.
-    public static let lineLimit = 4096
+    public static let lineLimit = 1 << 16
 
     /// What is asked.
     public var request: Kind
@@ -31,11 +37,16 @@ public struct OperatorRequest: Codable, Sendable {
     public var node: String?
     /// Where a page begins; 0 where it is absent.
     public var position: Int?
+    /// A node that is to be served. It has a key: the socket's mode keeps it between the two.
+    public var definition: NodeDefinition?
 
     /// A request.
-    public init(_ request: Kind, node: String? = nil, position: Int? = nil) {
+    public init(
+        _ request: Kind, node: String? = nil, position: Int? = nil, definition: NodeDefinition? = nil
+    ) {
         self.request = request
         self.node = node
         self.position = position
+        self.definition = definition
     }
 }

@@ -70,13 +70,7 @@ struct MooringHomeAgentCommand: AsyncParsableCommand {
         let (stopped, continuation) = AsyncStream.makeStream(of: String.self)
         signals.handle(
             stop: { continuation.yield($0) },
-            reload: { [config, logger] in
-                do {
-                    program.change(to: try HomeAgentFiles(contentsOf: config))
-                } catch {
-                    logger.error("configuration not changed", metadata: ["reason": "\(error)"])
-                }
-            })
+            reload: { [config] in program.reload(config) })
         logger.info(
             "ready",
             metadata: [

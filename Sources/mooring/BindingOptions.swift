@@ -152,7 +152,7 @@ struct BindingOptions: ParsableArguments {
     }
 }
 
-private func parseIPv4(_ text: String) throws -> IPv4Address {
+func parseIPv4(_ text: String) throws -> IPv4Address {
     guard let address = IPv4Address(text) else { throw ValidationError("it is no IPv4 address") }
     return address
 }

@@ -46,7 +46,7 @@ extension ExitStatus {
     init(_ error: OperatorClientError) {
         switch error {
         case .unreachable: self = .unreachable
-        case .refused(_, let isAbsent): self = isAbsent ? .no : .unusable
+        case .refused(_, let kind): self = kind == .unusable ? .unusable : .no
         }
     }
 }

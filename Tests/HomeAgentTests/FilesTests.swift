@@ -205,7 +205,10 @@ import Wire
             (start + node + "prefixes = [\"2001:db8::1/64\"]", "node[0].prefixes[0]: "),
             (start + node + "prefixes = [{within = \"2001:db8::/64\", lengths = [56]}]", "lengths[0]: 56 is no"),
             (start + node + "replay = \"nonces\"\ntolerance = 3", "node[0].tolerance: stands only beside"),
-            (start + "limits = { nodes = 1 }\n" + node + node.replacing("100.7", with: "100.8"), "has 2 nodes"),
+            (
+                start + "limits = { nodes = 1 }\n" + node + node.replacing("100.7", with: "100.8"),
+                "node[1]: is one more than the 1"
+            ),
             (start + node.replacing("1000", with: "255"), "node[0]: security parameter index 255 is reserved"),
             (start + node.replacing("key-file = \"key\"", with: "key = \"0011\""), "a key of 2 bytes is too short"),
             (start + "nodes-file = \"missing\"", "missing: can't be read"),

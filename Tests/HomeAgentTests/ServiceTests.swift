@@ -96,6 +96,7 @@ import Wire
 
     private static func with(
         _ server: TestServer, _ nodes: [ServedNode], multicast: MulticastConfiguration? = nil,
+        directory: NodeDirectory? = nil,
         _ body: (Scene) async throws -> Void
     ) async throws {
         var settings = HomeAgentSettings(homeAgent: HomeAgentConfiguration(addresses: [agent]))
@@ -106,7 +107,9 @@ import Wire
         let service = try await eventLoop.submit { [settings] in
             let service = HomeAgentService(
                 settings, store: store, routes: nil, eventLoop: eventLoop, logger: TestServer.quietLogger)
-            try service.begin(with: nodes)
+            var files = HomeAgentFiles(settings: settings, nodes: nodes)
+            files.directory = directory
+            try service.begin(with: files)
             service.dataplane.start()
             return NIOLoopBound(service, eventLoop: eventLoop)
         }.get()
@@ -188,7 +191,7 @@ import Wire
             #expect(try await eventually { try await scene.server.onLoop { $0.injected.count } == 1 })
             #expect(try await scene.server.onLoop { $0.bindings.keys.sorted() } == ["198.51.100.8"])
             let reply = try await scene.ask(OperatorRequest(.registration, node: "198.51.100.7"))
-            #expect(reply.isAbsent == true)
+            #expect(reply.errorKind == .absent)
         }
     }
 
@@ -240,7 +243,7 @@ import Wire
     @Test("an operator's revocation is answered when it is done; a node that is not there is said to be absent")
     func revoked() async throws {
         try await Self.run { scene in
-            #expect(try await scene.ask(OperatorRequest(.revoke, node: "198.51.100.7")).isAbsent == true)
+            #expect(try await scene.ask(OperatorRequest(.revoke, node: "198.51.100.7")).errorKind == .absent)
             try await scene.register()
             #expect(try await eventually { try await scene.server.onLoop { $0.injected.count } == 1 })
             let reply = try await scene.ask(OperatorRequest(.revoke, node: "198.51.100.7"))
@@ -264,6 +267,32 @@ import Wire
             let list = try await scene.ask(OperatorRequest(.nodes))
             #expect(list.nodes?.map(\.node) == ["198.51.100.99"])
             #expect(list.nodes?.first?.isRegistered == true)
+        }
+    }
+
+    @Test("a node that an operator adds is served, and loses its binding when it is removed")
+    func addedNode() async throws {
+        try await TestServer.run { server in
+            let directory = NodeDirectory(path: server.directory + "/nodes")
+            try FileManager.default.createDirectory(
+                atPath: directory.path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+            try await Self.with(server, [], directory: directory) { scene in
+                var definition = NodeDefinition(
+                    securityParameterIndex: 1000, key: "000102030405060708090a0b0c0d0e0f")
+                definition.homeAddress = "198.51.100.7"
+                let added = try await scene.ask(OperatorRequest(.addNode, definition: definition))
+                #expect(added.nodes?.first?.file == "198.51.100.7.toml" && added.error == nil)
+                try await scene.register()
+                #expect(try await eventually { try await server.onLoop { $0.bindings.count } == 1 })
+                #expect(try await eventually { try await scene.counter("reply-0") == 1 })
+                let shown = try await scene.ask(OperatorRequest(.node, node: "198.51.100.7"))
+                #expect(shown.nodes?.first?.isRegistered == true)
+                #expect(try await scene.ask(OperatorRequest(.removeNode, node: "198.51.100.7")).error == nil)
+                #expect(try await server.onLoop { $0.bindings.isEmpty })
+                #expect(try await scene.ask(OperatorRequest(.nodes)).nodes?.isEmpty == true)
+                let another = try await scene.ask(OperatorRequest(.removeNode, node: "198.51.100.7"))
+                #expect(another.errorKind == .absent)
+            }
         }
     }
 

@@ -57,7 +57,12 @@ struct LayeringTests {
                 "PacketIO", "ControlProtocol", "Succession", "ServiceProcess", "ArgumentParser", "Logging", "NIOCore",
                 "NIOPosix",
             ]),
-        Module("mooring", ["Wire", "Bindings", "ControlProtocol", "OperatorProtocol", "Replay", "ArgumentParser"]),
+        Module(
+            "mooring",
+            [
+                "Wire", "Bindings", "ControlProtocol", "ConfigurationFile", "OperatorProtocol", "Replay",
+                "ArgumentParser",
+            ]),
         Module(
             "mooring-fa",
             ["Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet", "ArgumentParser"]),
