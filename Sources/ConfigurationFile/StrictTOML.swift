@@ -1,10 +1,11 @@
 // TOML (toml.io, 1.0) read as strictly as `StrictJSON` reads JSON: unknown keys, keys that stand twice, wrong types and
-// missing keys are errors that name their place, such as `nodes[3].prefixes[0]`. The text is parsed by TOMLKit, and what
-// it says is handed on as JSON, so that one set of accessors serves both. Dates become strings; infinities and what is
-// not a number have no JSON, and are refused.
+// missing keys are errors that name their place, such as `nodes[3].prefixes[0]`. The text is parsed by the toml++ that
+// TOMLKit brings, and what it says is handed on as JSON, so that one set of accessors serves both. Dates become strings;
+// infinities and what is not a number have no JSON, and are refused.
 
 import Bindings
-import TOMLKit
+import CTOML
+import Glibc
 
 /// TOML, read strictly.
 public enum StrictTOML {
@@ -37,19 +38,33 @@ public enum StrictTOML {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw StrictJSON.Failure("", "is no UTF-8, as TOML must be")
         }
-        let table: TOMLTable
-        do {
-            table = try TOMLTable(string: text)
-        } catch let error as TOMLParseError {
-            let begin = error.source.begin
-            throw StrictJSON.Failure("line \(linesBefore + Int(begin.line)), column \(begin.column)", error.description)
-        } catch {
-            throw StrictJSON.Failure("", "\(error)")
-        }
+        // The parser would take it for the end.
+        guard !bytes.contains(0) else { throw StrictJSON.Failure("", "has a byte 0, which TOML has not") }
+        let json = try json(of: text, linesBefore)
         do throws(StrictJSON.Failure) {
-            return try StrictJSON.parse(Array(table.convert(to: .json, options: .allowUnicodeStrings).utf8))
+            return try StrictJSON.parse(json)
         } catch {
             throw StrictJSON.Failure("", "has a number that is not finite, or is nested too deep")
         }
     }
+
+    /// Calls the parser below TOMLKit, whose tables and texts are never given back.
+    private static func json(of text: String, _ linesBefore: Int) throws(StrictJSON.Failure) -> [UInt8] {
+        let failure = UnsafeMutablePointer<CTOMLParseError>.allocate(capacity: 1)
+        defer { failure.deallocate() }
+        guard let table = text.withCString({ tableCreateFromString($0, failure) }) else {
+            let (description, begin) = (failure.pointee.description, failure.pointee.source.begin)
+            defer { free(UnsafeMutableRawPointer(mutating: description)) }
+            throw StrictJSON.Failure(
+                "line \(linesBefore + Int(begin.line)), column \(begin.column)", String(cString: description))
+        }
+        // All but the root itself, for whose end there is no call.
+        defer { tableClear(table) }
+        let json = tableConvertToJSON(table, unicodeStrings)
+        defer { free(json) }
+        return Array(UnsafeRawBufferPointer(start: json, count: strlen(json)))
+    }
+
+    /// Of the parser's format flags (toml++, `format_flags::allow_unicode_strings`).
+    private static let unicodeStrings: UInt64 = 1 << 5
 }

@@ -47,6 +47,12 @@ struct StrictTOMLTests {
         #expect(throws: StrictJSON.Failure.self) { try StrictTOML.parse([0x61, 0xFF]) }
     }
 
+    @Test("a byte 0 does not end a document unseen")
+    func zero() {
+        let failure = #expect(throws: StrictJSON.Failure.self) { try parse("number = 1\n#\0\nother = 2") }
+        #expect(failure?.problem == "has a byte 0, which TOML has not")
+    }
+
     @Test("puts the path before the place, unless another file is to blame")
     func path() async throws {
         try await TemporaryDirectory.with { directory in try path(in: directory) }
