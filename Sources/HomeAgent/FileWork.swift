@@ -6,12 +6,18 @@ import NIOCore
 
 /// Pieces of work, each begun when the one before is done. It belongs to its event loop.
 final class FileWork {
+    /// How many wait before no more should come.
+    static let limit = 64
+
     private let eventLoop: any EventLoop
     private let queue = DispatchQueue(label: "mooring-files")
     private var waiting = CircularBuffer<(@escaping () -> Void) -> Void>()
     private var isUnderWay = false
 
     init(on eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+
+    /// Whether so many wait that others are to try again.
+    var isFull: Bool { waiting.count >= Self.limit }
 
     /// Begins a piece of work when those before are done.
     /// - Parameter work: calls what it is given when it is done, on the event loop.

@@ -39,8 +39,17 @@ extension HomeAgentService {
 
     /// Serves another node, and answers when it is kept and served.
     func add(_ definition: NodeDefinition, _ reply: @escaping (OperatorReply) -> Void) {
-        files.inTurn { [self] done in
-            addInTurn(definition) {
+        inTurn(reply) { [self] in addInTurn(definition, $0) }
+    }
+
+    private func inTurn(
+        _ reply: @escaping (OperatorReply) -> Void, _ change: @escaping (@escaping (OperatorReply) -> Void) -> Void
+    ) {
+        guard !files.isFull else {
+            return reply(OperatorReply(error: "\(FileWork.limit) changes of nodes wait already; try again", .refused))
+        }
+        files.inTurn { done in
+            change {
                 reply($0)
                 done()
             }
@@ -112,12 +121,7 @@ extension HomeAgentService {
 
     /// Serves a node no more, and answers when its registration has ended.
     func remove(_ name: String, _ reply: @escaping (OperatorReply) -> Void) {
-        files.inTurn { [self] done in
-            removeInTurn(name) {
-                reply($0)
-                done()
-            }
-        }
+        inTurn(reply) { [self] in removeInTurn(name, $0) }
     }
 
     private func removeInTurn(_ name: String, _ turn: @escaping (OperatorReply) -> Void) {
@@ -129,7 +133,8 @@ extension HomeAgentService {
                         + "it out there, and send mooring-ha SIGHUP", .refused))
         }
         let report = report(node)
-        files.run { () throws(StrictJSON.Failure) in
+        files.run { [policies] () throws(StrictJSON.Failure) in
+            try directory.checkAlone(identity, in: file, policies)
             try directory.remove(file)
         } _: { [self] result in
             if case .failure(let error) = result { return turn(OperatorReply(error, directory)) }

@@ -101,6 +101,19 @@ struct NodeDirectory: Sendable {
     /// Takes the draft away.
     func discard() { unlink(path(of: Self.draftName)) }
 
+    /// Throws where a file has got something else than that node since it was read.
+    func checkAlone(
+        _ identity: NodeIdentity, in name: String, _ policies: [String: NodePolicy]
+    ) throws(StrictJSON.Failure) {
+        guard access(path(of: name), F_OK) == 0 else { return }
+        var reader = NodeReader(policies, limit: 2)
+        try reader.add(contentsOf: path(of: name))
+        guard reader.nodes.map(\.identity) == [identity] else {
+            throw StrictJSON.Failure(
+                path(of: name), "has changed since it was read, and does not have \(identity) alone; send SIGHUP first")
+        }
+    }
+
     /// Removes a node's file; one that is gone is no error.
     func remove(_ name: String) throws(StrictJSON.Failure) {
         guard unlink(path(of: name)) == 0 || errno == ENOENT else { throw failure("can't be written") }

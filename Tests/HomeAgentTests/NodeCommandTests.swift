@@ -200,6 +200,26 @@ import Testing
         }
     }
 
+    @Test("a file that has got another node since it was read is not removed")
+    func changedFile() async throws {
+        try await run(Self.start + Self.directory) { scene in
+            try scene.write(Self.configured, "nodes/mine.toml")
+            try await scene.serving { program in
+                try scene.write(
+                    Self.configured + Self.configured.replacing("100.1", with: "100.2"), "nodes/mine.toml")
+                let said = try await scene.node(["remove", "198.51.100.1"], status: 1)
+                #expect(said.contains("mine.toml: has changed since it was read"))
+                program.reload(scene.configuration)
+                #expect(try await scene.node(["remove", "198.51.100.1"], status: 1).contains("with other nodes"))
+                try scene.write(Self.configured, "nodes/mine.toml")
+                program.reload(scene.configuration)
+                try await scene.node(["remove", "198.51.100.1"])
+                #expect(try await scene.list() == [])
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: scene.nodes) == [])
+        }
+    }
+
     @Test("identities become names of files that lead nowhere else, and files of the same name stay")
     func names() async throws {
         try await run(Self.start + Self.directory) { scene in

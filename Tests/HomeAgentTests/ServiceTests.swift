@@ -296,6 +296,19 @@ import Wire
         }
     }
 
+    @Test("of changes of nodes that wait there is a limit, beyond which operators are told so")
+    func waitingChanges() async throws {
+        try await Self.run { scene in
+            try await scene.onLoop { service in
+                // Work that is never done.
+                service.files.inTurn { _ in }
+                for _ in 0..<FileWork.limit { service.remove("nobody") { _ in } }
+            }
+            let reply = try await scene.ask(OperatorRequest(.removeNode, node: "nobody"))
+            #expect(reply.errorKind == .refused && reply.error?.contains("try again") == true)
+        }
+    }
+
     // MARK: - Multicast
 
     private static let group = IPv6Address("ff3e::1234")!
