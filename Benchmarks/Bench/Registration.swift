@@ -16,7 +16,7 @@ struct Registration: ParsableCommand {
             Examples:
               swift run Bench registration
               swift run Bench registration --nodes 50000 --durability full --json
-              swift run Bench registration --restart --nodes 400000 --rounds 1
+              swift run Bench registration --restart --nodes 1000000 --rounds 1
             """)
 
     enum Durability: String, CaseIterable, ExpressibleByArgument { case normal, full }
@@ -99,12 +99,13 @@ struct Registration: ParsableCommand {
     private func report(_ figures: [RestoreFigures]) {
         let (configuration, store) = (median(figures, \.configurationSeconds), median(figures, \.storeSeconds))
         let (kept, fresh) = (median(figures, \.keptSeconds), median(figures, \.freshSeconds))
+        let memory = median(figures, \.memoryMebibytes)
         if output.json {
             print(
                 String(
                     format: #"{"bench":"registration-restore","nodes":%d,"prefixes_each":%d,"restore_s":%.2f,"#
-                        + #""configuration_s":%.2f,"store_s":%.2f,"fresh_forwarder_s":%.2f,"rounds":%d}"#,
-                    number, prefixesEach, kept, configuration, store, fresh, rounds))
+                        + #""configuration_s":%.2f,"store_s":%.2f,"fresh_forwarder_s":%.2f,"memory_mib":%.0f,"rounds":%d}"#,
+                    number, prefixesEach, kept, configuration, store, fresh, memory, rounds))
             return
         }
         print(
@@ -114,6 +115,7 @@ struct Registration: ParsableCommand {
               of which its files are read in                  \(String(format: "%8.2f", configuration)) s
               and registrations, by then                      \(String(format: "%8.2f", store)) s
             with a forwarder that had none                    \(String(format: "%8.2f", fresh)) s
+            memory of mooring-ha, at the most                 \(String(format: "%8.0f", memory)) MiB
             """)
     }
 }
@@ -139,4 +141,6 @@ struct RestoreFigures {
     var keptSeconds = 0.0
     /// The same with a forwarder that had no binding.
     var freshSeconds = 0.0
+    /// Of mooring-ha, the most that was resident.
+    var memoryMebibytes = 0.0
 }

@@ -11,8 +11,8 @@ struct RegistrationNodes {
     /// 0 or 1.
     let prefixesEach: Int
 
-    /// More do not fit into the 64 MiB that mooring-ha takes of a file.
-    static let largestCount = 400_000
+    /// As many as mooring-ha serves without another limit.
+    static let largestCount = 1 << 20
     static let securityParameterIndex: UInt32 = 1000
     /// Timestamps are made beforehand, and so are some minutes old, or ahead of their time.
     static let toleranceSeconds = 3600
@@ -86,7 +86,7 @@ struct RegistrationNodes {
         for first in stride(from: 0, to: count, by: 10_000) {
             var text = ""
             for node in first..<min(first + 10_000, count) {
-                let digits = key(node).map { String(format: "%02x", $0) }.joined()
+                let digits = key(node).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
                 text += """
                     [[node]]
                     home-address = "\(homeAddress(node))"

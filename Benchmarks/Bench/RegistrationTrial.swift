@@ -103,6 +103,7 @@ final class RegistrationTrial {
         try network.wait(for: Self.resynchronized, inLogOf: second, "agent", "mooring-ha", within: Self.startLimit)
         figures.keptSeconds = begin.duration(to: .now) / .seconds(1)
         let log = network.log("agent", "mooring-ha")
+        figures.memoryMebibytes = try second.largestResidentMebibytes()
         guard log.contains("kept=\(nodes.count) ") else { throw BenchError("not all were there again: \(log)") }
         return figures
     }
