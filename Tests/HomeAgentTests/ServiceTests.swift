@@ -304,8 +304,12 @@ import Wire
                 service.files.inTurn { _ in }
                 for _ in 0..<FileWork.limit { service.remove("nobody") { _ in } }
             }
-            let reply = try await scene.ask(OperatorRequest(.removeNode, node: "nobody"))
-            #expect(reply.errorKind == .refused && reply.error?.contains("try again") == true)
+            let reply = try await scene.onLoop { service in
+                var reply: OperatorReply?
+                service.remove("nobody") { reply = $0 }
+                return reply
+            }
+            #expect(reply?.errorKind == .refused && reply?.error?.contains("try again") == true)
         }
     }
 
