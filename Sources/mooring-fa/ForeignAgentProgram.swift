@@ -26,7 +26,9 @@ struct ForeignAgentProgram: ~Copyable {
     private var output: EventOutput
     private var visitors: [IPv4Address: Visitor]
     private var counters: [String: UInt64]
-    /// A packet of any length.
+    /// Of the visited link, in bytes.
+    private let mtu: Int
+    /// A packet of any length, and the device's header before it.
     private let buffer: UnsafeMutableRawBufferPointer
 
     /// What cannot be copied, in an array.
@@ -53,7 +55,7 @@ struct ForeignAgentProgram: ~Copyable {
             registrations.append(Boxed(try RegistrationSocket(address: own)))
         }
         try registrations[0].value.joinGroups(interface: visited.index)
-        let device = try TunDevice(name: settings.device)
+        let device = try TunDevice(name: settings.device, offload: .header)
         let routes = try VisitorRoutes(
             visited: visited, deviceName: settings.device, table: RouteTable(rawValue: settings.table))
         let tunnels = try settings.careOfAddresses.map { Boxed(try TunnelSocket(careOfAddress: $0)) }
@@ -61,7 +63,8 @@ struct ForeignAgentProgram: ~Copyable {
         // What can't be copied must not be there in part where something throws.
         agent = ForeignAgentStateMachine(
             settings.configuration(addresses: addresses), random: SystemRandomNumberGenerator())
-        buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+        buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536 + VirtioNetHeader.length, alignment: 16)
+        mtu = Int(visited.mtu)
         (self.registrations, self.tunnels, self.stop) = (registrations, tunnels, stop)
         (visitors, counters) = ([:], [:])
         self.link = link
@@ -205,22 +208,33 @@ struct ForeignAgentProgram: ~Copyable {
         }
         let start = buffer.baseAddress! + outer.headerLength
         IPv4Header.setTrafficClass(TrafficClass(dscp: inner.trafficClass.dscp, ecn: ecn), at: start)
-        return write(device.descriptor, start, inner.totalLength) == inner.totalLength ? "delivered" : "not-delivered"
+        let (header, counter): (VirtioNetHeader, String)
+        switch JoinedPacket(inner, mtu: mtu) {
+        case .single: (header, counter) = (VirtioNetHeader(), "delivered")
+        case .segments(let joined): (header, counter) = (joined, "delivered-joined")
+        case .datagrams: return "tunnel-datagrams-joined"
+        }
+        // The outer header has made room for it.
+        let first = start - VirtioNetHeader.length
+        header.write(to: first)
+        let written = VirtioNetHeader.length + inner.totalLength
+        return write(device.descriptor, first, written) == written ? counter : "not-delivered"
     }
 
     /// From visitors to their home agents (RFC 3024, 5.1).
     private mutating func takeIntoTunnels() {
         for _ in 0..<Self.turn {
             let length = read(device.descriptor, buffer.baseAddress, buffer.count)
-            guard length > 0 else { return }
+            guard length > VirtioNetHeader.length else { return }
             counters[takeIntoTunnel(length), default: 0] += 1
         }
     }
 
-    /// Of a packet in the buffer.
+    /// Of a packet in the buffer, behind the device's header, which says nothing.
     /// - Returns: the counter's name.
     private func takeIntoTunnel(_ length: Int) -> String {
-        guard let packet = try? IPv4View(UnsafeRawBufferPointer(rebasing: buffer[..<length])) else {
+        let bytes = UnsafeRawBufferPointer(rebasing: buffer[VirtioNetHeader.length..<length])
+        guard let packet = try? IPv4View(bytes) else {
             return "reverse-malformed"
         }
         guard let visitor = visitors[packet.source], visitor.usesReverseTunnel,

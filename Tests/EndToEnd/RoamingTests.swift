@@ -65,6 +65,12 @@ extension EndToEnd {
                 }
                 #expect(try await topology.registered() == [])
                 #expect(try await topology.nodeState() == before)
+                agent.send(SIGTERM)
+                #expect(try await agent.wait() == 0)
+                // What the home agent sends whole comes to the agent whole, and is cut there.
+                if try await topology.status(.homeAgent)["offload"] as? String == "push" {
+                    #expect(agent.output.contains("\"delivered-joined\""), "\(agent.output)")
+                }
 
                 await capture.end()
                 // RFC 5944, 4.6: nobody is asked for a link-layer address, and nobody told.
