@@ -27,6 +27,7 @@ let package = Package(
         .executable(name: "Bench", targets: ["Bench"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -143,6 +144,7 @@ let package = Package(
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
                 "MobileIP", "HomeAgent", "CBenchmark",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "Benchmarks/Bench"),
         .executableTarget(name: "yardstick", dependencies: ["CLiburing"], path: "Benchmarks/Yardstick"),

@@ -151,13 +151,9 @@ struct ControlTrial {
     }
 
     private func startProbe() throws -> RunningProbe {
-        let program = OptimisedBuild.directory.appendingPathComponent("Bench")
-        return try RunningProbe(
-            program,
-            [
-                "probe", network.namespacePath("correspondent"), network.namespacePath("node"),
-                Network.sinkDestination, "\(max(1, settings.load / 5))",
-            ])
+        try RunningProbe(
+            from: network.namespacePath("correspondent"), to: network.namespacePath("node"), Network.sinkDestination,
+            packetsPerSecond: settings.load * 1000)
     }
 
     // MARK: Time
@@ -180,33 +176,5 @@ struct ControlTrial {
         done.wait()
         guard let result else { preconditionFailure("the task has set it") }
         return try result.get()
-    }
-}
-
-/// `Bench probe` at work.
-private final class RunningProbe {
-    private let process = Process()
-    private let input = Pipe()
-    private let output = Pipe()
-    private lazy var lines = LineReader(output.fileHandleForReading)
-
-    init(_ program: URL, _ arguments: [String]) throws {
-        process.executableURL = program
-        process.arguments = arguments
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-    }
-
-    /// Ends a stretch of time, and begins the next.
-    func stretch() throws -> Probe.Stretch {
-        input.fileHandleForWriting.write(Data("\n".utf8))
-        guard let line = try lines.next() else { throw BenchError("the probe has ended") }
-        return try JSONDecoder().decode(Probe.Stretch.self, from: Data(line.utf8))
-    }
-
-    func end() {
-        try? input.fileHandleForWriting.close()
-        process.waitUntilExit()
     }
 }

@@ -194,7 +194,7 @@ struct Lpm: ParsableCommand {
 
 extension Double {
     func rounded(_ digits: Int) -> Double {
-        let factor = pow(10, Double(digits))
+        let factor = Foundation.pow(10, Double(digits))
         return (self * factor).rounded() / factor
     }
 }

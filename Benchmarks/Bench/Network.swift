@@ -178,27 +178,6 @@ final class Network: @unchecked Sendable {
     }
 }
 
-/// What a program writes, line by line.
-final class LineReader {
-    private let file: FileHandle
-    private var pending = Data()
-
-    init(_ file: FileHandle) { self.file = file }
-
-    /// The next line, without its end; nil where the program has closed its output.
-    func next() throws -> String? {
-        while true {
-            if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
-                defer { pending = Data(pending[(end + 1)...]) }
-                return String(decoding: pending[..<end], as: UTF8.self)
-            }
-            let more = file.availableData
-            guard !more.isEmpty else { return nil }
-            pending += more
-        }
-    }
-}
-
 extension Process {
     /// User and system time so far, in seconds (proc_pid_stat(5), fields 14 and 15). `ip netns exec` becomes what it
     /// runs, so the process is the program itself.

@@ -1,4 +1,4 @@
-// Line charts of figures over a number, as one SVG file: enough to see a bend, nothing more.
+// Charts of figures as one SVG file: lines over a number, enough to see a bend, and bars (Plot+Bars.swift).
 
 import Foundation
 
@@ -19,12 +19,14 @@ struct Plot {
 
     var title: String
     /// What the number counts.
-    var number: String
-    var charts: [Chart]
+    var number = ""
+    var charts: [Chart] = []
+    /// Below the others.
+    var bars: [Bars] = []
 
-    private static let width = 460.0
+    static let width = 460.0
     private static let height = 300.0
-    private static let colours = ["#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94"]
+    static let colours = ["#1b6ca8", "#c8553d", "#3a7d44", "#7b4b94"]
 
     /// Writes the page.
     /// - Throws: `BenchError` where the file can't be written.
@@ -36,19 +38,25 @@ struct Plot {
 
     /// The page.
     var svg: String {
-        let rows = (charts.count + 1) / 2
-        let size = (width: 2 * Self.width, height: Double(rows) * Self.height + 40)
+        let cells =
+            charts.map { (height: Self.height, lines: draw($0)) } + bars.map { (height: $0.height, lines: draw($0)) }
+        let rows = stride(from: 0, to: cells.count, by: 2).map { cells[$0..<min($0 + 2, cells.count)] }
+        let heights = rows.map { $0.map(\.height).max() ?? 0 }
+        let size = (width: 2 * Self.width, height: heights.reduce(40, +))
         var lines = [
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(text(size.width)) \(text(size.height))\" "
                 + "font-family=\"sans-serif\" font-size=\"12\">",
             "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
             label(title, x: size.width / 2, y: 24, anchor: "middle", size: 16),
         ]
-        for (index, chart) in charts.enumerated() {
-            let origin = (x: Double(index % 2) * Self.width, y: 40 + Double(index / 2) * Self.height)
-            lines.append("<g transform=\"translate(\(text(origin.x)),\(text(origin.y)))\">")
-            lines += draw(chart)
-            lines.append("</g>")
+        var y = 40.0
+        for (row, height) in zip(rows, heights) {
+            for (column, cell) in row.enumerated() {
+                lines.append("<g transform=\"translate(\(text(Double(column) * Self.width)),\(text(y)))\">")
+                lines += cell.lines
+                lines.append("</g>")
+            }
+            y += height
         }
         return lines.joined(separator: "\n") + "\n</svg>\n"
     }
@@ -94,7 +102,7 @@ struct Plot {
         return lines
     }
 
-    private func label(
+    func label(
         _ content: String, x: Double, y: Double, anchor: String, size: Int = 12, colour: String = "#333"
     ) -> String {
         let escaped = content.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
@@ -102,7 +110,7 @@ struct Plot {
             + "fill=\"\(colour)\">\(escaped)</text>"
     }
 
-    private func text(_ value: Double) -> String { String(format: "%.1f", value) }
+    func text(_ value: Double) -> String { String(format: "%.1f", value) }
 
     /// 1, 2 or 5 times a power of ten, at least the value.
     static func roundedUp(_ value: Double) -> Double {

@@ -86,11 +86,12 @@ int mooring_udp6_in(const char *network_namespace) {
     return result;
 }
 
-int mooring_capture_in(const char *network_namespace, const char *interface_name) {
+int mooring_capture_in(const char *network_namespace, const char *interface_name, int version) {
+    uint16_t protocol = htons(version == 6 ? ETH_P_IPV6 : ETH_P_IP);
     int result = enter(network_namespace);
-    if (result == 0) result = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
+    if (result == 0) result = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (result >= 0) {
-        struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+        struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = protocol};
         address.sll_ifindex = (int)if_nametoindex(interface_name);
         int yes = 1, space = 64 << 20;
         setsockopt(result, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof space);

@@ -74,7 +74,7 @@ struct LayeringTests {
             "Bench",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
-                "MobileIP", "HomeAgent", "CBenchmark", "ArgumentParser",
+                "MobileIP", "HomeAgent", "CBenchmark", "ArgumentParser", "Histogram",
             ]),
         Module("yardstick", ["CLiburing"]),
     ]
