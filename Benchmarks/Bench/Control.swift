@@ -13,7 +13,7 @@ struct Control: ParsableCommand {
         discussion: """
             Puts bindings, puts them all anew with another care-of address, and resynchronises them where one in a
             hundred has changed, one is gone and one is new, while a stream of packets passes. Needs iproute2, and root
-            or `unshare -rnm sh -c 'mount -t tmpfs tmpfs /run; …'`.
+            or `unshare -rnm sh -c 'ip link set lo up; mount -t tmpfs tmpfs /run; …'`.
 
             Examples:
               swift run Bench control

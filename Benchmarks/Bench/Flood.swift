@@ -1,5 +1,5 @@
-// Small packets as fast as one core makes them: UDP of 18 bytes, 64 a system call, for a bounded time, with addresses of
-// the measurement's own namespaces only.
+// Packets as fast as one core makes them: UDP, 64 a system call, for a bounded time, with addresses of the measurement's
+// own namespaces only.
 
 import ArgumentParser
 import CBenchmark
@@ -8,18 +8,20 @@ import Wire
 
 struct Flood: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Sends small UDP packets; used by tun inside its namespaces.", shouldDisplay: false)
+        abstract: "Sends UDP packets; used by tun inside its namespaces.", shouldDisplay: false)
 
-    static let payloadLength = 18
     static let messagesPerCall = 64
 
     @Argument(help: "IPv6 destination within 2001:db8::/32.") var destination: String
     @Argument(help: "Seconds, 600 at the most.") var seconds: Int
+    @Argument(help: "Bytes of payload, 1 to 1472.") var size: Int
 
     func validate() throws {
         guard let address = IPv6Address(destination), IPv6Prefix("2001:db8::/32")!.contains(address),
-            (1...600).contains(seconds)
-        else { throw ValidationError("a destination within 2001:db8::/32 and 1 to 600 seconds, please") }
+            (1...600).contains(seconds), (1...1472).contains(size)
+        else {
+            throw ValidationError("a destination within 2001:db8::/32, 1 to 600 seconds, 1 to 1472 bytes, please")
+        }
     }
 
     func run() throws {
@@ -36,13 +38,13 @@ struct Flood: ParsableCommand {
         }
         guard descriptor >= 0, connected == 0 else { throw BenchError("no way to \(destination)") }
 
-        let payload = UnsafeMutableRawPointer.allocate(byteCount: Self.payloadLength, alignment: 8)
+        let payload = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
         defer { payload.deallocate() }
-        payload.initializeMemory(as: UInt8.self, repeating: 0x6D, count: Self.payloadLength)
+        payload.initializeMemory(as: UInt8.self, repeating: 0x6D, count: size)
         let end = ContinuousClock.now + .seconds(seconds)
         while .now < end {
             let result = mooring_send_many(
-                descriptor, payload, UInt32(Self.payloadLength), UInt32(Self.messagesPerCall))
+                descriptor, payload, UInt32(size), UInt32(Self.messagesPerCall))
             guard result < 0 else { continue }
             // No buffer is free, or an ICMP error has come back: both pass.
             guard errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH else {

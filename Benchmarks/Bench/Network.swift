@@ -25,9 +25,13 @@ final class Network: @unchecked Sendable {
     /// Where sockets and logs lie.
     let directory: URL
     private let lock = NSLock()
+    /// Held while things are taken away: a signal waits until that is done.
+    private let clearing = NSLock()
     private var namespaces: [String] = []
     private var processes: [Process] = []
     private var signals: [any DispatchSourceSignal] = []
+    /// Set by a signal, which takes away what was made until then and ends the process: nothing more is made.
+    private var isEnding = false
 
     init() throws {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("mooring-bench-\(getpid())")
@@ -36,6 +40,7 @@ final class Network: @unchecked Sendable {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { [unowned self] in
+                lock.withLock { isEnding = true }
                 remove()
                 exit(128 + number)
             }
@@ -48,11 +53,17 @@ final class Network: @unchecked Sendable {
         }
     }
 
+    /// Ends what was started, and makes the namespaces anew: what is set up next finds nothing of what was before.
+    func renew() throws {
+        clear()
+        try make()
+    }
+
     private func make() throws {
         for role in ["correspondent", "agent", "node"] {
             let name = namespace(role)
-            try run(["ip", "netns", "add", name])
             lock.withLock { namespaces.append(name) }
+            try run(["ip", "netns", "add", name])
             try run(["ip", "-n", name, "link", "set", "lo", "up"])
         }
         try link("correspondent", "agent")
@@ -68,12 +79,25 @@ final class Network: @unchecked Sendable {
     }
 
     private func link(_ left: String, _ right: String) throws {
-        try ip(left, "link add \(right) type veth peer name \(left) netns \(namespace(right))")
+        let (here, there) = (Self.linkAddress(of: left), Self.linkAddress(of: right))
+        try ip(
+            left,
+            "link add \(right) address \(here) type veth peer name \(left) address \(there) netns \(namespace(right))")
         try ip(left, "link set \(right) up")
         try ip(right, "link set \(left) up")
     }
 
-    private func ip(_ role: String, _ arguments: String) throws {
+    /// What its interfaces have as an address each: they lie on different links.
+    static func linkAddress(of role: String) -> String {
+        switch role {
+        case "correspondent": "02:00:00:00:00:01"
+        case "agent": "02:00:00:00:00:02"
+        default: "02:00:00:00:00:03"
+        }
+    }
+
+    /// Runs `ip` in a namespace.
+    func ip(_ role: String, _ arguments: String) throws {
         try run(["ip", "-n", namespace(role)] + arguments.split(separator: " ").map(String.init))
     }
 
@@ -94,9 +118,24 @@ final class Network: @unchecked Sendable {
         if let input { process.standardInput = input }
         process.standardOutput = output ?? FileHandle.nullDevice
         process.standardError = try FileHandle(forWritingTo: log)
-        try process.run()
-        lock.withLock { processes.append(process) }
+        try launch(process)
         return process
+    }
+
+    /// Starts a process, and remembers it in the same moment.
+    /// - Parameter isCleaning: whether it takes something away, which is done at the end too.
+    private func launch(_ process: Process, isCleaning: Bool = false) throws {
+        while true {
+            let isLaunched = try lock.withLock {
+                guard isCleaning || !isEnding else { return false }
+                try process.run()
+                processes.append(process)
+                return true
+            }
+            if isLaunched { return }
+            // Until the process ends.
+            sleep(1)
+        }
     }
 
     /// Starts a program in a namespace, and waits until a word stands in what it logs.
@@ -140,14 +179,16 @@ final class Network: @unchecked Sendable {
     /// Runs a command to its end.
     /// - Returns: its standard output.
     @discardableResult
-    func run(_ command: [String]) throws -> Data {
+    func run(_ command: [String]) throws -> Data { try run(command, isCleaning: false) }
+
+    @discardableResult
+    private func run(_ command: [String], isCleaning: Bool) throws -> Data {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = command
         let output = Pipe()
         process.standardOutput = output
-        try process.run()
-        lock.withLock { processes.append(process) }
+        try launch(process, isCleaning: isCleaning)
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         lock.withLock { processes.removeAll { $0 === process } }
@@ -167,27 +208,20 @@ final class Network: @unchecked Sendable {
 
     /// Ends what was started, and takes the namespaces away.
     func remove() {
+        clear()
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    private func clear() {
+        clearing.lock()
+        defer { clearing.unlock() }
         let (ending, leaving) = lock.withLock {
             defer { (processes, namespaces) = ([], []) }
             return (processes, namespaces)
         }
         for process in ending where process.isRunning { process.terminate() }
         for process in ending { process.waitUntilExit() }
-        for name in leaving { _ = try? run(["ip", "netns", "delete", name]) }
-        try? FileManager.default.removeItem(at: directory)
-    }
-}
-
-extension Process {
-    /// User and system time so far, in seconds (proc_pid_stat(5), fields 14 and 15). `ip netns exec` becomes what it
-    /// runs, so the process is the program itself.
-    func processorSeconds() throws -> Double {
-        let stat = try String(contentsOfFile: "/proc/\(processIdentifier)/stat", encoding: .utf8)
-        let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
-        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
-            throw BenchError("/proc tells no times of a program")
-        }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        for name in leaving { _ = try? run(["ip", "netns", "delete", name], isCleaning: true) }
     }
 
     /// The most memory that it has had resident.

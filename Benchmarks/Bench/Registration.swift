@@ -11,7 +11,7 @@ struct Registration: ParsableCommand {
         discussion: """
             Nodes register by way of the forwarder, and each time move to their other care-of address. With --restart, \
             mooring-ha is killed and started again over a database that has a registration of every node. Needs \
-            iproute2, and root or `unshare -rnm sh -c 'mount -t tmpfs tmpfs /run; …'`.
+            iproute2, and root or `unshare -rnm sh -c 'ip link set lo up; mount -t tmpfs tmpfs /run; …'`.
 
             Examples:
               swift run Bench registration

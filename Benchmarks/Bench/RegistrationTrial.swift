@@ -64,10 +64,10 @@ final class RegistrationTrial {
         defer { network.end(registrants) }
         let lines = LineReader(output.fileHandleForReading)
         guard try lines.next() == "ready" else { throw failure() }
-        let before = (try agent.processorSeconds(), try daemon.processorSeconds())
+        let before = (try agent.processorTime().total, try daemon.processorTime().total)
         input.fileHandleForWriting.write(Data("\n".utf8))
         guard let line = try lines.next() else { throw failure() }
-        let after = (try agent.processorSeconds(), try daemon.processorSeconds())
+        let after = (try agent.processorTime().total, try daemon.processorTime().total)
         let result = try JSONDecoder().decode(Registrants.Figures.self, from: Data(line.utf8))
         guard result.registrations > 0 else { throw BenchError("no registration was answered") }
         let count = Double(result.registrations)

@@ -1,49 +1,48 @@
-// `Bench tun`: the real thing. Two ends, TUN devices, the kernel between them, TCP by iperf3 and a flood of small
-// packets. Ways of moving packets take turns, so that a machine whose speed drifts is the same for all; what is printed
-// is the median. TCP passes both ends; small packets pass the home agent and end in a sink.
+// `Bench tun`: the real thing. A correspondent, a home agent, a node, devices, the kernel between them, and other
+// forwarders beside mooringd. All take turns within each round, so that a machine whose speed drifts is the same for all;
+// what is printed are medians.
 
 import ArgumentParser
-import Foundation
 
 struct Tun: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Gbit/s and packets a second through real TUN devices, in network namespaces.",
+        abstract: "Gbit/s, packets a second and latency through real TUN devices, beside other forwarders.",
         discussion: """
-            Needs iperf3, iproute2, and root or `unshare -rnm sh -c 'mount -t tmpfs tmpfs /run; …'`.
+            Needs iperf3, iproute2, and root or `unshare -rnm sh -c 'ip link set lo up; mount -t tmpfs tmpfs /run; …'`.
+            Peers whose programs are not there are left out and named; that within the kernel needs root itself.
 
             Examples:
               swift run Bench tun
-              swift run Bench tun --yardstick --rounds 9
-              swift run Bench tun --io plain --seconds 10 --json
-              swift run Bench tun --workers 1 --workers 2
-              swift run Bench tun --offload push --offload off
+              swift run Bench tun --no-peers --far mooringd --work download --yardstick --rounds 9
+              swift run Bench tun --io plain --offload push --seconds 10 --json
+              swift run Bench tun --no-peers --workers 1 --workers 2
+              swift run Bench tun --tunnel all --work download --work upload --plot tunnels.svg
+              swift run Bench tun --peer tc-program --peer wireguard-go
             """)
 
-    /// A program that forwards, and how it moves packets.
-    struct Way: Hashable {
-        let program: Program
-        let io: IO
-        /// Of mooringd.
-        var workers = 1
-        /// Of mooringd; the yardstick has none.
-        var offload = Offload.off
-
-        enum Program: String { case mooringd, yardstick }
-    }
-
-    enum IO: String, CaseIterable, ExpressibleByArgument { case ioUring = "io_uring", plain }
-
-    /// What is done with super-frames.
-    enum Offload: String, CaseIterable, ExpressibleByArgument { case off, split, push }
-
-    @Option(help: "io_uring or plain; both in turn where absent.") var io: IO?
+    @Option(help: "io_uring or plain; both in turn where absent.") var io: TunSubject.IO?
+    @Option(help: "What mooringd does with super-frames: off, split or push; all take turns where absent.")
+    var offload: [TunSubject.Offload] = []
+    @Option(help: "Forwarding threads of mooringd; several numbers take turns.") var workers: [Int] = [1]
+    @Option(
+        help: ArgumentHelp(
+            "What is done; may be given several times, all where absent.",
+            discussion: "download, upload and both are TCP; udp-18, udp-512 and udp-1400 are UDP to a sink; latency is "
+                + "that of packets to the sink at half the rate of udp-18."))
+    var work: [TunWork] = []
+    @Option(
+        help: ArgumentHelp(
+            "The node's end of mooringd's tunnel for TCP: mooringd, or kernel, which takes little; both where absent."))
+    var far: [TunSubject.End] = []
+    @Option(help: "Kinds of tunnel: ip-in-ip, gre, minimal, udp, or all of them.") var tunnel: [String] = ["ip-in-ip"]
+    @Option(help: "Beside whom: kernel-forwarding, tc-program, wireguard-go, tayga; all where absent.")
+    var peer: [TunPeer] = []
+    @Flag(inversion: .prefixedNo, help: "Measure others beside mooringd.") var peers = true
     @Flag(help: "Measure the least that a forwarder can do in turn with mooringd (Benchmarks/Yardstick).")
     var yardstick = false
-    @Option(help: "Forwarding threads of mooringd; several numbers take turns.") var workers: [Int] = [1]
-    @Option(help: "What mooringd does with super-frames: off, split or push; all take turns where absent.")
-    var offload: [Offload] = []
-    @Option(help: "Rounds; the median is printed.") var rounds = 5
+    @Option(help: "Rounds; medians are printed.") var rounds = 5
     @Option(help: "Seconds of each measurement.") var seconds = 5
+    @Option(help: ArgumentHelp("Draw the figures.", valueName: "file.svg")) var plot: String?
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -51,72 +50,118 @@ struct Tun: ParsableCommand {
             throw ValidationError("--rounds is 1 to 100, --seconds 1 to 600")
         }
         guard workers.allSatisfy((1...16).contains) else { throw ValidationError("--workers is 1 to 16") }
+        guard far.allSatisfy({ $0 == .mooringd || $0 == .kernel }) else {
+            throw ValidationError("--far is mooringd or kernel")
+        }
+        _ = try tunnels
+    }
+
+    private var tunnels: [TunSubject.Tunnel] {
+        get throws {
+            try tunnel.flatMap { name in
+                if name == "all" { return TunSubject.Tunnel.allCases }
+                guard let kind = TunSubject.Tunnel(rawValue: name) else {
+                    throw ValidationError("--tunnel is ip-in-ip, gre, minimal, udp or all")
+                }
+                return [kind]
+            }.withoutRepetition
+        }
+    }
+
+    /// In the order in which it is done: the latency needs to know the rate of small packets.
+    private var works: [TunWork] {
+        TunWork.allCases.filter { work.isEmpty || work.contains($0) || ($0 == .udp18 && work.contains(.latency)) }
     }
 
     func run() throws {
         try OptimisedBuild.build(["mooringd", "mooring"] + (yardstick ? ["yardstick"] : []))
         let network = try Network()
         defer { network.remove() }
-        let programs: [Way.Program] = yardstick ? [.mooringd, .yardstick] : [.mooringd]
-        let ways = (io.map { [$0] } ?? IO.allCases).flatMap { io in
-            programs.flatMap { program in
-                (program == .mooringd ? workers : [1]).flatMap { workers in
-                    (program == .yardstick ? [.off] : offload.isEmpty ? Offload.allCases : offload).map {
-                        Way(program: program, io: io, workers: workers, offload: $0)
+        let present = presentPeers()
+        let wantsProgram = present.contains(.tcProgram) || (far.isEmpty || far.contains(.kernel))
+        var program: KernelProgram?
+        if wantsProgram {
+            do { program = try KernelProgram(network) } catch let error as TunUnavailable {
+                TunProgress.say("without tc-program and --far kernel: \(error)")
+            }
+        }
+        let ends = (far.isEmpty ? [.mooringd, .kernel] : far.withoutRepetition).filter {
+            $0 != .kernel || program != nil
+        }
+        let peers = present.filter { $0 != .tcProgram || program != nil }
+        let results = try measure(network, try subjects(peers, ends), program)
+        if output.json {
+            for line in TunLine.all(of: results) { print(try line.line()) }
+            for ratio in TunRatio.all(of: results) { print(try ratio.line()) }
+        } else {
+            print(TunReport(results: results).text)
+        }
+        if let plot { try TunReport(results: results).plot.write(to: plot) }
+    }
+
+    private func measure(_ network: Network, _ all: [TunSubject], _ program: KernelProgram?) throws -> TunResults {
+        var results = TunResults(all, self.works, rounds: rounds)
+        func works(of subject: TunSubject) -> [TunWork] { self.works.filter(subject.can) }
+        func duration(_ subject: TunSubject) -> Double { TunTrial.duration(works(of: subject), seconds: seconds) }
+        var left = all.filter { !works(of: $0).isEmpty }
+        var progress = TunProgress(expected: left.reduce(0) { $0 + duration($1) } * Double(rounds))
+        for round in 1...rounds {
+            for subject in left {
+                progress.begin("round \(round) of \(rounds), \(subject.name), far end \(subject.end.rawValue)")
+                do {
+                    let figures = try TunTrial(network, subject, seconds: seconds).run(works(of: subject), program)
+                    results.add(figures, of: subject, round: round)
+                } catch let error as TunUnavailable {
+                    TunProgress.say("without \(subject.name), far end \(subject.end.rawValue): \(error)")
+                    left.removeAll { $0 == subject }
+                    progress.drop(expected: duration(subject) * Double(rounds - round))
+                } catch let error as BenchError {
+                    TunProgress.say("\(subject.name), far end \(subject.end.rawValue), round \(round): \(error)")
+                }
+                progress.end(expected: duration(subject))
+            }
+        }
+        return results
+    }
+
+    // MARK: Who takes turns
+
+    private func presentPeers() -> [TunPeer] {
+        guard peers else { return [] }
+        return (peer.isEmpty ? TunPeer.allCases : peer.withoutRepetition).filter { peer in
+            guard let absence = peer.absence else { return true }
+            TunProgress.say("without \(peer.rawValue): \(absence)")
+            return false
+        }
+    }
+
+    private func subjects(_ peers: [TunPeer], _ ends: [TunSubject.End]) throws -> [TunSubject] {
+        let others = peers.map(TunSubject.Forwarder.peer)
+        var subjects = others.flatMap { other in [.own, .sink].map { TunSubject(forwarder: other, end: $0) } }
+        for io in io.map({ [$0] }) ?? TunSubject.IO.allCases {
+            if yardstick {
+                subjects += [.own, .sink].map { TunSubject(forwarder: .yardstick(io), end: $0) }
+            }
+            for offload in offload.isEmpty ? TunSubject.Offload.allCases : offload.withoutRepetition {
+                for workers in workers.withoutRepetition {
+                    let way = TunSubject.Way(io: io, offload: offload, workers: workers)
+                    for tunnel in try tunnels {
+                        // The program for the kernel makes no other tunnel.
+                        subjects += (ends.filter { $0 != .kernel || tunnel == .ipInIP } + [.sink]).map {
+                            TunSubject(forwarder: .mooringd(way), end: $0, tunnel: tunnel)
+                        }
                     }
                 }
             }
         }
-        var figures: [Way: [TunFigures]] = [:]
-        for round in 1...rounds {
-            for way in ways {
-                let line =
-                    "round \(round) of \(rounds): \(way.program.rawValue), \(way.io.rawValue), \(way.workers), "
-                    + "\(way.offload.rawValue)\n"
-                FileHandle.standardError.write(Data(line.utf8))
-                figures[way, default: []].append(try TunTrial(network, way, seconds: seconds).run())
-            }
-        }
-        if !output.json {
-            print("program    io        offload workers  TCP Gbit/s      kpps   home agent CPU % (TCP, small packets)")
-        }
-        for way in ways { report(way, figures[way] ?? []) }
-    }
-
-    private func report(_ way: Way, _ figures: [TunFigures]) {
-        func median(_ path: KeyPath<TunFigures, Double>) -> Double {
-            let sorted = figures.map { $0[keyPath: path] }.sorted()
-            let middle = sorted.count / 2
-            return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-        }
-        let (gigabits, kilopackets) = (median(\.gigabitsPerSecond), median(\.kilopacketsPerSecond))
-        let (tcpCPU, floodCPU) = (median(\.tcpCPUPercent), median(\.floodCPUPercent))
-        guard output.json else {
-            print(
-                way.program.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0)
-                    + way.io.rawValue.padding(toLength: 10, withPad: " ", startingAt: 0)
-                    + way.offload.rawValue.padding(toLength: 8, withPad: " ", startingAt: 0)
-                    + String(
-                        format: "%7d %11.2f %9.1f   %.0f, %.0f", way.workers, gigabits, kilopackets, tcpCPU, floodCPU))
-            return
-        }
-        // The yardstick's lines bear a name of their own: who reads `tun` expects mooringd.
-        print(
-            String(
-                format:
-                    #"{"bench":"%@","io":"%@","workers":%d,"offload":%@,"super_frames":"%@","gbit_per_s":%.3f,"kpps":%.1f,"#
-                    + #""cpu_percent":%.1f,"cpu_percent_small":%.1f,"rounds":%d}"#,
-                way.program == .mooringd ? "tun" : "tun-yardstick", way.io.rawValue, way.workers,
-                way.offload == .off ? "false" : "true", way.offload.rawValue, gigabits, kilopackets, tcpCPU, floodCPU,
-                rounds))
+        return subjects
     }
 }
 
-/// What one trial showed.
-struct TunFigures {
-    var gigabitsPerSecond = 0.0
-    var kilopacketsPerSecond = 0.0
-    /// Of the home agent's forwarder.
-    var tcpCPUPercent = 0.0
-    var floodCPUPercent = 0.0
+extension Array where Element: Hashable {
+    /// Each where it stands first.
+    var withoutRepetition: [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
+    }
 }

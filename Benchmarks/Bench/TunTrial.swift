@@ -1,106 +1,109 @@
-// One trial of `Bench tun`: both ends started anew, TCP from the correspondent to the node, then small packets.
+// One trial of `Bench tun`: a subject set up anew, and its work done.
 
 import Foundation
 
 struct TunTrial {
     private let network: Network
-    private let way: Tun.Way
+    private let subject: TunSubject
     private let seconds: Int
 
-    private static let homeAgentOptions = [
-        "--endpoint", Network.endpoint, "--home-address", "2001:db8:ffff::1/64", "--home-route", "2001:db8:1::/48",
-    ]
-    private static let nodeOptions = [
-        "--endpoint", Network.careOfAddress, "--shared-endpoint", "--no-forwarding", "--home-address",
-        "\(Network.nodeAddress)/64", "--home-route", "::/0",
-    ]
-
-    init(_ network: Network, _ way: Tun.Way, seconds: Int) {
+    /// - Parameter seconds: of each measurement.
+    init(_ network: Network, _ subject: TunSubject, seconds: Int) {
         self.network = network
-        self.way = way
+        self.subject = subject
         self.seconds = seconds
     }
 
-    func run() throws -> TunFigures {
-        switch way.program {
-        case .mooringd: try runMooringd()
-        case .yardstick: try runYardstick()
-        }
+    /// What it takes about, in seconds.
+    static func duration(_ works: [TunWork], seconds: Int) -> Double {
+        works.reduce(2) { $0 + Double(seconds) + ($1 == .latency ? warmUp : $1.isTCP ? 1.5 : 0.2) }
     }
 
-    private func runMooringd() throws -> TunFigures {
-        let agent = try startDaemon("agent", Self.homeAgentOptions)
-        defer { network.end(agent) }
-        let node = try startDaemon("node", Self.nodeOptions)
-        defer { network.end(node) }
-        try bind("agent", "mn1", careOf: Network.careOfAddress, prefix: Network.nodePrefix)
-        try bind("agent", "sink", careOf: Network.sinkAddress, prefix: Network.sinkPrefix)
-        try bind("node", "home-agent", careOf: Network.endpoint, prefix: "::/0")
-        // What can't be had here is not to be measured under its name.
-        guard
-            try String(decoding: mooring("agent", ["status"]), as: UTF8.self).contains("super-frames: \(way.offload)\n")
-        else { throw BenchError("super-frames can't be sent by \(way.offload) here: see `mooring status`") }
-        var figures = TunFigures()
-        try measureTCP(agent, &figures)
-        try measureSmallPackets(agent, &figures)
-        return figures
-    }
+    private static let warmUp = 0.5
 
-    /// The yardstick knows one care-of address at a time, and does not set up its devices.
-    private func runYardstick() throws -> TunFigures {
-        // It sends no Packet Too Big either: with the tunnel's MTU on the home device, the kernel does.
-        let tunnelMTU = ["--home-mtu", "1280"]
-        for (role, options) in [("agent", Self.homeAgentOptions), ("node", Self.nodeOptions)] {
-            for device in Network.devices { try network.run(in: role, ["ip", "tuntap", "add", device, "mode", "tun"]) }
-            // Whatever is missing is printed as commands, with status 1.
-            try network.run(
-                in: role,
-                ["sh", "-ec", "eval \"$(\"$@\")\"", "sh", program("mooringd"), "--check"] + options + tunnelMTU)
-        }
-        defer {
-            for role in ["agent", "node"] {
-                for device in Network.devices { _ = try? network.run(in: role, ["ip", "link", "delete", device]) }
+    /// Does the work.
+    /// - Parameter program: of the kernel, where it is at an end.
+    /// - Returns: a figure for each. What failed is told and left out.
+    /// - Throws: `TunUnavailable` or `BenchError` where the subject can't be set up.
+    func run(_ works: [TunWork], _ program: KernelProgram?) throws -> [TunWork: TunFigure] {
+        try network.renew()
+        let tunnel = try subject.setup(program).start(in: network)
+        if subject.end != .sink {
+            try network.waitUntilReached(tunnel.nodeAddress)
+            _ = try network.start(in: "node", ["iperf3", "-s"])
+            try network.waitUntil("iperf3 listens") {
+                try !network.run(in: "node", ["ss", "-Hltn", "sport = :5201"]).isEmpty
             }
         }
-        let node = try startYardstick("node", source: Network.careOfAddress, destination: Network.endpoint)
-        defer { network.end(node) }
-        var figures = TunFigures()
-        let toNode = try startYardstick("agent", source: Network.endpoint, destination: Network.careOfAddress)
-        do {
-            defer { network.end(toNode) }
-            try measureTCP(toNode, &figures)
+        var figures: [TunWork: TunFigure] = [:]
+        for work in works {
+            let small = figures[.udp18]?.kilopacketsPerSecond
+            do { figures[work] = try measure(work, tunnel, smallKilopackets: small) } catch {
+                TunProgress.say("\(subject.name), \(work.title): \(error)")
+            }
         }
-        let toSink = try startYardstick("agent", source: Network.endpoint, destination: Network.sinkAddress)
-        defer { network.end(toSink) }
-        try measureSmallPackets(toSink, &figures)
         return figures
     }
 
-    // MARK: Measuring
+    private func measure(
+        _ work: TunWork, _ tunnel: StartedTunnel, smallKilopackets: Double?
+    ) throws -> TunFigure {
+        if let options = work.iperfOptions { return try measureTCP(tunnel, options) }
+        if let size = work.payload { return try measureFlood(tunnel, size) }
+        guard let smallKilopackets else { throw BenchError("half of an unknown rate") }
+        return try measureLatency(tunnel, packetsPerSecond: Int(smallKilopackets * 500))
+    }
 
-    private func measureTCP(_ agent: Process, _ figures: inout TunFigures) throws {
-        let server = try network.start(in: "node", ["iperf3", "-6", "-s"])
-        defer { network.end(server) }
-        try waitUntil("iperf3 listens") { try !network.run(in: "node", ["ss", "-Hltn", "sport = :5201"]).isEmpty }
-        (figures.gigabitsPerSecond, figures.tcpCPUPercent) = try measuringCPU(of: agent) {
-            let result = try network.run(
-                in: "correspondent", ["iperf3", "-6", "-c", Network.nodeAddress, "-t", "\(seconds)", "-O", "1", "-J"])
-            return try IperfResult(result).bitsPerSecond / 1e9
+    private func measureTCP(_ tunnel: StartedTunnel, _ options: [String]) throws -> TunFigure {
+        try measuringProcessor(tunnel.forwarder) { figure in
+            // What hangs must not keep the others from their turns.
+            let output = try network.run(
+                in: "correspondent",
+                ["timeout", "\(seconds + 30)", "iperf3", "-6", "-c", tunnel.nodeAddress] + options
+                    + ["-t", "\(seconds)", "-O", "1", "-J"])
+            let report = try IperfReport(output)
+            figure.gigabitsPerSecond = report.forward + report.backward
+            if report.isBoth { (figure.downloadGigabits, figure.uploadGigabits) = (report.forward, report.backward) }
         }
     }
 
-    private func measureSmallPackets(_ agent: Process, _ figures: inout TunFigures) throws {
-        (figures.kilopacketsPerSecond, figures.floodCPUPercent) = try measuringCPU(of: agent) {
-            let before = try tunnelled()
+    private func measureFlood(_ tunnel: StartedTunnel, _ size: Int) throws -> TunFigure {
+        try measuringProcessor(tunnel.forwarder) { figure in
+            let before = try arrived()
             let begin = ContinuousClock.now
-            try network.run(in: "correspondent", [program("Bench"), "flood", Network.sinkDestination, "\(seconds)"])
-            let elapsed = begin.duration(to: .now) / .seconds(1)
-            return Double(try tunnelled() - before) / elapsed / 1_000
+            try network.run(
+                in: "correspondent",
+                [OptimisedBuild.path(of: "Bench"), "flood", tunnel.sinkDestination, "\(seconds)", "\(size)"])
+            let rate = Double(try arrived() - before) / (begin.duration(to: .now) / .seconds(1))
+            figure.kilopacketsPerSecond = rate / 1_000
+            figure.gigabitsPerSecond = rate * Double(size) * 8 / 1e9
         }
     }
 
-    /// Packets that arrived at the node's interface: each of them was tunnelled.
-    private func tunnelled() throws -> Int {
+    private func measureLatency(_ tunnel: StartedTunnel, packetsPerSecond: Int) throws -> TunFigure {
+        let probe = try RunningProbe(
+            from: network.namespacePath("correspondent"), to: network.namespacePath("node"), tunnel.sinkDestination,
+            packetsPerSecond: max(1, packetsPerSecond),
+            options: [
+                // Few at a time, so that packets seldom wait for others of their burst.
+                "--interval", "50", "--device", tunnel.arrival.device, "--ip-version", "\(tunnel.arrival.ipVersion)",
+            ])
+        defer { probe.end() }
+        // The first packets learn the way.
+        usleep(UInt32(Self.warmUp * 1e6))
+        _ = try probe.stretch()
+        return try measuringProcessor(tunnel.forwarder) { figure in
+            let begin = ContinuousClock.now
+            sleep(UInt32(seconds))
+            let stretch = try probe.stretch()
+            guard stretch.seen > 0 else { throw BenchError("no probe was seen") }
+            figure.kilopacketsPerSecond = Double(stretch.sent) / (begin.duration(to: .now) / .seconds(1)) / 1_000
+            figure.latency = TunFigure.Latency(stretch)
+        }
+    }
+
+    /// Packets that arrived at the node's interface: each of them was forwarded.
+    private func arrived() throws -> Int {
         struct Link: Decodable {
             struct Statistics: Decodable {
                 struct Received: Decodable { var packets: Int }
@@ -115,81 +118,38 @@ struct TunTrial {
         return link.stats64.rx.packets
     }
 
-    /// The result, and the CPU time that the process took meanwhile, in percent of one core.
-    private func measuringCPU(of process: Process, _ body: () throws -> Double) throws -> (Double, Double) {
-        let (before, begin) = (try process.processorSeconds(), ContinuousClock.now)
-        let result = try body()
-        return (result, (try process.processorSeconds() - before) / (begin.duration(to: .now) / .seconds(1)) * 100)
-    }
-
-    // MARK: Programs
-
-    private func startDaemon(_ role: String, _ arguments: [String]) throws -> Process {
-        let process = try network.start(
-            in: role,
-            [
-                program("mooringd"), "--socket", socket(role), "--io", way.io.rawValue, "--workers", "\(way.workers)",
-                "--offload", way.offload.rawValue,
-            ] + arguments)
-        try waitUntil("mooringd of the \(role) is ready") {
-            guard process.isRunning else {
-                throw BenchError("mooringd of the \(role) ended: \(network.log(role, "mooringd"))")
-            }
-            guard FileManager.default.fileExists(atPath: socket(role)) else { return false }
-            return (try? mooring(role, ["status"])) != nil
-        }
-        return process
-    }
-
-    private func startYardstick(_ role: String, source: String, destination: String) throws -> Process {
-        let process = try network.start(
-            in: role, [program("yardstick")] + Network.devices + [source, destination, way.io.rawValue])
-        // A device has a carrier when a program is attached to it.
-        try waitUntil("the yardstick of the \(role) is attached") {
-            guard process.isRunning else {
-                throw BenchError("the yardstick of the \(role) ended: \(network.log(role, "yardstick"))")
-            }
-            return try Network.devices.allSatisfy { device in
-                try String(decoding: network.run(in: role, ["ip", "link", "show", device]), as: UTF8.self)
-                    .contains("LOWER_UP")
-            }
-        }
-        return process
-    }
-
-    private func program(_ name: String) -> String { OptimisedBuild.path(of: name) }
-
-    private func socket(_ role: String) -> String { network.directory.appendingPathComponent("\(role).sock").path }
-
-    private func mooring(_ role: String, _ arguments: [String]) throws -> Data {
-        try network.run([program("mooring")] + arguments + ["--socket", socket(role)])
-    }
-
-    private func bind(_ role: String, _ id: String, careOf: String, prefix: String) throws {
-        _ = try mooring(role, ["binding", "put", id, "--care-of", careOf, "--prefix", prefix])
-    }
-
-    private func waitUntil(_ what: String, _ holds: () throws -> Bool) throws {
-        let deadline = ContinuousClock.now + .seconds(20)
-        while try !holds() {
-            guard .now < deadline else { throw BenchError("gave up waiting until \(what)") }
-            usleep(50_000)
-        }
+    /// A figure, with the time that the process took of the processors meanwhile.
+    private func measuringProcessor(
+        _ process: Process?, _ body: (inout TunFigure) throws -> Void
+    ) throws -> TunFigure {
+        var figure = TunFigure()
+        let (before, begin) = (try process?.processorTime(), ContinuousClock.now)
+        try body(&figure)
+        if let process, let before { figure.processor = try process.processorTime() - before }
+        figure.seconds = begin.duration(to: .now) / .seconds(1)
+        return figure
     }
 }
 
-/// What `iperf3 -J` prints, as far as it is wanted.
-private struct IperfResult {
-    let bitsPerSecond: Double
+/// What `iperf3 -J` prints, as far as it is wanted: bits a second that were received, in 10⁹.
+private struct IperfReport {
+    /// Without `--bidir` all that there is, whichever way it went.
+    let forward: Double
+    let backward: Double
+    let isBoth: Bool
 
     init(_ data: Data) throws {
         struct Report: Decodable {
             struct End: Decodable {
                 struct Sum: Decodable { var bits_per_second: Double }
                 var sum_received: Sum
+                var sum_received_bidir_reverse: Sum?
             }
             var end: End
         }
-        bitsPerSecond = try JSONDecoder().decode(Report.self, from: data).end.sum_received.bits_per_second
+        let end = try JSONDecoder().decode(Report.self, from: data).end
+        forward = end.sum_received.bits_per_second / 1e9
+        backward = (end.sum_received_bidir_reverse?.bits_per_second ?? 0) / 1e9
+        isBoth = end.sum_received_bidir_reverse != nil
     }
 }

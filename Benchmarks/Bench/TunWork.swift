@@ -1,0 +1,47 @@
+// What `Bench tun` has packets do.
+
+import ArgumentParser
+
+/// Work that is measured.
+enum TunWork: String, CaseIterable, ExpressibleByArgument {
+    /// TCP by iperf3, to the node, from it, and both at once.
+    case download, upload, both
+    /// UDP of that many bytes of payload as fast as a core sends it, to the node, counted where it arrives.
+    case udp18 = "udp-18"
+    case udp512 = "udp-512"
+    case udp1400 = "udp-1400"
+    /// What packets take to the node at half the rate of the smallest ones.
+    case latency
+
+    var isTCP: Bool { iperfOptions != nil }
+
+    /// Of the client, which is the correspondent.
+    var iperfOptions: [String]? {
+        switch self {
+        case .download: []
+        case .upload: ["--reverse"]
+        case .both: ["--bidir"]
+        default: nil
+        }
+    }
+
+    /// Bytes of UDP.
+    var payload: Int? {
+        switch self {
+        case .udp18: 18
+        case .udp512: 512
+        case .udp1400: 1400
+        default: nil
+        }
+    }
+
+    var title: String {
+        switch self {
+        case .download: "TCP download"
+        case .upload: "TCP upload"
+        case .both: "TCP both ways at once"
+        case .udp18, .udp512, .udp1400: "UDP, \(payload ?? 0) bytes of payload"
+        case .latency: "Latency at half the rate of small packets, one way"
+        }
+    }
+}
