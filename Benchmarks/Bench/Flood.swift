@@ -1,5 +1,5 @@
-// Packets as fast as one core makes them: UDP, 64 a system call, for a bounded time, with addresses of the measurement's
-// own namespaces only.
+// Packets as fast as one core makes them: UDP, 64 a system call, for a bounded time, with addresses of the
+// measurement's own namespaces only.
 
 import ArgumentParser
 import CBenchmark

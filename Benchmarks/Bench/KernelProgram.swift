@@ -1,5 +1,5 @@
-// The tunnel that the kernel makes by itself (Benchmarks/Peers/tunnel.bpf.c): compiled when a benchmark begins, loaded by
-// bpftool, attached by tc, and told its bindings by bpftool.
+// The tunnel that the kernel makes by itself (Benchmarks/Peers/tunnel.bpf.c): compiled when a benchmark begins, loaded
+// by bpftool, attached by tc, and told its bindings by bpftool.
 
 import Foundation
 import Wire
@@ -54,7 +54,7 @@ struct KernelProgram {
             done
             """
         let bindings = ways.flatMap { way in
-            // The key begins with the length in the order of the processor, of which all that run this are little-endian.
+            // The key begins with the length in the processor's order, which is little-endian wherever this runs.
             [
                 Self.hexadecimal([UInt8(way.prefix.length), 0, 0, 0] + Self.bytes(way.prefix.address)),
                 Self.hexadecimal(Self.bytes(way.near) + Self.bytes(way.far)),

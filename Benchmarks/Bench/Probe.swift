@@ -1,7 +1,7 @@
 // A steady stream of packets through a forwarder, and how long each takes: sent as UDP in the correspondent's namespace
-// with the time in it, seen at an interface of the node's namespace, in their tunnel or out of it, with the time at which
-// the kernel got them there. So it does not matter when this process gets to read them. A line on standard input ends a
-// stretch of time and begins the next; the answer is one line of JSON.
+// with the time in it, seen at an interface of the node's namespace, in their tunnel or out of it, with the time at
+// which the kernel got them there. So it does not matter when this process gets to read them. A line on standard input
+// ends a stretch of time and begins the next; the answer is one line of JSON.
 
 import ArgumentParser
 import CBenchmark

@@ -1,4 +1,5 @@
-// tayga at the home agent: no tunnel, but what a program in user space does with each packet of a NAT64. The node speaks IPv4.
+// tayga at the home agent: no tunnel, but what a program in user space does with each packet of a NAT64. The node
+// speaks IPv4.
 
 import Foundation
 import Wire

@@ -1,6 +1,6 @@
 // `Bench tun`: the real thing. A correspondent, a home agent, a node, devices, the kernel between them, and other
-// forwarders beside mooringd. All take turns within each round, so that a machine whose speed drifts is the same for all;
-// what is printed are medians.
+// forwarders beside mooringd. All take turns within each round, so that a machine whose speed drifts is the same for
+// all; what is printed are medians.
 
 import ArgumentParser
 
@@ -129,7 +129,8 @@ struct Tun: ParsableCommand {
     private func presentPeers() -> [TunPeer] {
         guard peers else { return [] }
         return (peer.isEmpty ? TunPeer.allCases : peer.withoutRepetition).filter { peer in
-            guard let absence = peer.absence else { return true }
+            // Of that it is told where it is compiled, which the far end needs too.
+            guard peer != .tcProgram, let absence = peer.absence else { return true }
             TunProgress.say("without \(peer.rawValue): \(absence)")
             return false
         }

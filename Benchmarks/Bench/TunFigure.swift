@@ -34,8 +34,8 @@ struct TunFigure {
         }
     }
 
-    /// What it is all about, by which figures are compared: Gbit/s, thousands of packets a second, or of the latency what
-    /// all but one in a hundred stayed below.
+    /// What it is all about, by which figures are compared: Gbit/s, thousands of packets a second, or of the latency
+    /// what all but one in a hundred stayed below.
     func value(of work: TunWork) -> Double? {
         if work.isTCP { return gigabitsPerSecond }
         return work == .latency ? latency?.hundredth : kilopacketsPerSecond

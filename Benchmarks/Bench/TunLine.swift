@@ -1,5 +1,5 @@
-// What `Bench tun` measured, for programs: one line of JSON for each forwarder, tunnel and far end. What was not measured has
-// no key.
+// What `Bench tun` measured, for programs: one line of JSON for each forwarder, tunnel and far end. What was not
+// measured has no key.
 
 import Foundation
 

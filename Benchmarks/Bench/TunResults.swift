@@ -21,8 +21,8 @@ struct TunResults {
         Array((figures[subject]?[work] ?? [:]).values)
     }
 
-    /// The middle of what one was of the other in each round, so that a machine whose speed drifts is the same for both;
-    /// nil where no round has both.
+    /// The middle of what one was of the other in each round, so that a machine whose speed drifts is the same for
+    /// both; nil where no round has both.
     func ratio(_ one: TunSubject, to other: TunSubject, _ work: TunWork) -> Double? {
         (1...rounds).compactMap { round -> Double? in
             guard let value = figures[one]?[work]?[round]?.value(of: work),

@@ -1,5 +1,5 @@
-// wireguard-go at both ends, with keys of its own, as `wg` sets it up. The node's end takes packets to the sink out of their
-// tunnel too: it has no peer that needs none.
+// wireguard-go at both ends, with keys of its own, as `wg` sets it up. The node's end takes packets to the sink out of
+// their tunnel too: there is no tunnel that nobody answers in.
 
 import Foundation
 

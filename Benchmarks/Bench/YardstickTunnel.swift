@@ -1,5 +1,5 @@
-// The yardstick at both ends, or at the home agent alone. It knows one care-of address at a time, and does not set up its
-// devices.
+// The yardstick at both ends, or at the home agent alone. It knows one care-of address at a time, and does not set up
+// its devices.
 
 import Foundation
 
@@ -22,8 +22,8 @@ struct YardstickTunnel: TunnelSetup {
         _ network: Network, _ role: String, _ options: [String], from source: String, to destination: String
     ) throws -> Process {
         for device in Network.devices { try network.run(in: role, ["ip", "tuntap", "add", device, "mode", "tun"]) }
-        // It sends no Packet Too Big: with the tunnel's MTU on the home device, the kernel does. Whatever else is missing
-        // is printed as commands, with status 1.
+        // It sends no Packet Too Big: with the tunnel's MTU on the home device, the kernel does. Whatever else is
+        // missing is printed as commands, with status 1.
         let daemon = [OptimisedBuild.path(of: "mooringd"), "--check", "--home-mtu", "\(KernelProgram.mtu)"]
         try network.run(in: role, ["sh", "-ec", "eval \"$(\"$@\")\"", "sh"] + daemon + options)
         let process = try network.start(

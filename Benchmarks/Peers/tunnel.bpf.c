@@ -1,7 +1,7 @@
-// What a tunnel costs where the kernel does all of it, as a peer of mooringd in the same run: IPv6 in IPv4 (RFC 4213, 3),
-// the binding by longest-prefix match, super-frames left whole. `encapsulate` goes on the egress of the device towards the
-// care-of addresses, `decapsulate` on its ingress, at both ends of the tunnel; they share the bindings. It does what no
-// benchmark may leave out (the source check, DSCP and ECN into the outer header) and no more: no ICMP
+// What a tunnel costs where the kernel does all of it, as a peer of mooringd in the same run: IPv6 in IPv4 (RFC 4213,
+// 3), the binding by longest-prefix match, super-frames left whole. `encapsulate` goes on the egress of the device
+// towards the care-of addresses, `decapsulate` on its ingress, at both ends of the tunnel; they share the bindings. It
+// does what no benchmark may leave out (the source check, DSCP and ECN into the outer header) and no more: no ICMP
 // errors, no counters, no other tunnel, no ECN on the way out. `Bench tun` compiles it with Swift's own clang.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -14,8 +14,8 @@ int mooring_send_many(int socket, const void *payload, uint32_t length, uint32_t
 /// _GNU_SOURCE. The calling thread is back in its own namespace afterwards, or the process ends.
 int mooring_udp6_in(const char *network_namespace);
 
-/// A socket that gets all packets of IP version 4 or 6 that come to an interface in that namespace, from the IP header on,
-/// with the time at which the kernel got each; -1 with errno. It does not wait.
+/// A socket that gets all packets of IP version 4 or 6 that come to an interface in that namespace, from the IP header
+/// on, with the time at which the kernel got each; -1 with errno. It does not wait.
 int mooring_capture_in(const char *network_namespace, const char *interface_name, int version);
 
 /// Receives a packet of such a socket, and when the kernel got it, in nanoseconds of CLOCK_REALTIME. Returns its length,
