@@ -223,15 +223,6 @@ final class Network: @unchecked Sendable {
         for process in ending { process.waitUntilExit() }
         for name in leaving { _ = try? run(["ip", "netns", "delete", name], isCleaning: true) }
     }
-
-    /// The most memory that it has had resident.
-    func largestResidentMebibytes() throws -> Double {
-        let status = try String(contentsOfFile: "/proc/\(processIdentifier)/status", encoding: .utf8)
-        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
-            let kibibytes = Double(line.split(whereSeparator: { !$0.isNumber }).first ?? "")
-        else { throw BenchError("/proc tells no memory of a program") }
-        return kibibytes / 1024
-    }
 }
 
 /// A measurement can't be made.

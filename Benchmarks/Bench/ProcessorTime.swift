@@ -26,4 +26,13 @@ extension Process {
         let tick = 1 / Double(sysconf(Int32(_SC_CLK_TCK)))
         return ProcessorTime(user: user * tick, system: system * tick)
     }
+
+    /// The most memory that it has had resident.
+    func largestResidentMebibytes() throws -> Double {
+        let status = try String(contentsOfFile: "/proc/\(processIdentifier)/status", encoding: .utf8)
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+            let kibibytes = Double(line.split(whereSeparator: { !$0.isNumber }).first ?? "")
+        else { throw BenchError("/proc tells no memory of a program") }
+        return kibibytes / 1024
+    }
 }

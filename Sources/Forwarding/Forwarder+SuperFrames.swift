@@ -73,7 +73,9 @@ extension Forwarder {
     }
 
     /// Whether a super-frame may go into a tunnel whole.
-    private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference) -> Bool {
+    private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference)
+        -> Bool
+    {
         record.pointee.form.carriesSuperFrames && !reference.usesHomeAddress
             && record.pointee.sequence == PrefixTable.noValue && !record.pointee.hasChecksum
     }

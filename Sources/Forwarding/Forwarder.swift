@@ -303,7 +303,7 @@ public struct Forwarder: ~Copyable {
     }
 
     /// Packets that wait for others, and go on when `process` is called after their time is up.
-    public var waitingCount: Int { reordering.count }
+    public var waitingCount: Int { mutating get { reordering.count } }
 
     /// Makes the counters visible to others, where all packets have reached their end.
     /// - Parameters:

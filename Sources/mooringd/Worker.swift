@@ -161,7 +161,7 @@ struct ForwardingLoop: ~Copyable {
 extension ForwardingLoop {
     /// A function of its own, so that the test of the loop's code can pass it over.
     @inline(never)
-    private func tellOfPunts() { punted() }
+    private mutating func tellOfPunts() { punted() }
 
     /// The same.
     @inline(never)

@@ -47,7 +47,9 @@ struct Disassembly {
             if let target = operand.firstMatch(of: #/<([^>+]+)(\+0x[0-9a-f]+)?>/#) {
                 let (name, hasOffset) = (String(target.1), target.2 != nil)
                 if name == function, hasOffset { continue }
-                if name == "memcpy@plt", let size, instructions - size.at < 8 { callees.insert(.copy(bytes: size.bytes)) }
+                if name == "memcpy@plt", let size, instructions - size.at < 8 {
+                    callees.insert(.copy(bytes: size.bytes))
+                }
                 callees.insert(hasOffset ? .unnamed(String(target.output.0)) : .function(name))
             } else if mnemonic.hasPrefix("call") || mnemonic.hasPrefix("blr") {
                 // Indirect jumps are not counted: a switch makes them.
