@@ -75,11 +75,22 @@ private struct TableFile: ~Copyable {
         self.path = path
         self.name = name
         header = Array("[[\(name)]]".utf8)
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.unreadable(path) }
+        descriptor = try Self.open(path)
     }
 
     deinit { close(descriptor) }
+
+    private static func open(_ path: String) throws(StrictJSON.Failure) -> CInt {
+        // A pipe that nobody writes to is not waited for.
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw unreadable(path) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw StrictJSON.Failure(path, "is no plain file")
+        }
+        return descriptor
+    }
 
     private static func unreadable(_ path: String) -> StrictJSON.Failure {
         StrictJSON.Failure(path, "can't be read: \(String(cString: strerror(errno)))")

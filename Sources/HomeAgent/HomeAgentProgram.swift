@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import RouteNetlink
+import Wire
 
 /// A home agent that runs.
 public final class HomeAgentProgram: Sendable {
@@ -65,7 +66,8 @@ public final class HomeAgentProgram: Sendable {
     ) async throws {
         try await eventLoop.flatSubmit {
             DatagramSockets.open(
-                settings.homeAgent.addresses, broadcasts: settings.homeAgent.broadcastAddresses,
+                settings.homeAgent.addresses,
+                broadcasts: Array(Set(settings.homeAgent.broadcastAddresses + [IPv4Address(rawValue: .max)])),
                 homeNetworks: settings.homeNetworks, on: eventLoop
             ) { service.value.receive($0) }
             .map { service.value.sockets = $0.value }

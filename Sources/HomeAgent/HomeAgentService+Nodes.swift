@@ -109,6 +109,8 @@ extension HomeAgentService {
         let reason: String
         if nodes[node.identity] != nil {
             reason = "\(node.identity) is served already"
+        } else if let address = node.homeAddress, settings.homeAgent.addresses.contains(address) {
+            reason = "\(address) is an address of the home agent itself"
         } else if let address = node.homeAddress, let other = agent.identity(of: address) {
             reason = "\(address) is the home address of \(other) already"
         } else if nodes.count >= settings.homeAgent.limits.nodes {

@@ -52,7 +52,8 @@ public struct HomeAgentFiles: Sendable {
                 throw value.failure("the policy \(StrictJSON.quoted(name)) stands twice")
             }
         }
-        var reader = NodeReader(policies, limit: settings.homeAgent.limits.nodes)
+        var reader = NodeReader(
+            policies, limit: settings.homeAgent.limits.nodes, agentAddresses: settings.homeAgent.addresses)
         for value in try object["node"]?.array() ?? [] { try reader.add(value, origin) }
         if let file = try object["nodes-file"]?.string() { try reader.add(contentsOf: origin.path(of: file)) }
         if let path = try object["nodes-directory"]?.string() {

@@ -40,7 +40,12 @@ final class HomeRoutes: @unchecked Sendable {
     // All below belongs to the queue.
     private var socket: RouteSocket
     private var link: Int32?
+    /// Destinations of routes that stand on that device, and were put by this program or an earlier run of it. A route of
+    /// somebody else's is not replaced.
+    private var own: Set<IPPrefix> = []
+    private var lastLink: Int32?
     private var failures: UInt64 = 0
+    private var conflicts: UInt64 = 0
 
     /// - Throws: where there is no rtnetlink socket.
     init(_ settings: HomeRouteSettings, logger: Logger) throws(RouteError) {
@@ -53,11 +58,17 @@ final class HomeRoutes: @unchecked Sendable {
     /// - Throws: where the device is not there, or rights are missing (CAP_NET_ADMIN).
     func removeStale(keeping kept: Set<HomeRoute>) throws(RouteError) -> Int {
         let kept = Set(kept.map(\.destination))
+        link = try socket.link(named: settings.device)?.index
+        lastLink = link
         var removed = 0
         for family in AddressFamily.allCases {
             let routes = try socket.routes(
                 RouteFilter(family: family, table: settings.table, origin: .mooringHomeAgent))
-            for route in routes where !kept.contains(route.destination) || route.metric != metric(of: route) {
+            for route in routes {
+                if kept.contains(route.destination), route.metric == metric(of: route), route.link == link {
+                    own.insert(route.destination)
+                    continue
+                }
                 do throws(RouteError) { try socket.delete(route) } catch  where error.reason != .notFound {
                     throw error
                 }
@@ -90,10 +101,11 @@ final class HomeRoutes: @unchecked Sendable {
             for isLastAttempt in [false, true] {
                 let route = try route(to: homeRoute)
                 do throws(RouteError) {
-                    if isThere { try socket.replace(route) } else { try socket.delete(route) }
+                    try change(route, isThere: isThere)
                     return true
                 } catch {
                     if !isThere, error.reason == .notFound { return true }
+                    if error.reason == .alreadyExists { throw error }
                     guard !isLastAttempt, link != nil else { throw error }
                     link = nil
                 }
@@ -102,6 +114,15 @@ final class HomeRoutes: @unchecked Sendable {
         } catch {
             // A device that has gone has taken its routes along.
             if !isThere, case .noDevice = error.reason { return true }
+            if error.reason == .alreadyExists {
+                conflicts += 1
+                if conflicts.nonzeroBitCount == 1 {
+                    logger.error(
+                        "a route of somebody else's is in the way",
+                        metadata: ["destination": "\(homeRoute.destination)", "conflicts": "\(conflicts)"])
+                }
+                return false
+            }
             failures += 1
             if failures.nonzeroBitCount == 1 {
                 logger.error("route not changed", metadata: ["reason": "\(error)", "failures": "\(failures)"])
@@ -110,8 +131,25 @@ final class HomeRoutes: @unchecked Sendable {
         }
     }
 
+    private func change(_ route: Route, isThere: Bool) throws(RouteError) {
+        if !isThere {
+            own.remove(route.destination)
+            try socket.delete(route)
+        } else if own.contains(route.destination) {
+            try socket.replace(route)
+        } else {
+            try socket.add(route)
+            own.insert(route.destination)
+        }
+    }
+
     private func route(to homeRoute: HomeRoute) throws(RouteError) -> Route {
-        if link == nil { link = try socket.link(named: settings.device)?.index }
+        if link == nil {
+            link = try socket.link(named: settings.device)?.index
+            // Those of a device that has gone have gone with it.
+            if link != lastLink { own = [] }
+            lastLink = link
+        }
         guard let link else { throw .noDevice(settings.device) }
         return Route(
             to: homeRoute.destination, link: link, table: settings.table, origin: .mooringHomeAgent,

@@ -22,14 +22,18 @@ struct NodeReader {
 
     private let policies: [String: NodePolicy]
     private let limit: Int
+    private let agentAddresses: [IPv4Address]
     private(set) var nodes: [ServedNode] = []
     private var identities: Set<NodeIdentity> = []
     private var homeAddresses: Set<IPv4Address> = []
 
-    /// - Parameter limit: of nodes.
-    init(_ policies: [String: NodePolicy], limit: Int) {
+    /// - Parameters:
+    ///   - limit: of nodes.
+    ///   - agentAddresses: the home agent's, which no node may have.
+    init(_ policies: [String: NodePolicy], limit: Int, agentAddresses: [IPv4Address] = []) {
         self.policies = policies
         self.limit = limit
+        self.agentAddresses = agentAddresses
     }
 
     /// Adds the nodes of a file that has nothing else.
@@ -66,12 +70,19 @@ struct NodeReader {
         node.prefixes = try object["prefixes"]?.permissions() ?? []
         node.implicitPrefixes =
             try object["implicit-prefixes"]?.array().map { value throws(StrictJSON.Failure) in
-                try value.prefix()
+                let prefix = try value.prefix()
+                guard prefix.length > 0, !prefix.address.isMulticast, !prefix.address.isLinkLocal else {
+                    throw value.failure("\(prefix) can't be a node's")
+                }
+                return prefix
             } ?? []
         node.networks = try object["networks"]?.networks() ?? []
         node.implicitNetworks = try object["implicit-networks"]?.networks() ?? []
         guard identities.insert(node.identity).inserted else {
             throw value.failure("\(node.identity) is another node's identity already")
+        }
+        if let homeAddress, agentAddresses.contains(homeAddress) {
+            throw value.failure("\(homeAddress) is an address of the home agent itself")
         }
         if let homeAddress, !homeAddresses.insert(homeAddress).inserted {
             throw value.failure("\(homeAddress) is another node's home address already")

@@ -64,7 +64,8 @@ public struct OperatorClient: ~Copyable {
         }
         line.append(UInt8(ascii: "\n"))
         try write(Array(line))
-        guard let reply = try? JSONDecoder().decode(OperatorReply.self, from: Data(try readLine())) else {
+        let answer = Data(try readLine())
+        guard let reply = try? JSONDecoder().decode(OperatorReply.self, from: answer) else {
             throw .unreachable("what answers at \(path) is no mooring-ha of this version")
         }
         if let error = reply.error { throw .refused(error, reply.errorKind ?? .unusable) }

@@ -48,7 +48,10 @@ struct ForeignAgentProgram: ~Copyable {
         for other in try socket.addresses(family: .v4) {
             if case .v4(let own) = other.address, own != address { addresses.append(own) }
         }
-        let own = Set(addresses + settings.careOfAddresses)
+        for careOf in settings.careOfAddresses where !addresses.contains(careOf) {
+            throw CannotStart("no interface has the care-of address \(careOf): give it to one first")
+        }
+        let own = Set(addresses)
         let link = try VisitedLink(visited, address: address, own: own)
         var registrations: [Boxed<RegistrationSocket>] = []
         for own in settings.careOfAddresses + (settings.careOfAddresses.contains(address) ? [] : [address]) {

@@ -90,8 +90,15 @@ struct VisitorRoutes: ~Copyable {
         {
             try socket.delete(rule)
         }
+        // Each is a visitor's, who has a neighbour's entry as well.
         for route in try socket.routes(RouteFilter(family: .v4, table: visitorTable, origin: .mooring)) {
             try socket.delete(route)
+            guard case .v4(let destination) = route.destination, destination.length == 32 else { continue }
+            let neighbor = Neighbor(
+                link: visited.index, address: .v4(destination.address),
+                linkLayerAddress: [UInt8](repeating: 0, count: 6))
+            // It may have been removed.
+            try? socket.delete(neighbor)
         }
     }
 

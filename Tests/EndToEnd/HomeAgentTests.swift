@@ -71,9 +71,23 @@ extension EndToEnd {
                         == "0 0 \(Topology.nodeIPv4Address) \(Topology.endpoint) authenticated\n")
                 #expect(try await topology.registrations() == [])
                 #expect(try await topology.routes("-6") == "")
+                // A route of somebody else's to the same stays as it is.
+                let other = [Topology.nodePrefix, "via", Topology.correspondentAddress, "table", "100"]
+                try await topology.run(in: .homeAgent, ["ip", "-6", "route", "add"] + other)
                 _ = try await topology.register(Self.key, [Topology.nodePrefix])
+                try await poll(for: "word of the other route; \(agent.errorOutput)") {
+                    agent.errorOutput.contains("a route of somebody else's is in the way")
+                }
                 try await topology.run(
                     in: .homeAgent, topology.toolCommand(["registration", "revoke", Topology.nodeIPv4Address]))
+                try await poll(for: "end of the routes; \(agent.errorOutput)") {
+                    try await topology.routes("-4") == ""
+                }
+                #expect(
+                    try await topology.run(
+                        in: .homeAgent, ["ip", "-6", "route", "show", Topology.nodePrefix, "table", "100"]
+                    )
+                    .contains(Topology.correspondentAddress))
                 try await topology.run(
                     in: .homeAgent, topology.toolCommand(["registration", "show", Topology.nodeIPv4Address]),
                     status: 1)

@@ -201,6 +201,13 @@ import Wire
                 start + node + node + "access-identifier = \"x\"",
                 "node[1]: 198.51.100.7 is another node's home address"
             ),
+            (
+                start + node.replacing("198.51.100.7", with: "192.0.2.1"),
+                "node[0]: 192.0.2.1 is an address of the home agent itself"
+            ),
+            (start + node + "implicit-prefixes = [\"fe80::/64\"]", "implicit-prefixes[0]: fe80::/64 can't be a node's"),
+            (start + node + "implicit-prefixes = [\"ff00::/8\"]", "implicit-prefixes[0]: ff00::/8 can't be a node's"),
+            (start + node + "implicit-prefixes = [\"::/0\"]", "implicit-prefixes[0]: ::/0 can't be a node's"),
             (start + node + "policy = \"x\"", "node[0].policy: \"x\" is the name of no policy"),
             (start + node + "prefixes = [\"2001:db8::1/64\"]", "node[0].prefixes[0]: "),
             (start + node + "prefixes = [{within = \"2001:db8::/64\", lengths = [56]}]", "lengths[0]: 56 is no"),
@@ -240,6 +247,20 @@ import Wire
         } catch let error as StrictJSON.Failure {
             #expect("\(error)".contains("node[0].key: stands in a file that others can use"), "\(error)")
             #expect(!"\(error)".contains(Self.key))
+        }
+    }
+
+    @Test("a pipe in place of a file is refused and not waited for")
+    func pipes() async throws {
+        try await TemporaryDirectory.with { directory in
+            let path = directory + "/pipe"
+            try #require(mkfifo(path, 0o600) == 0)
+            for text in ["nodes-file = \"pipe\"\n", Self.node.replacing("\"key\"", with: "\"pipe\"")] {
+                try Self.write(Self.start + text, "mooring-ha.toml", in: directory)
+                let file = directory + "/mooring-ha.toml"
+                let failure = #expect(throws: StrictJSON.Failure.self) { _ = try HomeAgentFiles(contentsOf: file) }
+                #expect(failure.map { "\($0)" }?.contains("pipe: is no plain file") == true)
+            }
         }
     }
 }
