@@ -91,6 +91,8 @@ final class Topology: @unchecked Sendable {
                 ])
         }
         try await link(.correspondent, .homeAgent)
+        // What is joined to super-frames is cut before it gets there, by the kernel's rules and not by ours.
+        try await run(in: .homeAgent, ["python3", Self.script("wire.py"), "correspondent"])
         try await ip(.correspondent, "address add \(Self.correspondentAddress)/64 dev home-agent nodad")
         try await ip(.homeAgent, "address add 2001:db8:c::1/64 dev correspondent nodad")
         try await ip(.correspondent, "route add default via 2001:db8:c::1")
