@@ -40,7 +40,7 @@ extension Forwarder {
         _ segment: FlowSegment, _ place: Int, _ bucket: Int, _ batch: borrowing PacketBatch
     ) {
         let found = frames.find(segment, in: bucket) { UnsafeRawPointer(batch[Int($0)].start) }
-        let mayBeJoined = segment.mayBeJoined
+        let mayBeJoined = segment.mayBeJoined && (segment.isTCP || joinsDatagrams)
         var isVerified = false
         if let found {
             if mayBeJoined, Self.fits(segment, frames[found], batch) {

@@ -34,6 +34,8 @@ public struct ForwarderSettings: Sendable {
     public var sendsSuperFrames = false
     /// Whether the home side takes super-frames, so that packets of a flow may be joined.
     public var joinsSegments = false
+    /// Whether that is so of datagrams of UDP, too.
+    public var joinsDatagrams = false
     /// Whether the host forwards, so that nodes may take it for a router (RFC 4861, 4.4).
     public var isRouter = true
     /// Of fragments of tunnel packets.
@@ -89,6 +91,7 @@ public struct Forwarder: ~Copyable {
     let timeToLive: UInt8
     let sendsSuperFrames: Bool
     private let joinsSegments: Bool
+    let joinsDatagrams: Bool
     let isRouter: Bool
     let errorSource: IPv6Address?
     var memory: GeneratedMemory
@@ -155,6 +158,7 @@ public struct Forwarder: ~Copyable {
         timeToLive = settings.timeToLive
         sendsSuperFrames = settings.sendsSuperFrames
         joinsSegments = settings.joinsSegments
+        joinsDatagrams = settings.joinsDatagrams
         frames = OpenFrames(batchCapacity: batchCapacity)
         isRouter = settings.isRouter
         errorSource = settings.errorSource

@@ -105,6 +105,9 @@ public struct PortQueues: ~Copyable, Sendable {
     /// Whether the kernel hands over super-frames from the home side.
     public var hasSuperFrames: Bool { !isShared && !home.segmentKinds.isEmpty }
 
+    /// Whether the kernel knows super-frames of UDP (Linux 6.2).
+    var hasDatagramFrames: Bool { home.segmentKinds.contains(.udp) }
+
     /// The kernel's number of the access device, where that has virtio headers.
     var accessWithHeaders: UInt32? {
         switch access {

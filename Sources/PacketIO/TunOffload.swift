@@ -52,10 +52,13 @@ public struct SuperFrameWay: ~Copyable, Sendable {
     public let choice: OffloadChoice
     /// Why it is not the best that was asked for; else empty.
     public let reason: String
+    /// Whether the home device takes super-frames of UDP, beside those of TCP, where there are any.
+    public let takesDatagrams: Bool
     private let program: PushProgram?
 
     /// Sees what the devices and the kernel have for a choice, and attaches the program where headers are pushed.
     public init(_ wanted: OffloadChoice, _ queues: borrowing PortQueues) {
+        takesDatagrams = queues.hasDatagramFrames
         guard queues.hasSuperFrames else {
             choice = .off
             program = nil

@@ -111,6 +111,7 @@ extension MooringDaemonCommand {
         var forwarderSettings = ForwarderSettings(settings)
         forwarderSettings.sendsSuperFrames = workers.superFrames.choice == .push
         forwarderSettings.joinsSegments = workers.superFrames.choice != .off
+        forwarderSettings.joinsDatagrams = workers.superFrames.takesDatagrams
         nonisolated(unsafe) let daemon = Daemon(
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
             logger: logger)

@@ -24,7 +24,7 @@ struct JoiningTests {
     }
 
     /// A mobile node's forwarder, to which its home agent sends whatever there is.
-    private static func node(joins: Bool = true) throws -> TestForwarder {
+    private static func node(joins: Bool = true, joinsDatagrams: Bool = true) throws -> TestForwarder {
         let table = try BindingTable(BindingTable.Configuration())
         var binding = Binding(
             id: "ha", careOfAddress: IPv4Address("203.0.113.1")!,
@@ -35,7 +35,7 @@ struct JoiningTests {
         binding.networks = [IPv4Prefix("0.0.0.0/0")!]
         _ = try table.put([binding], now: 0)
         var settings = TestForwarder.settings
-        settings.joinsSegments = joins
+        (settings.joinsSegments, settings.joinsDatagrams) = (joins, joinsDatagrams)
         return try TestForwarder(table, settings: settings)
     }
 
@@ -122,10 +122,10 @@ struct JoiningTests {
         #expect(forwarder.counters.isConserved)
     }
 
-    @Test("Without it, each leaves by itself")
-    func off() throws {
+    @Test("Without it, or where the kernel knows none of their kind, each leaves by itself", arguments: [true, false])
+    func off(joins: Bool) throws {
         let vector = SuperFrameVectors.named("UDP over IPv6, small")
-        let forwarder = try Self.node(joins: false)
+        let forwarder = try Self.node(joins: joins, joinsDatagrams: false)
         let outcomes = forwarder.process(vector.segments.map { Self.tunnelled($0.bytes) })
         #expect(outcomes == vector.segments.map { .home($0.bytes) })
     }
