@@ -121,6 +121,10 @@ struct NodeDirectory: Sendable {
     }
 
     private func write(_ text: String) throws(StrictJSON.Failure) {
+        // What the next start would refuse is not written.
+        guard let directory = opendir(path) else { throw failure("can't be read") }
+        defer { closedir(directory) }
+        try check(dirfd(directory))
         let draft = path(of: Self.draftName)
         unlink(draft)
         let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)

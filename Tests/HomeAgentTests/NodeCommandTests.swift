@@ -242,6 +242,21 @@ import Testing
         }
     }
 
+    @Test("nothing is written where others can change it, and no address is the home agent's own")
+    func harm() async throws {
+        try await run(Self.start + Self.directory) { scene in
+            try await scene.serving { _ in
+                let add = { ["add", $0, "--spi", "1000", "--key-file", scene.path + "/key"] }
+                let said = try await scene.node(add("192.0.2.1"), status: 1)
+                #expect(said.contains("192.0.2.1 is an address of the home agent itself"), "\(said)")
+                #expect(chmod(scene.nodes, 0o777) == 0)
+                let refusal = try await scene.node(add("198.51.100.9"), status: 1)
+                #expect(refusal.contains("can be changed by others"), "\(refusal)")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: scene.nodes) == [])
+        }
+    }
+
     @Test("a directory that others can change, or that is not there, is refused")
     func directoryMode() async throws {
         try await run(Self.start + Self.directory) { scene in
