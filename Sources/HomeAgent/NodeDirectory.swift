@@ -26,9 +26,8 @@ struct NodeDirectory: Sendable {
     /// The names of its files, sorted.
     /// - Parameter limit: of them.
     func names(limit: Int) throws(StrictJSON.Failure) -> [String] {
-        guard let directory = opendir(path) else { throw failure("can't be read") }
+        let directory = try opened()
         defer { closedir(directory) }
-        try check(dirfd(directory))
         var names: [String] = []
         while true {
             errno = 0
@@ -44,6 +43,18 @@ struct NodeDirectory: Sendable {
         }
         guard errno == 0 else { throw failure("can't be read") }
         return names.sorted()
+    }
+
+    /// The directory, which nobody else can change; to be closed.
+    private func opened() throws(StrictJSON.Failure) -> OpaquePointer {
+        guard let directory = opendir(path) else { throw failure("can't be read") }
+        do throws(StrictJSON.Failure) {
+            try check(dirfd(directory))
+            return directory
+        } catch {
+            closedir(directory)
+            throw error
+        }
     }
 
     private func check(_ descriptor: CInt) throws(StrictJSON.Failure) {
@@ -122,9 +133,7 @@ struct NodeDirectory: Sendable {
 
     private func write(_ text: String) throws(StrictJSON.Failure) {
         // What the next start would refuse is not written.
-        guard let directory = opendir(path) else { throw failure("can't be read") }
-        defer { closedir(directory) }
-        try check(dirfd(directory))
+        closedir(try opened())
         let draft = path(of: Self.draftName)
         unlink(draft)
         let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
