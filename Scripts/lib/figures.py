@@ -2,11 +2,13 @@
 """Reads what ping, iperf3 and mooring printed and says it in a few words; used by demo and measure-handover.
 
 figures.py ping FILE SENT              lost packets and the longest run of them
+figures.py handover MONITOR GATEWAY CAPTURE   milliseconds from the route by the gateway to the first packet
 figures.py iperf3 FILE [SECONDS]       Gbit/s; with SECONDS, before and after that moment of the transfer
 figures.py messages                    registrations, from tshark's fields on standard input
 figures.py counters FILE...            the balance and every counter above zero of `mooring counters --json`
 Exit 1 where the figures say that it did not work.
 """
+import datetime
 import json
 import re
 import sys
@@ -25,6 +27,19 @@ def ping(path, sent):
         previous = number
     print(len(lost), longest, lost[0] if lost else 0)
     return 0 if answered else 1
+
+
+def handover(monitor, gateway, capture):
+    """Prints the milliseconds between a line of `ip -ts monitor` that names the gateway and one of `tcpdump -tt`."""
+    with open(monitor, encoding="utf-8") as file:
+        routes = re.findall(r"^\[([^]]+)\] default via (\S+)", file.read(), re.MULTILINE)
+    with open(capture, encoding="utf-8") as file:
+        packets = file.read().split()
+    moments = [datetime.datetime.fromisoformat(time + "+00:00").timestamp() for time, via in routes if via == gateway]
+    if not moments or not packets:
+        return 1
+    print(f"{(float(packets[0]) - moments[0]) * 1000:.1f}")
+    return 0
 
 
 def rate(intervals):
@@ -93,7 +108,7 @@ def main(arguments):
     """Runs the function that the first argument names."""
     actions = {
         "ping": lambda rest: ping(*rest), "iperf3": lambda rest: iperf3(*rest), "counters": counters,
-        "messages": lambda rest: messages(),
+        "messages": lambda rest: messages(), "handover": lambda rest: handover(*rest),
     }
     if not arguments or arguments[0] not in actions:
         print(__doc__, file=sys.stderr)

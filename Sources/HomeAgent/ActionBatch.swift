@@ -11,14 +11,14 @@ struct ActionBatch {
     private(set) var records: [NodeIdentity: StoredRegistration?] = [:]
     /// Bindings to put, or with nil to remove, by home address.
     private(set) var bindings: [IPv4Address: MobilityBinding?] = [:]
+    /// What the forwarder has of the home addresses that bindings are put for, where it is to hold if they are refused.
+    private(set) var formers: [IPv4Address: FormerRegistration] = [:]
     /// Whether a route is to be there.
     private(set) var routes: [HomeRoute: Bool] = [:]
     /// In the order in which they were asked for.
     var datagrams: [OutgoingDatagram] = []
     private(set) var outcomes: [HomeAgentOutcome] = []
     private(set) var exceptions: [SecurityException] = []
-    /// Whose binding is that of a home address, as far as this batch says.
-    private(set) var holders: [IPv4Address: NodeIdentity] = [:]
     /// Which connection to the forwarder the bindings are for.
     let epoch: UInt64
     /// When the events were handled, for records.
@@ -39,11 +39,12 @@ struct ActionBatch {
     /// Adds an action, behind those of the same batch.
     mutating func add(_ action: HomeAgentAction) {
         switch action {
-        case .store(let record):
-            records[record.identity] = .some(record)
-            if let address = record.binding?.homeAddress { holders[address] = record.identity }
+        case .store(let record): records[record.identity] = .some(record)
         case .forget(let identity): records[identity] = .some(nil)
-        case .putBinding(let binding): bindings[binding.homeAddress] = .some(binding)
+        case .putBinding(let binding, let former):
+            // Of several the first one's: those behind it are not known to the forwarder.
+            if case .some(.some) = bindings[binding.homeAddress] {} else { formers[binding.homeAddress] = former }
+            bindings[binding.homeAddress] = .some(binding)
         case .removeBinding(let homeAddress): bindings[homeAddress] = .some(nil)
         case .addRoute(let route): routes[route] = true
         case .removeRoute(let route): routes[route] = false
@@ -61,18 +62,20 @@ struct ActionBatch {
     var bindingsToPut: [MobilityBinding] { bindings.values.compactMap { $0 } }
     var homeAddressesToRemove: [IPv4Address] { bindings.compactMap { $0.value == nil ? $0.key : nil } }
 
-    /// Takes the replies to a node away: what they say is not true.
-    mutating func dropReplies(for homeAddress: IPv4Address) -> Int {
-        let before = datagrams.count
-        datagrams.removeAll { RegistrationReply.homeAddress(in: $0.payload) == homeAddress }
-        return before - datagrams.count
+    /// Takes the replies away that tell of a binding: what they say is not true.
+    mutating func withdrawReplies(for homeAddress: IPv4Address) -> [OutgoingDatagram] {
+        let told = datagrams.filter { RegistrationReply.bindingToldOf(in: $0.payload) == homeAddress }
+        if !told.isEmpty { datagrams.removeAll { RegistrationReply.bindingToldOf(in: $0.payload) == homeAddress } }
+        return told
     }
 }
 
 extension RegistrationReply {
-    /// The home address that a reply is about (RFC 5944, 3.4); nil where the bytes are no reply.
-    static func homeAddress(in payload: [UInt8]) -> IPv4Address? {
-        guard payload.count >= 8, payload[0] == MobileIPMessageType.registrationReply.rawValue else { return nil }
+    /// The home address of the binding that a reply grants (RFC 5944, 3.4); nil where it grants none, or is no reply.
+    static func bindingToldOf(in payload: [UInt8]) -> IPv4Address? {
+        guard payload.count >= 8, payload[0] == MobileIPMessageType.registrationReply.rawValue,
+            ReplyCode(rawValue: payload[1]).isAccepted, payload[2] | payload[3] != 0
+        else { return nil }
         return IPv4Address(rawValue: payload[4..<8].reduce(0) { $0 << 8 | UInt32($1) })
     }
 }

@@ -29,11 +29,17 @@ protocol DataplaneOwner: AnyObject {
     func bindings(from position: Int, limit: Int) -> (bindings: [MobilityBinding], next: Int?)
     /// The forwarder was told of these, as part of all. Its device may be a new one, without routes.
     func named(_ bindings: [MobilityBinding])
-    /// The forwarder does not take a binding.
-    func refused(_ homeAddress: IPv4Address, _ error: ControlError)
+    /// Of those that it was told of, as part of all, the forwarder does not take these.
+    func refused(_ bindings: [RefusedBinding])
     /// A packet for the control plane, or a number of them that were lost on the way.
     func received(_ punt: ControlPuntEvent)
     func lost(punts: UInt64)
+}
+
+/// A binding that the forwarder does not take, and why.
+struct RefusedBinding: Sendable {
+    let binding: MobilityBinding
+    let error: ControlError
 }
 
 /// The connections to mooringd.
@@ -194,7 +200,10 @@ final class Dataplane {
             state.pagesUnderWay -= 1
             switch result {
             case .success(let refused):
-                if !refused.isEmpty { state.isRefused = true }
+                if !refused.isEmpty {
+                    state.isRefused = true
+                    owner.refused(refused)
+                }
                 owner.named(page.bindings)
                 namePage(state, client, epoch)
             case .failure: break  // The connection has ended, and whoever sees to that is told.
@@ -233,10 +242,9 @@ final class Dataplane {
 
     // MARK: - Bindings
 
-    /// Puts bindings and removes others. Where the forwarder refuses, each is tried by itself, and the owner is told of
-    /// those that are refused alone.
-    /// - Returns: home addresses of bindings that were refused; fails where the connection has ended.
-    func put(_ bindings: [MobilityBinding], removing removed: [IPv4Address]) -> EventLoopFuture<[IPv4Address]> {
+    /// Puts bindings and removes others. Where the forwarder refuses, each is tried by itself.
+    /// - Returns: bindings that were refused alone; fails where the connection has ended.
+    func put(_ bindings: [MobilityBinding], removing removed: [IPv4Address]) -> EventLoopFuture<[RefusedBinding]> {
         guard let client, isConnected else {
             return eventLoop.makeFailedFuture(ControlClientError.closed("there is no forwarder"))
         }
@@ -251,17 +259,16 @@ final class Dataplane {
 
     private func putEach(
         _ bindings: [MobilityBinding], removing ids: [String], _ client: ControlClient
-    ) -> EventLoopFuture<[IPv4Address]> {
-        var replies: [EventLoopFuture<IPv4Address?>] = []
+    ) -> EventLoopFuture<[RefusedBinding]> {
+        var replies: [EventLoopFuture<RefusedBinding?>] = []
         if !ids.isEmpty { replies.append(client.sendPut([], removing: ids).map { nil }) }
         for binding in bindings {
-            let reply = client.sendPut([Binding(binding)], removing: []).map { nil as IPv4Address? }
+            let reply = client.sendPut([Binding(binding)], removing: []).map { nil as RefusedBinding? }
             replies.append(
-                reply.assumeIsolated().flatMapErrorThrowing { [self] error in
+                reply.flatMapErrorThrowing { error in
                     guard case ControlClientError.refused(let refusal) = error else { throw error }
-                    owner.refused(binding.homeAddress, refusal)
-                    return binding.homeAddress
-                }.nonisolated())
+                    return RefusedBinding(binding: binding, error: refusal)
+                })
         }
         return EventLoopFuture.whenAllSucceed(replies, on: eventLoop).map { $0.compactMap { $0 } }
     }

@@ -21,8 +21,8 @@ public enum ServiceOutcome: CountedReason {
         case .intakeFull: "A datagram came while as many waited as may."
         case .puntsLost: "The forwarder had punted packets that were read too slowly."
         case .replyNotSent: "The forwarder, or the socket, did not take a datagram to be sent."
-        case .replyWithdrawn: "A reply was not sent, since the forwarder had refused the binding that it tells of."
-        case .bindingRefused: "The forwarder refused a binding; the node has none now."
+        case .replyWithdrawn: "A reply became a rejection, since the forwarder had refused the binding."
+        case .bindingRefused: "The forwarder refused a binding; the node has what it had before."
         case .storeFailed: "A batch could not be stored, and was tried again."
         case .routeFailed: "The kernel refused to add or to delete a route."
         case .exceptionNotLogged: "A security exception was left out of the log."
@@ -81,6 +81,7 @@ extension BindingEnd {
         case .revoked: "revoked"
         case .revokedByForeignAgent: "revoked-by-foreign-agent"
         case .nodeRemoved: "node-removed"
+        case .refusedByForwarder: "refused-by-forwarder"
         }
     }
 }

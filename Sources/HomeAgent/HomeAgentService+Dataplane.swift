@@ -40,12 +40,25 @@ extension HomeAgentService: DataplaneOwner {
         _ = change(removing: [], adding: adding)
     }
 
-    func refused(_ homeAddress: IPv4Address, _ error: ControlError) {
+    func refused(_ bindings: [RefusedBinding]) {
+        for refused in bindings { refuse(refused, former: nil, replies: []) }
+    }
+
+    /// Tells the state machine of a binding that the forwarder did not take.
+    /// - Parameters:
+    ///   - former: what the forwarder has in its place.
+    ///   - replies: those that tell of it, and were not sent.
+    func refuse(_ refused: RefusedBinding, former: FormerRegistration?, replies: [OutgoingDatagram]) {
         counters.count(ServiceOutcome.bindingRefused)
+        counters.count(ServiceOutcome.replyWithdrawn, replies.count)
         logger.error(
-            "binding refused by the forwarder, and so ended",
-            metadata: ["homeAddress": "\(homeAddress)", "reason": "\(error)"])
-        if let identity = agent.identity(of: homeAddress) { take(.revoked(identity)) }
+            "binding refused by the forwarder",
+            metadata: [
+                "homeAddress": "\(refused.binding.homeAddress)", "reason": "\(refused.error)",
+                "kept": former == nil ? "none" : "the former one",
+            ])
+        let code: ReplyCode = refused.error.code == .limit ? .insufficientResources : .reasonUnspecified
+        take(.bindingRefused(BindingRefusal(refused.binding, former: former, replies: replies, code: code)))
     }
 
     func received(_ punt: ControlPuntEvent) {

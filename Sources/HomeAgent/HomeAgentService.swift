@@ -263,18 +263,22 @@ final class HomeAgentService {
         routesGone.assumeIsolated().flatMap { [self] _ in
             // What was handled for an earlier connection, or none, was named in the resynchronization since.
             guard batch.epoch == dataplane.epoch, dataplane.isConnected else {
-                return eventLoop.makeSucceededFuture([IPv4Address]())
+                return eventLoop.makeSucceededFuture([RefusedBinding]())
             }
             return dataplane.put(batch.bindingsToPut, removing: batch.homeAddressesToRemove).assumeIsolated()
                 .map { [self] refused in
-                    followLinks(put: batch.bindingsToPut, gone: batch.homeAddressesToRemove + refused)
+                    followLinks(
+                        put: batch.bindingsToPut,
+                        gone: batch.homeAddressesToRemove + refused.map(\.binding.homeAddress))
                     return refused
                 }
                 .flatMapErrorThrowing { _ in [] }  // The connection has ended, which its owner is told.
                 .nonisolated()
         }.flatMap { [self] refused in
-            for address in refused {
-                counters.count(ServiceOutcome.replyWithdrawn, batch.dropReplies(for: address))
+            for refused in refused {
+                let homeAddress = refused.binding.homeAddress
+                refuse(
+                    refused, former: batch.formers[homeAddress], replies: batch.withdrawReplies(for: homeAddress))
             }
             return change(removing: [], adding: batch.routesToAdd)
         }.whenComplete { [self] _ in

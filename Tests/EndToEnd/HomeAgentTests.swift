@@ -106,6 +106,40 @@ extension EndToEnd {
             }
         }
 
+        @Test("R1 S2 a node whose binding the forwarder refuses is told so, and keeps the one that it had")
+        func bindingRefused() async throws {
+            try await Topology.run { topology in
+                let contested = "2001:db8:7::/64"
+                try await topology.startMooringd(.homeAgent)
+                try await topology.startMooringd(.node)
+                let agent = try await topology.startHomeAgent(prefixes: [Topology.nodePrefix, contested])
+                let (reply, prefix) = (
+                    "\(Topology.nodeIPv4Address) \(Topology.endpoint) authenticated", Topology.nodePrefix
+                )
+                #expect(try await topology.register(Self.key, [prefix + ",care-of"]) == "0 600 \(reply) 1:\(prefix)\n")
+                try await topology.putNodeBinding()
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+                // Another control plane's binding has it.
+                try await topology.mooring(
+                    .homeAgent, ["binding", "put", "other", "--care-of", "203.0.113.77", "--prefix", contested])
+                #expect(
+                    try await topology.register(Self.key, [contested], careOf: Topology.careOfAddressB)
+                        == "128 600 \(reply)\n")
+                let counters = try await topology.homeAgentCounters()
+                #expect(counters["binding-refused"] == 1 && counters["reply-128"] == 1, "\(counters)")
+                #expect(try await topology.registrations() == [Topology.nodeIPv4Address])
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+                try await poll(for: "routes; \(agent.errorOutput)") {
+                    let routes = try await topology.routes("-6")
+                    return routes.contains(prefix) && !routes.contains(contested)
+                }
+                // With nothing in the way it is accepted.
+                try await topology.mooring(.homeAgent, ["binding", "remove", "other"])
+                #expect(try await topology.register(Self.key, [contested]) == "0 600 \(reply) 0:\(contested)\n")
+                await agent.end()
+            }
+        }
+
         @Test("listening by itself, it answers others when the host has refused to send an answer to one")
         func answerRefused() async throws {
             try await Topology.run { topology in
@@ -137,10 +171,14 @@ extension Topology {
     /// Starts mooring-ha, and waits until the forwarder has all bindings.
     /// - Parameters:
     ///   - settings: behind those that it always has.
-    ///   - nodes: behind the first, whose home address is the topology's.
-    func startHomeAgent(_ settings: String = "", nodes: String = "") async throws -> ChildProcess {
+    ///   - prefixes: those that the first node may have, whose home address is the topology's.
+    ///   - nodes: behind it.
+    func startHomeAgent(
+        _ settings: String = "", prefixes: [String] = [Topology.nodePrefix], nodes: String = ""
+    ) async throws -> ChildProcess {
         let agent = try startHomeAgent(
-            at: Self.endpoint, "routes = { device = \"mooring-home\", table = 100 }\n\(settings)", nodes: nodes)
+            at: Self.endpoint, "routes = { device = \"mooring-home\", table = 100 }\n\(settings)", prefixes: prefixes,
+            nodes: nodes)
         try await poll(for: "bindings told by mooring-ha, which wrote: \(agent.errorOutput)") {
             guard agent.isRunning else { throw EndToEndFailure("mooring-ha has ended: \(agent.errorOutput)") }
             return agent.errorOutput.contains("bindings resynchronized")
@@ -158,7 +196,9 @@ extension Topology {
         return agent
     }
 
-    private func startHomeAgent(at address: String, _ settings: String, nodes: String = "") throws -> ChildProcess {
+    private func startHomeAgent(
+        at address: String, _ settings: String, prefixes: [String] = [Topology.nodePrefix], nodes: String = ""
+    ) throws -> ChildProcess {
         let (file, key) = (directory.appendingPathComponent("ha.toml"), directory.appendingPathComponent("key"))
         try "0102030405060708090a0b0c0d0e0f10\n".write(to: key, atomically: false, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: key.path)
@@ -172,7 +212,7 @@ extension Topology {
         home-address = "\(Self.nodeIPv4Address)"
         spi = 1000
         key-file = "key"
-        prefixes = ["\(Self.nodePrefix)"]
+        prefixes = \(prefixes)
         \(nodes)
         """.write(to: file, atomically: false, encoding: .utf8)
         return try start(in: .homeAgent, [Repository.path(of: "mooring-ha"), "--config", file.path])

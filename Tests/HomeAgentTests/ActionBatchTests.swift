@@ -52,16 +52,44 @@ import Wire
         #expect(Self.batch(datagrams.map { .send($0) }).datagrams == datagrams)
     }
 
-    @Test("replies to a node are taken away by its home address, and nothing else is")
+    @Test("replies that tell of a node's binding are taken away by its home address, and nothing else is")
     func withdrawn() {
         let reply: [UInt8] = [3, 0, 0, 60, 198, 51, 100, 7] + [UInt8](repeating: 0, count: 12)
         var another = reply
         another[7] = 8
         var revocation = reply
         revocation[0] = 7
-        var batch = Self.batch([reply, another, revocation, [3, 0]].map { .send(Self.datagram($0)) })
-        #expect(batch.dropReplies(for: Self.address) == 1)
-        #expect(batch.datagrams == [another, revocation, [3, 0]].map { Self.datagram($0) })
+        var denial = reply
+        denial[1] = 133
+        var deregistration = reply
+        deregistration[3] = 0
+        var withoutSimultaneous = reply
+        withoutSimultaneous[1] = 1
+        let others = [another, revocation, denial, deregistration, [3, 0]].map { Self.datagram($0) }
+        var batch = Self.batch(
+            ([Self.datagram(reply)] + others + [Self.datagram(withoutSimultaneous)]).map { .send($0) })
+        #expect(batch.withdrawReplies(for: Self.address) == [reply, withoutSimultaneous].map { Self.datagram($0) })
+        #expect(batch.datagrams == others)
+    }
+
+    @Test("what is to hold again is what the forwarder has, before all of the batch")
+    func formers() throws {
+        let registration = try #require(SampleRegistrations.simple.binding)
+        let before = FormerRegistration(registration, expiry: 1)
+        let between = FormerRegistration(registration, expiry: 2)
+        func former(_ actions: [HomeAgentAction]) -> FormerRegistration? {
+            Self.batch(actions).formers[Self.address]
+        }
+        #expect(former([.putBinding(Self.binding)]) == nil)
+        #expect(former([.putBinding(Self.binding, former: before)]) == before)
+        #expect(
+            former([.putBinding(Self.binding, former: before), .putBinding(Self.binding, former: between)]) == before)
+        #expect(former([.putBinding(Self.binding), .putBinding(Self.binding, former: between)]) == nil)
+        #expect(
+            former([
+                .putBinding(Self.binding, former: before), .removeBinding(homeAddress: Self.address),
+                .putBinding(Self.binding),
+            ]) == nil)
     }
 
     @Test("counts and exceptions alone are no work")

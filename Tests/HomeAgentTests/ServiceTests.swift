@@ -177,7 +177,7 @@ import Wire
         }
     }
 
-    @Test("where the forwarder refuses a binding, the node gets no answer and has none, and others have theirs")
+    @Test("where the forwarder refuses a binding, the node gets a rejection and has none, and others have theirs")
     func refused() async throws {
         try await Self.run(nodes: 2) { scene in
             // Once for the batch, once for the binding by itself.
@@ -185,10 +185,14 @@ import Wire
             try await scene.register()
             #expect(try await eventually { try await scene.counter("reply-withdrawn") == 1 })
             #expect(try await scene.counter("binding-refused") == 1)
-            #expect(try await eventually { try await scene.counter("binding-revoked") == 1 })
+            #expect(try await eventually { try await scene.counter("binding-refused-by-forwarder") == 1 })
+            #expect(try await eventually { try await scene.server.onLoop { $0.injected.count } == 1 })
             try await scene.server.onLoop { $0.conflicts = 0 }
             try await scene.register(IPv4Address(rawValue: Self.home.rawValue + 1))
-            #expect(try await eventually { try await scene.server.onLoop { $0.injected.count } == 1 })
+            #expect(try await eventually { try await scene.server.onLoop { $0.injected.count } == 2 })
+            // Behind 20 bytes of IPv4 and 8 of UDP.
+            #expect(
+                try await scene.server.onLoop { $0.injected.map { Array($0.packet[28..<30]) } } == [[3, 128], [3, 0]])
             #expect(try await scene.server.onLoop { $0.bindings.keys.sorted() } == ["198.51.100.8"])
             let reply = try await scene.ask(OperatorRequest(.registration, node: "198.51.100.7"))
             #expect(reply.errorKind == .absent)

@@ -88,7 +88,7 @@ struct HomeAgentHostileTests {
         mutating func take(_ actions: [HomeAgentAction]) {
             for action in actions {
                 switch action {
-                case .putBinding(let binding): bindings[binding.homeAddress] = binding
+                case .putBinding(let binding, _): bindings[binding.homeAddress] = binding
                 case .removeBinding(let homeAddress):
                     #expect(bindings.removeValue(forKey: homeAddress) != nil, "\(homeAddress) is not there")
                 case .addRoute(let route): #expect(routes.insert(route).inserted, "\(route) is there")

@@ -192,7 +192,7 @@ extension HomeAgentAction {
         switch self {
         case .store(let record): record.binding == nil ? "store without binding" : "store"
         case .forget(let identity): "forget \(identity)"
-        case .putBinding(let binding): "put \(binding.line)"
+        case .putBinding(let binding, _): "put \(binding.line)"
         case .removeBinding(let homeAddress): "remove \(homeAddress)"
         case .addRoute(let route): "+ \(route.line)"
         case .removeRoute(let route): "- \(route.line)"

@@ -5,9 +5,10 @@ import Wire
 
 extension HomeAgent {
     /// Gives a node another binding, or none. Prefixes and home address of the new one are the node's already.
+    /// - Parameter former: what is to hold again where the forwarder refuses the new one.
     mutating func settle(
-        _ number: UInt32, _ new: AcceptedRegistration?, expiry: UInt64, _ now: Moment,
-        _ actions: inout [HomeAgentAction]
+        _ number: UInt32, _ new: AcceptedRegistration?, expiry: UInt64, orElse former: FormerRegistration? = nil,
+        _ now: Moment, _ actions: inout [HomeAgentAction]
     ) {
         let old = nodes[number].binding
         nodes[number].binding = new
@@ -23,7 +24,7 @@ extension HomeAgent {
             release(old.homeAddress, of: number)
             if isDataplaneThere { actions.append(.removeBinding(homeAddress: old.homeAddress)) }
         }
-        if let new, isDataplaneThere { actions.append(.putBinding(new.forwarded(until: expiry, now))) }
+        if let new, isDataplaneThere { actions.append(.putBinding(new.forwarded(until: expiry, now), former: former)) }
         for route in change.added { actions.append(.addRoute(route)) }
     }
 

@@ -74,7 +74,7 @@ extension HomeAgent {
     }
 
     /// Takes from a binding what the node may not have any more, and adds implicit prefixes.
-    private mutating func reviseBinding(_ number: UInt32, _ now: Moment, _ actions: inout [HomeAgentAction]) {
+    mutating func reviseBinding(_ number: UInt32, _ now: Moment, _ actions: inout [HomeAgentAction]) {
         guard var binding = nodes[number].binding else { return }
         let node = nodes[number].node
         let permissions = permissions(of: number)

@@ -81,13 +81,15 @@ extension HomeAgent {
         let expiry =
             attempt.isRepeated
             ? nodes[number].expiry : lifetime.duration.map { now.nanoseconds + $0.nanoseconds } ?? .max
-        let formerExpiry = nodes[number].expiry
-        settle(number, registration, expiry: expiry, now, &actions)
+        let former = current.map { FormerRegistration($0, expiry: nodes[number].expiry) }
+        settle(
+            number, registration, expiry: expiry, orElse: current?.homeAddress == homeAddress ? former : nil, now,
+            &actions)
         send(
             attempt, code: wantsSeveral ? .acceptedWithoutSimultaneousBindings : .accepted, lifetime: lifetime,
             homeAddress: homeAddress, homeAgent: homeAgent,
             extensions: ReplyExtensions(attempt, registration, tunnel, prefixes, networks), &actions)
-        tellFormerForeignAgent(current, registration, of: number, until: formerExpiry, now, &actions)
+        tellFormerForeignAgent(former, registration, of: number, now, &actions)
         for reply in prefixes.replies { actions.append(.count(.prefix(reply.code))) }
     }
 

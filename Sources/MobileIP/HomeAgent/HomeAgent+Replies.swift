@@ -73,7 +73,7 @@ extension HomeAgent {
             &actions)
     }
 
-    /// Signs a reply and sends it.
+    /// Answers a request.
     func send(
         _ attempt: RegistrationAttempt, code: ReplyCode, lifetime: RegistrationLifetime, homeAddress: IPv4Address,
         homeAgent: IPv4Address, extensions: ReplyExtensions, _ actions: inout [HomeAgentAction]
@@ -81,22 +81,35 @@ extension HomeAgent {
         let reply = RegistrationReply(
             code: code, lifetime: lifetime, homeAddress: homeAddress, homeAgent: homeAgent,
             identification: attempt.identification, extensions: extensions.forNode)
+        let datagram = OutgoingDatagram(
+            payload: [], source: replySource(attempt.datagram), destination: attempt.datagram.source,
+            destinationPort: attempt.datagram.sourcePort, side: attempt.datagram.side)
+        send(
+            reply, signedBy: attempt.association, extensions.forForeignAgent, signedBy: attempt.foreignAssociation,
+            in: datagram, &actions)
+    }
+
+    /// Signs a reply for the node, and what is added for the foreign agent where an association is shared with it, and
+    /// sends it the way of a datagram.
+    func send(
+        _ reply: RegistrationReply, signedBy association: SecurityAssociation, _ forForeignAgent: [MobileIPExtension],
+        signedBy foreignAssociation: SecurityAssociation?, in datagram: OutgoingDatagram,
+        _ actions: inout [HomeAgentAction]
+    ) {
+        var datagram = datagram
         do throws(MobileIPError) {
-            var bytes = try attempt.association.sign(reply, as: .mobileHome)
-            if let association = attempt.foreignAssociation {
-                bytes = try association.sign(bytes, adding: extensions.forForeignAgent, as: .foreignHome)
-            } else if !extensions.forForeignAgent.isEmpty {
+            datagram.payload = try association.sign(reply, as: .mobileHome)
+            if let foreignAssociation {
+                datagram.payload = try foreignAssociation.sign(
+                    datagram.payload, adding: forForeignAgent, as: .foreignHome)
+            } else if !forForeignAgent.isEmpty {
                 var writer = MessageWriter(
-                    continuing: bytes, room: extensions.forForeignAgent.reduce(0) { $0 + $1.length })
-                for element in extensions.forForeignAgent { element.write(to: &writer) }
-                bytes = writer.bytes
+                    continuing: datagram.payload, room: forForeignAgent.reduce(0) { $0 + $1.length })
+                for element in forForeignAgent { element.write(to: &writer) }
+                datagram.payload = writer.bytes
             }
-            actions.append(
-                .send(
-                    OutgoingDatagram(
-                        payload: bytes, source: replySource(attempt.datagram), destination: attempt.datagram.source,
-                        destinationPort: attempt.datagram.sourcePort, side: attempt.datagram.side)))
-            actions.append(.count(.replied(code)))
+            actions.append(.send(datagram))
+            actions.append(.count(.replied(reply.code)))
         } catch {
             actions.append(.count(.discarded(.replyTooLong)))
         }

@@ -52,7 +52,7 @@ extension HomeAgent {
     }
 
     /// The binding with those of its prefixes that nobody else has.
-    private mutating func ownedPart(
+    mutating func ownedPart(
         of binding: AcceptedRegistration, _ number: UInt32, _ actions: inout [HomeAgentAction]
     ) -> AcceptedRegistration {
         var owned = binding

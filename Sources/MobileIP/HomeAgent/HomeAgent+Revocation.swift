@@ -47,12 +47,14 @@ extension HomeAgent {
     /// A node that has moved is no longer its former foreign agent's. It need not be told by that one. And what may
     /// still be on its way to the new one must not end the new binding.
     mutating func tellFormerForeignAgent(
-        _ former: AcceptedRegistration?, _ new: AcceptedRegistration, of number: UInt32, until expiry: UInt64,
-        _ now: Moment, _ actions: inout [HomeAgentAction]
+        _ former: FormerRegistration?, _ new: AcceptedRegistration, of number: UInt32, _ now: Moment,
+        _ actions: inout [HomeAgentAction]
     ) {
         revocations.cancel(PendingRevocation.Key(homeAddress: new.homeAddress, destination: new.source))
-        guard let former, former.revocation?.isForeignAgent == true, former.source != new.source else { return }
-        tell(former, of: number, until: expiry, inform: false, now, &actions)
+        guard let former, former.registration.revocation?.isForeignAgent == true,
+            former.registration.source != new.source
+        else { return }
+        tell(former.registration, of: number, until: former.expiry, inform: false, now, &actions)
     }
 
     private mutating func tell(

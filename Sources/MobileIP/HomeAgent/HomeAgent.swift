@@ -61,6 +61,7 @@ public struct HomeAgent: ~Copyable {
         case .nodesChanged(let put, let removed): changeNodes(put, removed, now, &actions)
         case .configurationChanged(let configuration): configure(configuration)
         case .revoked(let identity): revoke(identity, now, &actions)
+        case .bindingRefused(let refusal): handleRefusal(refusal, now, &actions)
         case .delegated(let prefix, let identity): delegate(prefix, to: identity, now, &actions)
         case .delegationEnded(let prefix, let identity): endDelegation(prefix, to: identity, now, &actions)
         case .dataplaneLost: isDataplaneThere = false

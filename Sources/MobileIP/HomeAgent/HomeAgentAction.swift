@@ -8,8 +8,9 @@ public enum HomeAgentAction: Hashable, Sendable {
     case store(StoredRegistration)
     /// The node's record is of no use any more.
     case forget(NodeIdentity)
-    /// Tell the forwarder of a binding, in place of the one of its name.
-    case putBinding(MobilityBinding)
+    /// Tell the forwarder of a binding, in place of the one of its name. Where it refuses, the home agent is told by
+    /// `HomeAgentEvent.bindingRefused`, with the registration that is to hold then.
+    case putBinding(MobilityBinding, former: FormerRegistration? = nil)
     /// Have the forwarder remove the binding of a home address.
     case removeBinding(homeAddress: IPv4Address)
     /// Make a binding's address or prefix reachable. It is not there yet.
@@ -56,6 +57,8 @@ public enum BindingEnd: CaseIterable, Hashable, Sendable {
     case revokedByForeignAgent
     /// The node is no longer served, or has another home address.
     case nodeRemoved
+    /// The forwarder did not take it.
+    case refusedByForwarder
 }
 
 /// What became of a revocation.

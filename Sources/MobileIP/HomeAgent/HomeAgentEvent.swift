@@ -29,6 +29,8 @@ public enum HomeAgentEvent: Sendable {
     case configurationChanged(HomeAgentConfiguration)
     /// The operator ends a node's binding.
     case revoked(NodeIdentity)
+    /// The forwarder has refused a binding that it was told of.
+    case bindingRefused(BindingRefusal)
     /// A prefix was delegated to a node, which may now register it (RFC 5454, 3.7.1).
     case delegated(IPv6Prefix, to: NodeIdentity)
     /// A delegation ended; the prefix goes out of the node's binding.

@@ -1,4 +1,4 @@
-// A home agent, and what the forwarder and the kernel were told by it. Whatever comes, that is what it holds, no two nodes
+// A home agent, and what the forwarder, which now and then refuses, and the kernel were told by it. Whatever comes, that is what it holds, no two nodes
 // have overlapping prefixes, it holds no more than its limits, and after a restart it holds the same.
 
 import MobileIP
@@ -18,6 +18,7 @@ final class HomeAgentSide {
     private var bindings: [IPv4Address: MobilityBinding] = [:]
     private var routes: Set<HomeRoute> = []
     private var isForwarderThere = true
+    private var random: SeededGenerator
     private(set) var outcomes: [HomeAgentOutcome: UInt64] = [:]
 
     init(_ association: SecurityAssociation, seed: UInt64) {
@@ -45,6 +46,7 @@ final class HomeAgentSide {
         nodes[2].policy.encapsulations = .udp
         nodes[3].implicitNetworks = [IPv4Prefix("192.168.7.0/24")!]
         (self.configuration, self.nodes) = (configuration, nodes)
+        random = SeededGenerator(seed: seed ^ 1)
         agent = HomeAgent(configuration, random: SeededGenerator(seed: seed))
         _ = agent.handle(
             .nodesChanged(put: nodes, removed: []), at: Moment(timeOfDay: NetworkTime(rawValue: 0), nanoseconds: 0))
@@ -63,12 +65,23 @@ final class HomeAgentSide {
         default: break
         }
         var sent: [OutgoingDatagram] = []
+        var refusal: BindingRefusal?
         for action in actions {
             switch action {
             case .count(let outcome): outcomes[outcome, default: 0] += 1
             case .send(let datagram): sent.append(datagram)
+            case .putBinding(let binding, let former) where isRefused(after: event):
+                refusal = BindingRefusal(binding, former: former)
             default: try take(action)
             }
+        }
+        if var refusal {
+            // Of what an accepted request comes to, the reply; a former foreign agent's revocation is sent all the same.
+            refusal.replies = sent.filter { $0.payload.first == MobileIPMessageType.registrationReply.rawValue }
+            sent.removeAll { refusal.replies.contains($0) }
+            refused = refusal.binding.homeAddress
+            sent += try handle(.bindingRefused(refusal), now)
+            refused = nil
         }
         for datagram in sent {
             try ReaderCheck.checkSent(datagram.payload)
@@ -80,14 +93,24 @@ final class HomeAgentSide {
         return sent
     }
 
+    /// Now and then, of those that are put for a request, and seldom of those that are put back then.
+    private func isRefused(after event: HomeAgentEvent) -> Bool {
+        switch event {
+        case .datagram, .bindingRefused: isForwarderThere && random.next() % 8 == 0
+        default: false
+        }
+    }
+    /// The home address whose binding was just refused: the forwarder may have none of it.
+    private var refused: IPv4Address?
+
     private func take(_ action: HomeAgentAction) throws(Finding) {
         switch action {
-        case .putBinding(let binding):
+        case .putBinding(let binding, _):
             guard isForwarderThere else { throw Finding("a binding is put while the forwarder is away") }
             bindings[binding.homeAddress] = binding
         case .removeBinding(let homeAddress):
             guard isForwarderThere else { throw Finding("a binding is removed while the forwarder is away") }
-            guard bindings.removeValue(forKey: homeAddress) != nil else {
+            guard bindings.removeValue(forKey: homeAddress) != nil || homeAddress == refused else {
                 throw Finding("a binding is removed that is not there: \(homeAddress)")
             }
         case .addRoute(let route):

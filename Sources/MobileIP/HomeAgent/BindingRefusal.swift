@@ -1,0 +1,41 @@
+// The forwarder may refuse a binding that the home agent has accepted: it has as many as it may, or another's binding has
+// the prefix. The node is told then, and keeps what it had (RFC 5944, 3.8.2.3).
+
+import Wire
+
+/// What a node had registered before its last request.
+public struct FormerRegistration: Hashable, Sendable {
+    /// With the home address of the new one.
+    public var registration: AcceptedRegistration
+    /// When it ends, in the nanoseconds of `Moment`; `UInt64.max` for never.
+    public var expiry: UInt64
+
+    /// A registration with its end.
+    public init(_ registration: AcceptedRegistration, expiry: UInt64) {
+        self.registration = registration
+        self.expiry = expiry
+    }
+}
+
+/// A binding that the forwarder did not take.
+public struct BindingRefusal: Hashable, Sendable {
+    /// As the forwarder was told of it.
+    public var binding: MobilityBinding
+    /// What the forwarder has in its place; nil for nothing.
+    public var former: FormerRegistration?
+    /// Replies that tell of the binding, and were not sent.
+    public var replies: [OutgoingDatagram]
+    /// What the node is told in their place.
+    public var code: ReplyCode
+
+    /// A refusal with these fields.
+    public init(
+        _ binding: MobilityBinding, former: FormerRegistration? = nil, replies: [OutgoingDatagram] = [],
+        code: ReplyCode = .reasonUnspecified
+    ) {
+        self.binding = binding
+        self.former = former
+        self.replies = replies
+        self.code = code
+    }
+}
