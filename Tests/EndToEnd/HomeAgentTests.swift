@@ -140,6 +140,45 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "S2 D1 a node that an operator adds is served at once and after a restart, and has no tunnel when it is removed"
+        )
+        func operatorsNode() async throws {
+            try await Topology.run { topology in
+                let (home, settings) = ("192.0.2.72", "nodes-directory = \"nodes\"")
+                try FileManager.default.createDirectory(
+                    at: topology.directory.appendingPathComponent("nodes"), withIntermediateDirectories: false,
+                    attributes: [.posixPermissions: 0o700])
+                try await topology.startMooringd(.homeAgent)
+                try await topology.startMooringd(.node)
+                var agent = try await topology.startHomeAgent(settings, prefixes: [])
+                let key = topology.directory.appendingPathComponent("key").path
+                try await topology.run(
+                    in: .homeAgent,
+                    topology.toolCommand([
+                        "node", "add", home, "--spi", "1000", "--key-file", key, "--prefix", Topology.nodePrefix,
+                    ]))
+                #expect(
+                    try await topology.register(Self.key, [Topology.nodePrefix + ",care-of"], home: home)
+                        == "0 600 \(home) \(Topology.endpoint) authenticated 1:\(Topology.nodePrefix)\n")
+                try await topology.putNodeBinding()
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+
+                agent.send(SIGKILL)
+                try await agent.wait()
+                agent = try await topology.startHomeAgent(settings, prefixes: [])
+                #expect(try await topology.registrations() == [home])
+                try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
+
+                try await topology.run(in: .homeAgent, topology.toolCommand(["node", "remove", home]))
+                #expect(try await topology.registrations() == [])
+                try await topology.run(
+                    in: .correspondent, ["ping", "-n", "-c", "1", "-W", "1", Topology.nodeAddress], status: 1)
+                try await topology.run(in: .homeAgent, topology.toolCommand(["node", "show", home]), status: 1)
+                await agent.end()
+            }
+        }
+
         @Test("listening by itself, it answers others when the host has refused to send an answer to one")
         func answerRefused() async throws {
             try await Topology.run { topology in
