@@ -70,7 +70,7 @@ final class HomeAgentService {
     private var intake = CircularBuffer<ReceivedDatagram>(initialCapacity: 1024)
     private var events = CircularBuffer<(event: HomeAgentEvent, done: (() -> Void)?)>()
     private var isTurnScheduled = false
-    private var deadlineTask: (task: Scheduled<Void>, deadline: UInt64)?
+    private let timer: DeadlineTimer
     /// Batches that are being stored, in their order, and those that are stored.
     private var batchesUnderWay = 0
     private var stored = CircularBuffer<ActionBatch>()
@@ -88,6 +88,7 @@ final class HomeAgentService {
         self.store = store
         self.routes = routes
         self.eventLoop = eventLoop
+        timer = DeadlineTimer(on: eventLoop)
         self.logger = logger
         files = FileWork(on: eventLoop)
         securityLog = SecurityLog(logger)
@@ -171,18 +172,7 @@ final class HomeAgentService {
     }
 
     private func scheduleDeadline() {
-        guard let deadline = agent.nextDeadline else { return }
-        if let deadlineTask {
-            if deadlineTask.deadline <= deadline { return }
-            deadlineTask.task.cancel()
-        }
-        let now = Moment.now.nanoseconds
-        let wait = TimeAmount.nanoseconds(deadline > now ? Int64(clamping: deadline - now) : 0)
-        let task = eventLoop.assumeIsolated().scheduleTask(in: wait) { [self] in
-            deadlineTask = nil
-            take(.deadline)
-        }
-        deadlineTask = (task, deadline)
+        timer.set(to: agent.nextDeadline) { [self] in take(.deadline) }
     }
 
     // MARK: - Batches

@@ -26,7 +26,7 @@ final class MulticastService {
     private var packets: [ControlInjectedPacket] = []
     private var isFlushScheduled = false
     private var isChanging = false
-    private var deadlineTask: (task: Scheduled<Void>, deadline: UInt64)?
+    private let timer: DeadlineTimer
 
     let limit: Int
 
@@ -38,6 +38,7 @@ final class MulticastService {
         limit = configuration.memberships
         self.dataplane = dataplane
         self.eventLoop = eventLoop
+        timer = DeadlineTimer(on: eventLoop)
         self.count = count
         self.queriesNotSent = queriesNotSent
     }
@@ -82,18 +83,7 @@ final class MulticastService {
     }
 
     private func scheduleDeadline() {
-        guard let deadline = router.nextDeadline else { return }
-        if let deadlineTask {
-            if deadlineTask.deadline <= deadline { return }
-            deadlineTask.task.cancel()
-        }
-        let now = Moment.now.nanoseconds
-        let wait = TimeAmount.nanoseconds(deadline > now ? Int64(clamping: deadline - now) : 0)
-        let task = eventLoop.assumeIsolated().scheduleTask(in: wait) { [self] in
-            deadlineTask = nil
-            take(.deadline)
-        }
-        deadlineTask = (task, deadline)
+        timer.set(to: router.nextDeadline) { [self] in take(.deadline) }
     }
 
     private func scheduleFlush() {

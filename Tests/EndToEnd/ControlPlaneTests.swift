@@ -346,13 +346,13 @@ extension EndToEnd {
 extension Topology {
     /// Starts control_plane.py, with the Python that has scapy.
     func startControlPlane(_ role: Role, _ arguments: [String]) throws -> ChildProcess {
-        try start(in: role, ["/usr/bin/python3", Self.script("control_plane.py")] + arguments)
+        try start(in: role, ["/usr/bin/python3", "-B", Self.script("control_plane.py")] + arguments)
     }
 
     /// Runs it to its end.
     /// - Returns: what it wrote.
     @discardableResult
     func controlPlane(_ role: Role, _ arguments: [String]) async throws -> String {
-        try await run(in: role, ["/usr/bin/python3", Self.script("control_plane.py")] + arguments)
+        try await run(in: role, ["/usr/bin/python3", "-B", Self.script("control_plane.py")] + arguments)
     }
 }

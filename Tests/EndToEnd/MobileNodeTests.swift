@@ -57,7 +57,7 @@ extension EndToEnd {
             let agent = try topology.start(
                 in: .homeAgent,
                 [
-                    "/usr/bin/python3", Repository.root.appendingPathComponent("Tests/EndToEnd/home_agent.py").path,
+                    "/usr/bin/python3", "-B", Topology.script("home_agent.py"),
                     topology.socket(of: .homeAgent), topology.directory.path, Topology.endpoint, key,
                 ])
             try await poll(for: "home agent; \(agent.errorOutput)") { agent.output.contains("watching") }

@@ -13,34 +13,19 @@ import logging
 import socket
 import sys
 
+from control_socket import ControlSocket
+
 PORT = 434
 LIFETIME = 600
 
 
 def answer(path, schema, endpoint):
     """Watches for punted packets and accepts each registration, until it is ended."""
-    sys.path.insert(0, schema)
-    import control_pb2
     from scapy.layers.inet import IP, UDP
     from scapy.layers.mobileip import MobileIP, MobileIPRRP, MobileIPRRQ
-    stream = socket.socket(socket.AF_UNIX)
-    stream.connect(path)
-
-    def send(**body):
-        message = control_pb2.Request(id=1, **body).SerializeToString()
-        stream.sendall(len(message).to_bytes(4, "big") + message)
-
-    def receive():
-        length = int.from_bytes(stream.recv(4, socket.MSG_WAITALL), "big")
-        return control_pb2.Reply.FromString(stream.recv(length, socket.MSG_WAITALL))
-
-    send(hello={"version": 1})
-    receive()
-    send(watch={"punts": True})
-    receive()
-    print("watching", flush=True)
+    control = ControlSocket(path, schema)
     while True:
-        reply = receive()
+        reply = control.receive()
         if not reply.HasField("event"):
             print("injected", reply.injected.taken, flush=True)
             continue
@@ -52,7 +37,7 @@ def answer(path, schema, endpoint):
         accepted = (
             IP(src=endpoint, dst=request.src) / UDP(sport=PORT, dport=request[UDP].sport) / MobileIP(type=3)
             / MobileIPRRP(code=0, lifetime=asked.lifetime, homeaddr=asked.homeaddr, haaddr=endpoint, id=asked.id))
-        send(inject={"packets": [{"packet": bytes(accepted), "side": control_pb2.SIDE_ACCESS}]})
+        control.send(inject={"packets": [{"packet": bytes(accepted), "side": control.messages.SIDE_ACCESS}]})
 
 
 def register(care_of, endpoint, home):

@@ -12,6 +12,8 @@ import socket
 import struct
 import sys
 
+from control_socket import ControlSocket
+
 PORT = 434
 TUNNELING_MODE = bytes([152, 2, 3, 0])
 UDP_TUNNEL_REPLY = bytes([44, 6, 0, 0, 0x80, 0, 0, 30])
@@ -85,27 +87,10 @@ def binding(message, port, code, prefixes):
 
 
 def main(path, schema, endpoint, key):
-    sys.path.insert(0, schema)
-    import control_pb2
     key = bytes.fromhex(key)
-    stream = socket.socket(socket.AF_UNIX)
-    stream.connect(path)
-
-    def send(**body):
-        message = control_pb2.Request(id=1, **body).SerializeToString()
-        stream.sendall(len(message).to_bytes(4, "big") + message)
-
-    def receive():
-        length = int.from_bytes(stream.recv(4, socket.MSG_WAITALL), "big")
-        return control_pb2.Reply.FromString(stream.recv(length, socket.MSG_WAITALL))
-
-    send(hello={"version": 1})
-    receive()
-    send(watch={"punts": True})
-    receive()
-    print("watching", flush=True)
+    control = ControlSocket(path, schema)
     while True:
-        reply = receive()
+        reply = control.receive()
         if not reply.HasField("event"):
             if reply.HasField("error"):
                 print("refused", reply.error.message, flush=True)
@@ -122,11 +107,11 @@ def main(path, schema, endpoint, key):
         home, care_of = address(message[4:8]), address(message[12:16])
         answer, code, prefixes = reply_to(message, endpoint, key)
         if lifetime == 0:
-            send(remove_bindings={"ids": [home]})
+            control.send(remove_bindings={"ids": [home]})
         else:
-            send(put_bindings={"bindings": [binding(message, port, code, prefixes)]})
-        send(inject={"packets": [
-            {"packet": packet(endpoint, source, port, answer), "side": control_pb2.SIDE_ACCESS}]})
+            control.send(put_bindings={"bindings": [binding(message, port, code, prefixes)]})
+        control.send(inject={"packets": [
+            {"packet": packet(endpoint, source, port, answer), "side": control.messages.SIDE_ACCESS}]})
         print("registered" if lifetime else "deregistered", home, care_of, source, lifetime, len(prefixes), flush=True)
 
 
