@@ -17,6 +17,8 @@ import Wire
 
 /// What a dataplane asks of the home agent, and tells it. Called on the event loop.
 protocol DataplaneOwner: AnyObject {
+    /// Those whose datagrams the forwarder is to hand out.
+    var addressesToHear: [IPv4Address] { get }
     /// The forwarder is there; from now on it is told of changes, beside the bindings that it is told of anew.
     func dataplaneReturned()
     /// It is no longer there.
@@ -58,6 +60,8 @@ final class Dataplane {
     private(set) var reason = "not tried yet"
     /// Whether the forwarder has been told of all bindings.
     private(set) var isSynchronized = false
+    /// The forwarder's; nil until it has told them.
+    private(set) var endpoints: [IPv4Address]?
 
     private let path: String
     private let name: String
@@ -131,6 +135,7 @@ final class Dataplane {
         // One that has ended already has been told of.
         guard isConnected else { return }
         if let watcher { watch(watcher, epoch) }
+        askForEndpoints(client, epoch)
         resynchronize(client, epoch)
     }
 
@@ -138,6 +143,7 @@ final class Dataplane {
         guard isConnected, epoch == self.epoch else { return }
         isConnected = false
         isSynchronized = false
+        endpoints = nil
         client?.closeNow()
         watcher?.closeNow()
         (client, watcher) = (nil, nil)
@@ -165,6 +171,38 @@ final class Dataplane {
             default: break
             }
         }.assumeIsolated().whenFailure { [self] error in hasEnded(epoch, "\(error)") }
+    }
+
+    // MARK: - Endpoints
+
+    private func askForEndpoints(_ client: ControlClient, _ epoch: UInt64) {
+        client.send(.getStatus(ControlGetStatus())).assumeIsolated().whenSuccess { [self] reply in
+            guard epoch == self.epoch, isConnected, case .status(let status) = reply else { return }
+            endpoints = status.endpoints.map { IPv4Address(rawValue: $0) }
+            warnOfUnheardAddresses()
+        }
+    }
+
+    /// The home agent's addresses that are no endpoints of the forwarder, so that what is sent to them does not come.
+    var unheardAddresses: [IPv4Address] {
+        guard let endpoints else { return [] }
+        return owner.addressesToHear.filter { !endpoints.contains($0) }
+    }
+
+    /// Once for each connection, and where addresses change.
+    func warnOfUnheardAddresses() {
+        let unheard = unheardAddresses
+        guard !unheard.isEmpty, let endpoints else { return }
+        let options = unheard.map { "--endpoint \($0)" }.joined(separator: " ")
+        logger.warning(
+            """
+            no registration comes to addresses that are no endpoints of mooringd: start it with \(options) too, or \
+            take them out of addresses
+            """,
+            metadata: [
+                "addresses": "\(unheard.map(\.description).joined(separator: ","))",
+                "endpoints": "\(endpoints.map(\.description).joined(separator: ","))", "socket": "\(path)",
+            ])
     }
 
     // MARK: - Resynchronization

@@ -30,7 +30,11 @@ extension HomeAgentService {
         }
     }
 
+    /// Datagrams for these come from the forwarder.
+    var addressesToHear: [IPv4Address] { settings.listen == .forwarder ? settings.homeAgent.addresses : [] }
+
     private func status() -> OperatorReply {
+        let unheard = dataplane.unheardAddresses
         var reply = OperatorReply()
         let forwarder = dataplane.isSynchronized ? "synchronized" : dataplane.isConnected ? "connected" : "absent"
         reply.status = StatusReport(
@@ -39,8 +43,10 @@ extension HomeAgentService {
             addresses: settings.homeAgent.addresses.map(\.description), listen: settings.listen.rawValue,
             nodes: nodes.count, bindings: agent.bindingCount, bindingLimit: settings.homeAgent.limits.bindings,
             forwarderSocket: settings.forwarderSocket, forwarder: forwarder,
-            forwarderReason: dataplane.isConnected ? nil : dataplane.reason, database: settings.database,
-            routeDevice: settings.routes?.device, memberships: multicast?.membershipCount,
+            forwarderReason: dataplane.isConnected ? nil : dataplane.reason,
+            unheardAddresses: unheard.isEmpty ? nil : unheard.map(\.description), database: settings.database,
+            storeFailure: store.failure?.description, routeDevice: settings.routes?.device,
+            memberships: multicast?.membershipCount,
             membershipLimit: multicast?.limit)
         return reply
     }

@@ -44,7 +44,7 @@ final class HomeAgentService {
     private(set) var settings: HomeAgentSettings
     var agent: MobileIP.HomeAgent
     var counters = HomeAgentCounters()
-    private let store: RegistrationStore
+    let store: RegistrationStore
     let routes: HomeRoutes?
     private(set) var dataplane: Dataplane!
     /// Nil where nodes are not asked for the groups that they listen to.

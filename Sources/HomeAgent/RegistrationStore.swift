@@ -14,6 +14,7 @@ import Dispatch
 import GRDB
 import Glibc
 import MobileIP
+import Synchronization
 import Wire
 
 /// Why the database can't be used.
@@ -43,6 +44,9 @@ public final class RegistrationStore: Sendable {
     /// The row of this start of the machine.
     private let boot: Int64
     private let path: String
+    private let lastFailure = Mutex<RegistrationStoreError?>(nil)
+    /// Why the last transaction of those on the database's own queue failed; nil where it did not.
+    var failure: RegistrationStoreError? { lastFailure.withLock(\.self) }
 
     /// Opens a database, or makes it.
     /// - Throws: where it is locked, damaged, of another program or of a later version.
@@ -128,13 +132,12 @@ public final class RegistrationStore: Sendable {
         _ records: [NodeIdentity: StoredRegistration?], at moment: Moment,
         done: @escaping @Sendable (RegistrationStoreError?) -> Void
     ) {
-        queue.asyncWriteWithoutTransaction { [boot, path] database in
-            do {
-                try Self.write(records, boot, moment, to: database)
-                done(nil)
-            } catch {
-                done(Self.explain(error, path))
-            }
+        queue.asyncWriteWithoutTransaction { [self] database in
+            var failure: RegistrationStoreError?
+            do { try Self.write(records, boot, moment, to: database) } catch { failure = Self.explain(error, path) }
+            // To write nothing may go well where all else fails.
+            if failure != nil || !records.isEmpty { lastFailure.withLock { $0 = failure } }
+            done(failure)
         }
     }
 

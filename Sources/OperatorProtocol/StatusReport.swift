@@ -22,8 +22,12 @@ public struct StatusReport: Codable, Sendable {
     public var forwarder: String
     /// Why it is absent.
     public var forwarderReason: String?
+    /// Addresses that are no endpoints of mooringd, so that no registration comes to them; absent where all are.
+    public var unheardAddresses: [String]?
     /// The database.
     public var database: String
+    /// Why registrations can't be stored, so that none is answered; absent where they can.
+    public var storeFailure: String?
     /// The device that routes lead to, where there are any.
     public var routeDevice: String?
     /// Memberships of nodes in multicast groups; absent where nodes are not asked for them.
@@ -35,7 +39,7 @@ public struct StatusReport: Codable, Sendable {
     public init(
         version: String, processID: Int32, uptime: UInt64, addresses: [String], listen: String, nodes: Int,
         bindings: Int, bindingLimit: Int, forwarderSocket: String, forwarder: String, forwarderReason: String?,
-        database: String, routeDevice: String?,
+        unheardAddresses: [String]?, database: String, storeFailure: String?, routeDevice: String?,
         memberships: Int?, membershipLimit: Int?
     ) {
         self.version = version
@@ -49,7 +53,9 @@ public struct StatusReport: Codable, Sendable {
         self.forwarderSocket = forwarderSocket
         self.forwarder = forwarder
         self.forwarderReason = forwarderReason
+        self.unheardAddresses = unheardAddresses
         self.database = database
+        self.storeFailure = storeFailure
         self.routeDevice = routeDevice
         self.memberships = memberships
         self.membershipLimit = membershipLimit

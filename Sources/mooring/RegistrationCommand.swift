@@ -26,6 +26,9 @@ struct RegistrationListCommand: ParsableCommand {
     @OptionGroup var common: HomeAgentOptions
 
     func run() throws {
+        if let failure = try common.ask(OperatorRequest(.status)).status?.storeFailure {
+            Output.error.line("registrations can't be stored, so none is answered: \(failure)")
+        }
         if common.json {
             var list = JSONList("registrations")
             try common.list(.registrations, \.registrations) { list.add($0) }
@@ -171,7 +174,13 @@ struct RegistrationStatusCommand: ParsableCommand {
         output.line("  nodes: \(status.nodes), \(status.bindings) of them bound (\(status.bindingLimit) at the most)")
         let reason = status.forwarderReason.map { " (\($0))" } ?? ""
         output.line("  forwarder: \(status.forwarder) at \(status.forwarderSocket)\(reason)")
+        if let unheard = status.unheardAddresses {
+            output.line("  no endpoints of mooringd, so no registration comes to: \(unheard.joined(separator: ", "))")
+        }
         output.line("  database: \(status.database)")
+        if let failure = status.storeFailure {
+            output.line("  registrations can't be stored, so none is answered: \(failure)")
+        }
         let multicast = status.memberships.map { "\($0) memberships, \(status.membershipLimit ?? 0) at the most" }
         output.line("  multicast: \(multicast ?? "off")")
         output.line("  routes: \(status.routeDevice.map { "to \($0)" } ?? "none")")

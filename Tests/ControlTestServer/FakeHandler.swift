@@ -12,6 +12,8 @@ package final class FakeHandler: ControlHandler {
     package var refusedJoins = 0
     /// The length of the version in `Status`, for long replies.
     package var statusPadding = 0
+    /// In `Status`.
+    package var endpoints = [IPv4Address(rawValue: 0xC000_0201)]
     package var counters = ControlCounters()
     package private(set) var bindings: [String: ControlBindingState] = [:]
     private var revision: UInt64 = 0
@@ -242,7 +244,7 @@ package final class FakeHandler: ControlHandler {
         var status = ControlStatus()
         status.version = mooringVersion + String(repeating: "x", count: statusPadding)
         status.uptimeMilliseconds = 93_784_000
-        status.endpoints = [0xC000_0201]
+        status.endpoints = endpoints.map(\.rawValue)
         status.homeDevice = "mooring-home"
         status.accessDevice = "mooring-access"
         status.io = "io_uring"

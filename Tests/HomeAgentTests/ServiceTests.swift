@@ -6,6 +6,7 @@ import ControlProtocol
 import ControlTestServer
 import Foundation
 import GRDB
+import Logging
 import MobileIP
 import NIOCore
 import OperatorProtocol
@@ -96,17 +97,18 @@ import Wire
 
     static func with(
         _ server: TestServer, _ nodes: [ServedNode], multicast: MulticastConfiguration? = nil,
-        directory: NodeDirectory? = nil,
-        _ body: (Scene) async throws -> Void
+        directory: NodeDirectory? = nil, addresses: [IPv4Address] = [agent], listen: ListenMode = .forwarder,
+        logger: Logger = TestServer.quietLogger, _ body: (Scene) async throws -> Void
     ) async throws {
-        var settings = HomeAgentSettings(homeAgent: HomeAgentConfiguration(addresses: [agent]))
+        var settings = HomeAgentSettings(homeAgent: HomeAgentConfiguration(addresses: addresses))
+        settings.listen = listen
         settings.forwarderSocket = server.path
         settings.multicast = multicast
         let store = try RegistrationStore(path: server.directory + "/registrations.db", durability: .normal)
         let eventLoop = server.eventLoop
         let service = try await eventLoop.submit { [settings] in
             let service = HomeAgentService(
-                settings, store: store, routes: nil, eventLoop: eventLoop, logger: TestServer.quietLogger)
+                settings, store: store, routes: nil, eventLoop: eventLoop, logger: logger)
             var files = HomeAgentFiles(settings: settings, nodes: nodes)
             files.directory = directory
             try service.begin(with: files)
