@@ -118,6 +118,10 @@ extension HomeAgentService {
             reason = "\(node.identity) is served already"
         } else if let address = node.homeAddress, settings.homeAgent.addresses.contains(address) {
             reason = "\(address) is an address of the home agent itself"
+        } else if let obstacle = (node.networks + node.implicitNetworks).lazy.compactMap({ [settings] in
+            $0.mobileNetworkObstacle(homeAddress: node.homeAddress, homeAgents: settings.homeAgent.addresses)
+        }).first {
+            reason = obstacle
         } else if let address = node.homeAddress, let other = agent.identity(of: address) {
             reason = "\(address) is the home address of \(other) already"
         } else if nodes.count >= settings.homeAgent.limits.nodes {

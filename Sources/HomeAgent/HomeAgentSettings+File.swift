@@ -95,10 +95,10 @@ extension HomeAgentSettings {
         _ object: StrictJSON.Object, _ origin: ConfigurationOrigin
     ) throws(StrictJSON.Failure) {
         let place = try object.required("addresses")
-        let addresses = try place.addresses()
+        let addresses = try place.unicastAddresses()
         guard !addresses.isEmpty else { throw place.failure("is empty, where a home agent has an address") }
         self.init(homeAgent: HomeAgentConfiguration(addresses: addresses))
-        homeAgent.broadcastAddresses = try object["broadcast-addresses"]?.addresses() ?? []
+        homeAgent.broadcastAddresses = try object["broadcast-addresses"]?.broadcastAddresses(besides: addresses) ?? []
         if let value = object["listen"] { listen = try value.choice(of: ListenMode.self) }
         if let value = object["forwarder-socket"] { forwarderSocket = origin.path(of: try value.string()) }
         if let value = object["socket"] { socket = origin.path(of: try value.string()) }
@@ -110,11 +110,13 @@ extension HomeAgentSettings {
             let levels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
             guard levels.contains(logLevel) else { throw value.failure("is none of \(levels.joined(separator: ", "))") }
         }
-        homeNetworks = try object["home-networks"]?.networks() ?? []
+        homeNetworks = try object["home-networks"]?.unicastNetworks() ?? []
         if let value = object["home-address-pools"] { homeAgent.homeAddressPools = try value.pools() }
         if let value = object["private-ranges"] { homeAgent.privateRanges = try value.networks() }
         homeAgent.prefixPools = try object["prefix-pool"]?.permissions() ?? []
-        if let value = object["dynamic-home-agent"] { homeAgent.dynamicHomeAgent = try DynamicHomeAgentPolicy(value) }
+        if let value = object["dynamic-home-agent"] {
+            homeAgent.dynamicHomeAgent = try DynamicHomeAgentPolicy(value, addresses: addresses)
+        }
         routes = try object["routes"].flatMap { value throws(StrictJSON.Failure) in try HomeRouteSettings.read(value) }
         multicast = try object["multicast"].flatMap { value throws(StrictJSON.Failure) in
             try MulticastConfiguration.read(value)
@@ -124,9 +126,16 @@ extension HomeAgentSettings {
         if let value = object["limits"] { homeAgent.limits = try HomeAgentLimits(value) }
         for value in try object["foreign-agent"]?.array() ?? [] {
             let agent = try value.object(keys: ["address"] + SecurityAssociation.keys + ["associations"])
+            let address = try agent.required("address").address()
+            if addresses.contains(address) {
+                throw value.failure("\(address) is an address of the home agent itself, which is no foreign agent")
+            }
+            if homeAgent.foreignAgents.contains(where: { $0.address == address }) {
+                throw value.failure("\(address) stands twice; further keys of an agent go into its associations")
+            }
             homeAgent.foreignAgents.append(
                 ForeignAgent(
-                    address: try agent.required("address").address(),
+                    address: address,
                     associations: try SecurityAssociation.all(of: agent, value, origin)))
         }
     }
@@ -163,11 +172,20 @@ extension MulticastConfiguration {
 }
 
 extension DynamicHomeAgentPolicy {
-    fileprivate init(_ value: StrictJSON.Value) throws(StrictJSON.Failure) {
+    /// - Parameter addresses: the home agent's own.
+    fileprivate init(_ value: StrictJSON.Value, addresses: [IPv4Address]) throws(StrictJSON.Failure) {
         switch try value.string() {
         case "refused": self = .refused
         case "accepted": self = .accepted
-        default: self = .redirected(try value.parsed(IPv4Address.self, "\"refused\", \"accepted\" or an IPv4 address"))
+        default:
+            let address = try value.parsed(IPv4Address.self, "\"refused\", \"accepted\" or an IPv4 address")
+            guard address.isUnicastSource else { throw value.failure("\(address) is no unicast address") }
+            if addresses.contains(address) {
+                throw value.failure(
+                    "\(address) is an address of this home agent, which would send nodes to itself; say \"accepted\" to "
+                        + "serve them here")
+            }
+            self = .redirected(address)
         }
     }
 }
@@ -212,20 +230,62 @@ extension StrictJSON.Value {
         return address
     }
 
-    func addresses() throws(StrictJSON.Failure) -> [IPv4Address] {
-        try array().map { value throws(StrictJSON.Failure) in try value.parsed(IPv4Address.self, "an IPv4 address") }
+    /// Addresses that can be a home agent's, each once.
+    func unicastAddresses() throws(StrictJSON.Failure) -> [IPv4Address] {
+        try distinct { value throws(StrictJSON.Failure) in try value.address() }
     }
 
-    func networks() throws(StrictJSON.Failure) -> [IPv4Prefix] {
-        try array().map { value throws(StrictJSON.Failure) in
-            try value.parsed(IPv4Prefix.self, "an IPv4 prefix without host bits")
+    /// Addresses to which datagrams are sent without knowing whose they are, each once.
+    /// - Parameter own: the home agent's, which are others.
+    func broadcastAddresses(besides own: [IPv4Address]) throws(StrictJSON.Failure) -> [IPv4Address] {
+        try distinct { value throws(StrictJSON.Failure) in
+            let address = try value.parsed(IPv4Address.self, "an IPv4 address")
+            guard address.isUnicastSource || address.rawValue == .max else {
+                throw value.failure("\(address) is no broadcast address of a network")
+            }
+            if own.contains(address) {
+                throw value.failure("\(address) is one of addresses, which are not for all home agents of a network")
+            }
+            return address
         }
     }
 
+    /// Networks whose hosts have unicast addresses.
+    func unicastNetworks() throws(StrictJSON.Failure) -> [IPv4Prefix] {
+        try distinct { value throws(StrictJSON.Failure) in
+            let network = try value.network()
+            if let obstacle = network.unicastObstacle { throw value.failure(obstacle) }
+            return network
+        }
+    }
+
+    /// The elements of an array, none of which may stand in it twice.
+    func distinct<Element: Hashable>(
+        _ read: (StrictJSON.Value) throws(StrictJSON.Failure) -> Element
+    ) throws(StrictJSON.Failure) -> [Element] {
+        var elements: [Element] = []
+        var seen: Set<Element> = []
+        for value in try array() {
+            let element = try read(value)
+            guard seen.insert(element).inserted else { throw value.failure("\(element) stands twice") }
+            elements.append(element)
+        }
+        return elements
+    }
+
+    func network() throws(StrictJSON.Failure) -> IPv4Prefix {
+        try parsed(IPv4Prefix.self, "an IPv4 prefix without host bits")
+    }
+
+    func networks() throws(StrictJSON.Failure) -> [IPv4Prefix] {
+        try array().map { value throws(StrictJSON.Failure) in try value.network() }
+    }
+
     func pools() throws(StrictJSON.Failure) -> [IPv4Prefix] {
-        try array().map { value throws(StrictJSON.Failure) in
-            let pool = try value.parsed(IPv4Prefix.self, "an IPv4 prefix without host bits")
+        try distinct { value throws(StrictJSON.Failure) in
+            let pool = try value.network()
             guard pool.length >= 8 else { throw value.failure("\(pool) is larger than a pool may be, which is a /8") }
+            if let obstacle = pool.unicastObstacle { throw value.failure(obstacle) }
             return pool
         }
     }

@@ -69,15 +69,15 @@ struct NodeReader {
         }
         node.prefixes = try object["prefixes"]?.permissions() ?? []
         node.implicitPrefixes =
-            try object["implicit-prefixes"]?.array().map { value throws(StrictJSON.Failure) in
+            try object["implicit-prefixes"]?.distinct { value throws(StrictJSON.Failure) in
                 let prefix = try value.prefix()
                 guard prefix.length > 0, !prefix.address.isMulticast, !prefix.address.isLinkLocal else {
                     throw value.failure("\(prefix) can't be a node's")
                 }
                 return prefix
             } ?? []
-        node.networks = try object["networks"]?.networks() ?? []
-        node.implicitNetworks = try object["implicit-networks"]?.networks() ?? []
+        node.networks = try networks(object["networks"], of: homeAddress)
+        node.implicitNetworks = try networks(object["implicit-networks"], of: homeAddress)
         guard identities.insert(node.identity).inserted else {
             throw value.failure("\(node.identity) is another node's identity already")
         }
@@ -88,6 +88,19 @@ struct NodeReader {
             throw value.failure("\(homeAddress) is another node's home address already")
         }
         nodes.append(node)
+    }
+
+    /// Networks behind a node.
+    private func networks(
+        _ value: StrictJSON.Value?, of homeAddress: IPv4Address?
+    ) throws(StrictJSON.Failure) -> [IPv4Prefix] {
+        try value?.distinct { value throws(StrictJSON.Failure) in
+            let network = try value.network()
+            if let obstacle = network.mobileNetworkObstacle(homeAddress: homeAddress, homeAgents: agentAddresses) {
+                throw value.failure(obstacle)
+            }
+            return network
+        } ?? []
     }
 }
 

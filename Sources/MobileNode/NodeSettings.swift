@@ -116,7 +116,15 @@ extension MobileNodeConfiguration {
         if let value = object["lifetime"] {
             lifetime = RegistrationLifetime(seconds: try value.integer(in: Self.minimumLifetime.seconds...UInt16.max))
         }
-        if let value = object["renewalMargin"] { renewalMargin = .seconds(try value.integer(in: 1...32_767) as Int) }
+        if let value = object["renewalMargin"] {
+            let margin: Int = try value.integer(in: 1...32_767)
+            if !lifetime.isInfinite, margin > lifetime.seconds / 2 {
+                throw value.failure(
+                    "\(margin) is more than half of the lifetime of \(lifetime.seconds) seconds: take "
+                        + "\(lifetime.seconds / 2) at the most, or a longer lifetime")
+            }
+            renewalMargin = .seconds(margin)
+        }
         if let value = object["keepaliveInterval"] {
             keepaliveInterval = .seconds(try value.integer(in: 10...65_535) as Int)
         }

@@ -170,6 +170,9 @@ import Wire
     }
 
     private static let node = "[[node]]\nhome-address = \"198.51.100.7\"\nspi = 1000\nkey-file = \"key\"\n"
+    private static func foreignAgent(_ address: String) -> String {
+        "[[foreign-agent]]\naddress = \"\(address)\"\nspi = 5000\nkey-file = \"key\"\n"
+    }
     private static let start = "addresses = [\"192.0.2.1\"]\n"
 
     @Test(
@@ -178,6 +181,52 @@ import Wire
             ("", "lacks \"addresses\""),
             ("addresses = []", "addresses: is empty"),
             (start + "adresses = []", "adresses: is no key that is known here"),
+            ("addresses = [\"192.0.2.1\", \"192.0.2.2\", \"192.0.2.1\"]", "addresses[2]: 192.0.2.1 stands twice"),
+            ("addresses = [\"127.0.0.1\"]", "addresses[0]: 127.0.0.1 is no unicast address"),
+            ("addresses = [\"224.0.0.11\"]", "addresses[0]: 224.0.0.11 is no unicast address"),
+            ("addresses = [\"0.0.0.0\"]", "addresses[0]: 0.0.0.0 is no unicast address"),
+            ("addresses = [\"255.255.255.255\"]", "addresses[0]: 255.255.255.255 is no unicast address"),
+            (start + "broadcast-addresses = [\"192.0.2.1\"]", "broadcast-addresses[0]: 192.0.2.1 is one of addresses"),
+            (start + "broadcast-addresses = [\"224.0.0.1\"]", "broadcast-addresses[0]: 224.0.0.1 is no broadcast"),
+            (start + "home-networks = [\"0.0.0.0/0\"]", "home-networks[0]: 0.0.0.0/0 is all of IPv4"),
+            (
+                start + "home-address-pools = [\"127.1.0.0/16\"]",
+                "home-address-pools[0]: 127.1.0.0/16 is no network of unicast addresses: it has those of 127.0.0.0/8"
+            ),
+            (
+                start + "home-address-pools = [\"10.0.0.0/8\", \"10.0.0.0/8\"]",
+                "home-address-pools[1]: 10.0.0.0/8 stands twice"
+            ),
+            (
+                start + "dynamic-home-agent = \"192.0.2.1\"",
+                "dynamic-home-agent: 192.0.2.1 is an address of this home agent, which would send nodes to itself"
+            ),
+            (start + "dynamic-home-agent = \"224.0.0.11\"", "dynamic-home-agent: 224.0.0.11 is no unicast address"),
+            (start + foreignAgent("192.0.2.1"), "foreign-agent[0]: 192.0.2.1 is an address of the home agent itself"),
+            (
+                start + foreignAgent("203.0.113.1") + foreignAgent("203.0.113.1"),
+                "foreign-agent[1]: 203.0.113.1 stands twice"
+            ),
+            (start + node + "networks = [\"0.0.0.0/0\"]", "node[0].networks[0]: 0.0.0.0/0 is all of IPv4"),
+            (
+                start + node + "networks = [\"10.0.0.0/8\", \"192.0.0.0/16\"]",
+                "node[0].networks[1]: 192.0.0.0/16 has the home agent's own address 192.0.2.1"
+            ),
+            (start + node + "networks = [\"224.0.0.0/24\"]", "node[0].networks[0]: 224.0.0.0/24 is no network of"),
+            (start + node + "networks = [\"127.0.0.0/8\"]", "node[0].networks[0]: 127.0.0.0/8 is no network of"),
+            (start + node + "networks = [\"64.0.0.0/2\"]", "64.0.0.0/2 is no network of unicast addresses"),
+            (
+                start + node + "implicit-networks = [\"198.51.100.7/32\"]",
+                "node[0].implicit-networks[0]: 198.51.100.7/32 is the home address"
+            ),
+            (
+                start + node + "networks = [\"10.0.0.0/8\", \"10.0.0.0/8\"]",
+                "node[0].networks[1]: 10.0.0.0/8 stands twice"
+            ),
+            (
+                start + node + "implicit-prefixes = [\"2001:db8::/64\", \"2001:db8::/64\"]",
+                "node[0].implicit-prefixes[1]: 2001:db8::/64 stands twice"
+            ),
             (start + "listen = \"tcp\"", "listen: \"tcp\" is none of \"forwarder\", \"udp\""),
             (start + "log-level = \"loud\"", "log-level: is none of"),
             (start + "home-address-pools = [\"10.0.0.0/7\"]", "home-address-pools[0]: "),
@@ -228,6 +277,13 @@ import Wire
         } catch let error as StrictJSON.Failure {
             #expect("\(error)".contains(words), "\(error)")
         }
+    }
+
+    @Test("a network may have its node's home address, and be of another's network")
+    func networks() async throws {
+        let text = Self.start + Self.node + "networks = [\"198.51.100.0/24\", \"198.51.100.0/25\"]"
+        let files = try await Self.read(text)
+        #expect(files.nodes[0].networks.map(\.description) == ["198.51.100.0/24", "198.51.100.0/25"])
     }
 
     @Test("multicast is off without its table, and where that says so")

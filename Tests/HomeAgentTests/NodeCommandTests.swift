@@ -159,6 +159,7 @@ import Testing
                         ["add", "c", "--home-address", "198.51.100.1"] + add + [key], 1,
                         "198.51.100.1 is the home address of 198.51.100.1 already"
                     ),
+                    (["add", "c", "--network", "192.0.2.0/24"] + add + [key], 1, "own address 192.0.2.1"),
                     (["add", "c"] + add + [key], 1, "there are 3 nodes already, as many as limits.nodes"),
                     (["remove", "198.51.100.1"], 1, "take it out there, and send mooring-ha SIGHUP"),
                     (["remove", "a"], 1, "or in a file with other nodes"),

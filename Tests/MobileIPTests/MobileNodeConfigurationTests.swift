@@ -24,7 +24,7 @@ struct MobileNodeConfigurationTests {
                 $0.reverseTunneling = .off
                 $0.udpTunneling = .forced
             }
-        ), ("mobileNetworks", { $0.mobileNetworks = Array(repeating: IPv4Prefix("10.0.0.0/8")!, count: 2) }),
+        ), ("mobileNetworks[1]", { $0.mobileNetworks = Array(repeating: IPv4Prefix("10.0.0.0/8")!, count: 2) }),
     ]
 
     @Test("is refused with its place", arguments: faults)

@@ -112,6 +112,17 @@ struct NodeSettingsTests {
         ("lifetime = 4\n" + minimal, "lifetime"), ("lifetime = \"long\"\n" + minimal, "lifetime"),
         ("table = 254\n" + minimal, "table"), ("interfaces = [\"a b\"]\n" + minimal, "interfaces[0]"),
         ("tunnelMTU = 1500\n" + minimal, "tunnelMTU"), ("port = 0\n" + minimal, "port"),
+        (
+            "renewalMargin = 301\n" + minimal,
+            "renewalMargin: 301 is more than half of the lifetime of 600 seconds: take 300 at the most"
+        ),
+        ("lifetime = 9\nrenewalMargin = 5\n" + minimal, "renewalMargin: 5 is more than half of the lifetime of 9"),
+        (minimal.replacing("192.0.2.1", with: "127.0.0.1"), "homeAgents[0]"),
+        (minimal.replacing("192.0.2.1", with: "198.51.100.7"), "homeAgents[0]: 198.51.100.7 is the home address"),
+        ("mobileNetworks = [\"0.0.0.0/0\"]\n" + minimal, "mobileNetworks[0]: 0.0.0.0/0 is all of IPv4"),
+        ("mobileNetworks = [\"10.0.0.0/8\", \"127.0.0.0/8\"]\n" + minimal, "mobileNetworks[1]: 127.0.0.0/8 is no"),
+        ("mobileNetworks = [\"192.0.2.0/24\"]\n" + minimal, "mobileNetworks[0]: 192.0.2.0/24 has the home agent's"),
+        ("mobileNetworks = [\"198.51.100.7/32\"]\n" + minimal, "mobileNetworks[0]: 198.51.100.7/32 is the home"),
         ("", "lacks"), ("homeAddress = ", "line 1, column"),
     ]
 
@@ -123,6 +134,14 @@ struct NodeSettingsTests {
         }
         #expect("\(failure)".contains(place), "\(failure)")
         #expect(failure.place.hasPrefix("/mooring-mn.toml"))
+    }
+
+    @Test("renews half of the lifetime before its end at the most, and what is shorter by default too")
+    func renewal() async throws {
+        #expect(try await read("renewalMargin = 300\n" + Self.minimal).get().node.renewalMargin == .seconds(300))
+        let ever = "lifetime = 65535\nrenewalMargin = 32767\n"
+        #expect(try await read(ever + Self.minimal).get().node.renewalMargin == .seconds(32_767))
+        #expect(try await read("lifetime = 5\n" + Self.minimal).get().node.lifetime.seconds == 5)
     }
 
     @Test("takes a key only from a file that others can't read, and says which")

@@ -146,6 +146,7 @@ extension MobileNodeConfiguration {
     public func validate() throws(Problem) {
         try validateNames()
         try validatePrefixes()
+        try validateNetworks()
         guard !encapsulations.isEmpty, Set(encapsulations).count == encapsulations.count else {
             throw Problem(place: "encapsulations", problem: "name each that may be used once, and one at least")
         }
@@ -187,6 +188,9 @@ extension MobileNodeConfiguration {
             let place = "homeAgents[\(index)]"
             guard agent.isUnicastSource else { throw Problem(place: place, problem: "\(agent) is no unicast address") }
             if homeAgents[..<index].contains(agent) { throw Problem(place: place, problem: "\(agent) stands twice") }
+            if agent == homeAddress {
+                throw Problem(place: place, problem: "\(agent) is the home address, which is the node's own")
+            }
         }
     }
 
@@ -207,11 +211,20 @@ extension MobileNodeConfiguration {
                 throw Problem(place: place, problem: "\(prefix) overlaps \(other.prefix)")
             }
         }
+    }
+
+    private func validateNetworks() throws(Problem) {
         guard mobileNetworks.count <= Self.maximumPrefixes else {
             throw Problem(place: "mobileNetworks", problem: "more than \(Self.maximumPrefixes)")
         }
-        if Set(mobileNetworks).count != mobileNetworks.count {
-            throw Problem(place: "mobileNetworks", problem: "one stands twice")
+        for (index, network) in mobileNetworks.enumerated() {
+            let place = "mobileNetworks[\(index)]"
+            if mobileNetworks[..<index].contains(network) {
+                throw Problem(place: place, problem: "\(network) stands twice")
+            }
+            if let obstacle = network.mobileNetworkObstacle(homeAddress: homeAddress, homeAgents: homeAgents) {
+                throw Problem(place: place, problem: obstacle)
+            }
         }
     }
 }
