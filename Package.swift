@@ -64,10 +64,11 @@ let package = Package(
         // The control plane.
         .target(name: "Succession", dependencies: ["CLinuxNet"]),
         .target(name: "ServiceProcess"),
+        .target(name: "Release"),
         .target(
             name: "ControlProtocol",
             dependencies: [
-                "Wire", "Bindings",
+                "Wire", "Bindings", "Release",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -106,7 +107,7 @@ let package = Package(
             name: "mooringd",
             dependencies: [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
-                "PacketIO", "ControlProtocol", "Succession", "ServiceProcess",
+                "PacketIO", "ControlProtocol", "Succession", "ServiceProcess", "Release",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -115,26 +116,26 @@ let package = Package(
         .executableTarget(
             name: "mooring",
             dependencies: [
-                "Wire", "Bindings", "ControlProtocol", "ConfigurationFile", "OperatorProtocol", "Replay",
+                "Wire", "Bindings", "ControlProtocol", "ConfigurationFile", "OperatorProtocol", "Replay", "Release",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
             name: "mooring-mn",
             dependencies: [
-                "Wire", "Bindings", "ControlProtocol", "ServiceProcess", "MobileNode",
+                "Wire", "Bindings", "ServiceProcess", "MobileNode", "Release",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
             name: "mooring-fa",
             dependencies: [
-                "Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet",
+                "Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet", "Release",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
             name: "mooring-ha",
             dependencies: [
-                "Bindings", "ServiceProcess", "HomeAgent",
+                "Bindings", "ServiceProcess", "HomeAgent", "Release",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -142,7 +143,7 @@ let package = Package(
             name: "Bench",
             dependencies: [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
-                "MobileIP", "HomeAgent", "CBenchmark",
+                "MobileIP", "HomeAgent", "CBenchmark", "Release",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
@@ -213,7 +214,7 @@ let package = Package(
             name: "MobileNodeTests",
             dependencies: [
                 "MobileNode", "MobileIP", "ControlProtocol", "Bindings", "RouteNetlink", "Wire", "NetworkNamespace",
-                "TestSupport",
+                "TestSupport", "mooring-mn",
             ]),
         .testTarget(
             name: "HomeAgentTests",

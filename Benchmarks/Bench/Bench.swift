@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Glibc
+import Release
 
 @main
 struct Bench: ParsableCommand {
@@ -18,6 +19,7 @@ struct Bench: ParsableCommand {
               swift run Bench control --bindings 100000     the same
               swift run Bench registration                  the same
             """,
+        version: versionText(of: "Bench"),
         subcommands: [
             All.self, Lpm.self, Pipeline.self, Tun.self, Control.self, CheckpointBench.self,
             Registration.self, Flood.self, Probe.self, Registrants.self,

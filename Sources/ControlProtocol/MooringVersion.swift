@@ -1,2 +1,4 @@
-/// The version of this release, which every program of it prints.
-public let mooringVersion = "0.1.0"
+import Release
+
+/// The version of this release, as programs tell it each other.
+public let mooringVersion = releaseVersion

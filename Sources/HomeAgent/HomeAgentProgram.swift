@@ -88,6 +88,3 @@ public final class HomeAgentProgram: Sendable {
         }.get()
     }
 }
-
-/// Of this program.
-public let homeAgentVersion = mooringVersion

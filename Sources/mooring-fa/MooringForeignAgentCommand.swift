@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import MobileIP
 import PacketIO
+import Release
 import Wire
 
 @main
@@ -25,7 +26,7 @@ struct MooringForeignAgentCommand: ParsableCommand {
 
             Exit status: 0 it was ended by a signal; 2 it can't start or go on.
             """,
-        version: "mooring-fa 0.1.0")
+        version: versionText(of: "mooring-fa"))
 
     @Option(help: "Device of the visited link.") var visited: String
     @Option(help: "Care-of address, of any interface of this host. May be given more than once.")

@@ -5,6 +5,7 @@ import Bindings
 import Foundation
 import HomeAgent
 import Logging
+import Release
 import ServiceProcess
 
 @main
@@ -20,7 +21,7 @@ struct MooringHomeAgentCommand: AsyncParsableCommand {
               mooring-ha --config /etc/mooring/mooring-ha.toml
               mooring-ha --check-configuration /etc/mooring/mooring-ha.toml
             """,
-        version: "mooring-ha \(homeAgentVersion)")
+        version: versionText(of: "mooring-ha"))
 
     @Option(help: "Configuration file (TOML).") var config = "/etc/mooring/mooring-ha.toml"
     @Option(help: "Read this file and all that it names, say what is wrong, and exit: 0 if nothing is, else 2.")

@@ -1,9 +1,9 @@
 // The command line of mooring-mn; docs/man/mooring-mn.8 describes it.
 
 import ArgumentParser
-import ControlProtocol
 import Foundation
 import MobileNode
+import Release
 
 @main
 struct MobileNodeCommand: AsyncParsableCommand {
@@ -25,7 +25,7 @@ struct MobileNodeCommand: AsyncParsableCommand {
               0 done; 1 it ran and ended badly; 2 arguments or input that can't be used; 3 mooringd, or the mooring-mn
               that is asked, can't be reached.
             """,
-        version: mooringVersion,
+        version: versionText(of: "mooring-mn"),
         subcommands: [RunCommand.self, StatusCommand.self, PrefixesCommand.self],
         defaultSubcommand: RunCommand.self)
 

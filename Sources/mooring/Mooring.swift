@@ -6,6 +6,7 @@ import Bindings
 import ControlProtocol
 import Glibc
 import OperatorProtocol
+import Release
 
 @main
 struct Mooring: AsyncParsableCommand {
@@ -26,7 +27,7 @@ struct Mooring: AsyncParsableCommand {
               0 done; 1 the answer is no (a binding is not there); 2 arguments or input that can't be used;
               3 mooringd, or mooring-ha, can't be reached.
             """,
-        version: mooringVersion,
+        version: versionText(of: "mooring"),
         subcommands: [
             StatusCommand.self, BindingCommand.self, GroupCommand.self, CountersCommand.self, WatchCommand.self,
             ReplayCommand.self, RegistrationCommand.self, NodeCommand.self,

@@ -6,6 +6,7 @@ import ControlProtocol
 import Glibc
 import Logging
 import PacketIO
+import Release
 import RouteNetlink
 import Wire
 
@@ -35,7 +36,7 @@ struct MooringDaemonCommand: AsyncParsableCommand {
               A home agent on a machine of four processors, two of them for forwarding:
                 mooringd --config /etc/mooring/mooringd.json --workers 2
             """,
-        version: "mooringd \(mooringVersion)")
+        version: versionText(of: "mooringd"))
 
     @Option(help: "Configuration file (JSON). Flags go over what stands in it.") var config: String?
     @Option(help: "Bindings to begin with (JSON).") var bindings: String?

@@ -31,7 +31,8 @@ struct LayeringTests {
         Module("IOUring", ["CLiburing"]),
         Module("RouteNetlink", ["Wire", "CLinuxNet"]),
         Module("PacketIO", ["Wire", "PacketBuffer", "IOUring", "RouteNetlink", "CLinuxNet"]),
-        Module("ControlProtocol", ["Wire", "Bindings", "Logging", "NIOCore", "NIOPosix", "SwiftProtobuf"]),
+        Module("Release"),
+        Module("ControlProtocol", ["Wire", "Bindings", "Release", "Logging", "NIOCore", "NIOPosix", "SwiftProtobuf"]),
         Module("ConfigurationFile", ["Bindings", "TOMLKit"]),
         Module("MobileIP", ["Wire", "PrefixTable", "Crypto"]),
         Module("Succession", ["CLinuxNet"]),
@@ -54,27 +55,31 @@ struct LayeringTests {
             "mooringd",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "RouteNetlink",
-                "PacketIO", "ControlProtocol", "Succession", "ServiceProcess", "ArgumentParser", "Logging", "NIOCore",
+                "PacketIO", "ControlProtocol", "Succession", "ServiceProcess", "Release", "ArgumentParser", "Logging",
+                "NIOCore",
                 "NIOPosix",
             ]),
         Module(
             "mooring",
             [
                 "Wire", "Bindings", "ControlProtocol", "ConfigurationFile", "OperatorProtocol", "Replay",
-                "ArgumentParser",
+                "Release", "ArgumentParser",
             ]),
         Module(
             "mooring-fa",
-            ["Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet", "ArgumentParser"]),
-        Module("mooring-ha", ["Bindings", "ServiceProcess", "HomeAgent", "ArgumentParser", "Logging"]),
+            [
+                "Wire", "RouteNetlink", "PacketIO", "ConfigurationFile", "MobileIP", "CLinuxNet", "Release",
+                "ArgumentParser",
+            ]),
+        Module("mooring-ha", ["Bindings", "ServiceProcess", "HomeAgent", "Release", "ArgumentParser", "Logging"]),
         Module(
             "mooring-mn",
-            ["Wire", "Bindings", "ControlProtocol", "ServiceProcess", "MobileNode", "ArgumentParser", "Logging"]),
+            ["Wire", "Bindings", "ServiceProcess", "MobileNode", "Release", "ArgumentParser", "Logging"]),
         Module(
             "Bench",
             [
                 "Wire", "PacketBuffer", "PrefixTable", "Bindings", "Forwarding", "Checkpoint", "ControlProtocol",
-                "MobileIP", "HomeAgent", "CBenchmark", "ArgumentParser", "Histogram",
+                "MobileIP", "HomeAgent", "CBenchmark", "Release", "ArgumentParser", "Histogram",
             ]),
         Module("yardstick", ["CLiburing"]),
     ]

@@ -24,7 +24,7 @@ import Testing
 
     @Test("The version is that of the release")
     func tellsVersion() async throws {
-        #expect(try await Tool.run(["--version"]).output == "\(mooringVersion)\n")
+        #expect(try await Tool.run(["--version"]).output == "mooring \(mooringVersion)\n")
     }
 
     @Test("status")
