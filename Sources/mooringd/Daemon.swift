@@ -21,6 +21,8 @@ final class Daemon {
     static let expiryLimit = 1024
     /// Of so many that go together each is logged, of more their number.
     static let expiriesLoggedByName = 16
+    /// Of so many endpoints that can't be routed each is logged, of more their number.
+    static let endpointsLoggedByName = 8
     /// Security exceptions that are logged, a second.
     static let exceptionsPerSecond: UInt64 = 10
 
@@ -156,9 +158,12 @@ final class Daemon {
 
     /// Leads packets to the endpoints that bindings name to the access device, and only those.
     func routeEndpoints() {
-        for problem in hostSetup.follow(Set(table.namedEndpoints.keys)) {
-            logger.error("endpoint not routed", metadata: ["reason": "\(problem)"])
+        let problems = hostSetup.follow(Set(table.namedEndpoints.keys), at: bootTimeNanoseconds())
+        for problem in problems.prefix(Self.endpointsLoggedByName) {
+            logger.error("endpoint not routed; it is tried again", metadata: ["reason": "\(problem)"])
         }
+        let others = problems.count - Self.endpointsLoggedByName
+        if others > 0 { logger.error("further endpoints not routed", metadata: ["count": "\(others)"]) }
     }
 
     /// Leaves all to a successor.
@@ -176,6 +181,7 @@ final class Daemon {
         expire(now: now)
         checkpoints?.tick(now: now)
         ticks += 1
+        if hostSetup.isRetryDue(at: now) { routeEndpoints() }
         if ticks.isMultiple(of: Self.ticksPerDeviceWatch) { try? hostSetup.watchDevices() }
         let (exceptions, omitted) = workers.drainSecurityExceptions()
         suppressedExceptions += omitted

@@ -10,7 +10,7 @@ final class HostSetup {
     private var plan: SetupPlan
     private let applies: Bool
     private let configured: Set<IPv4Address>
-    private var routed: Set<IPv4Address> = []
+    private var routes = EndpointRoutes()
     private var wereDevicesUp = true
     /// Nothing is made any more, and nothing is left to take back.
     private var hasEnded = false
@@ -40,24 +40,20 @@ final class HostSetup {
         }
     }
 
-    /// Routes the endpoints that are named now, and those no more that are not.
+    /// Routes the endpoints that are named now, and those no more that are not; what could not be done is tried again after a
+    /// while.
+    /// - Parameter now: in nanoseconds, by a clock that is never set.
     /// - Returns: what could not be done.
-    func follow(_ named: Set<IPv4Address>) -> [SetupError] {
+    func follow(_ named: Set<IPv4Address>, at now: UInt64) -> [SetupError] {
         guard applies, !hasEnded else { return [] }
-        let wanted = named.subtracting(configured)
-        var problems: [SetupError] = []
-        for endpoint in wanted.subtracting(routed).sorted() {
-            do throws(SetupError) {
-                try plan.addEndpoint(endpoint, log: log)
-                routed.insert(endpoint)
-            } catch { problems.append(error) }
-        }
-        for endpoint in routed.subtracting(wanted).sorted() {
-            routed.remove(endpoint)
-            do throws(SetupError) { try plan.removeEndpoint(endpoint, log: log) } catch { problems.append(error) }
-        }
-        return problems
+        return routes.follow(
+            named.subtracting(configured), at: now,
+            add: { endpoint throws(SetupError) in try plan.addEndpoint(endpoint, log: log) },
+            remove: { endpoint throws(SetupError) in try plan.removeEndpoint(endpoint, log: log) })
     }
+
+    /// Whether endpoints that could not be routed are to be tried again by now.
+    func isRetryDue(at now: UInt64) -> Bool { !hasEnded && routes.isRetryDue(at: now) }
 
     /// Looks whether the devices are up, and makes the settings again when they have come up.
     func watchDevices() throws(SetupError) {
