@@ -13,6 +13,9 @@ import json
 import re
 import sys
 
+# In Gbit/s: what passes below it is the first window of a connection that then stands still.
+LEAST = 0.001
+
 
 def ping(path, sent):
     """Prints 'lost longest first-lost'. Replies carry icmp_seq=1... modulo 65536."""
@@ -48,6 +51,14 @@ def rate(intervals):
     return sum(interval["bytes"] for interval in intervals) * 8 / seconds / 1e9 if seconds else 0.0
 
 
+def is_too_slow(rates):
+    """Says which of these rates, in Gbit/s by their names, no working tunnel has; then there are no figures."""
+    slow = [f"{rate * 1e3:.3f} Mbit/s {name}" for name, rate in rates.items() if rate < LEAST]
+    if slow:
+        print(f"iperf3: {', '.join(slow)}, less than {LEAST * 1e3:.0f} Mbit/s", file=sys.stderr)
+    return bool(slow)
+
+
 def iperf3(path, moment=None):
     """Prints Gbit/s, or Gbit/s before and after and retransmitted segments."""
     with open(path, encoding="utf-8") as file:
@@ -57,15 +68,19 @@ def iperf3(path, moment=None):
         return 1
     received = report["end"]["sum_received"]["bits_per_second"] / 1e9
     if moment is None:
+        if is_too_slow({"at all": received}):
+            return 1
         print(f"{received:.2f}")
-        return 0 if received > 0 else 1
+        return 0
     moment = float(moment)
     intervals = [interval["sum"] for interval in report["intervals"]]
     # The half second on either side is the move's own.
     before = rate([interval for interval in intervals if interval["end"] < moment - 0.5])
     after = rate([interval for interval in intervals if interval["start"] > moment + 0.5])
+    if is_too_slow({"before": before, "after": after}):
+        return 1
     print(f"{before:.2f} {after:.2f} {report['end']['sum_sent'].get('retransmits', 0)}")
-    return 0 if before > 0 and after > 0 else 1
+    return 0
 
 
 def counters(paths):

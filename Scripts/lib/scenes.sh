@@ -44,7 +44,7 @@ transfer() {
         >"$work/iperf3.json" && rate=$(figures iperf3 "$work/iperf3.json"); then
         right "$words: $rate Gbit/s"
     else
-        wrong "$words: it failed: $(grep -o '"error":.*' "$work/iperf3.json" | head -n 1)"
+        wrong "$words: it failed: $(figures iperf3 "$work/iperf3.json" 2>&1 | tail -n 1)"
     fi
 }
 
