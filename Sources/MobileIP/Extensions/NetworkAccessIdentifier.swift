@@ -34,15 +34,20 @@ public struct NetworkAccessIdentifier: Hashable, Sendable {
 }
 
 extension NetworkAccessIdentifier: CustomStringConvertible {
-    /// For people and logs: what is no printable ASCII, and the backslash, as `\x00`.
+    /// For people and logs: UTF-8 as it is read. What can't be seen, what changes how others are seen (such as the order of
+    /// writing), the backslash, and all bytes above 0x7F where they are no UTF-8, as `\x00`.
     public var description: String {
-        bytes.reduce(into: "") { text, byte in
-            if (0x20...0x7E).contains(byte), byte != UInt8(ascii: "\\") {
-                text.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                let digits = String(byte, radix: 16)
-                text += "\\x" + (digits.count == 1 ? "0" : "") + digits
-            }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            return bytes.reduce(into: "") { $0 += Self.text(of: Unicode.Scalar($1), isText: false) }
+        }
+        return text.unicodeScalars.reduce(into: "") { $0 += Self.text(of: $1, isText: true) }
+    }
+
+    private static func text(of scalar: Unicode.Scalar, isText: Bool) -> String {
+        if scalar.isASCII ? scalar.isSeen : isText && scalar.isSeen { return String(scalar) }
+        let bytes = isText ? Array(String(scalar).utf8) : [UInt8(scalar.value)]
+        return bytes.reduce(into: "") { text, byte in
+            text += "\\x" + (byte < 0x10 ? "0" : "") + String(byte, radix: 16)
         }
     }
 }
@@ -91,5 +96,19 @@ public struct CarriedNetworkAccessIdentifier: Hashable, Sendable {
         writer.write(UInt8(1 + identifier.bytes.count))
         writer.write(subtype.rawValue)
         writer.write(identifier.bytes)
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether it shows itself as what it is, and nothing else as what that is not.
+    fileprivate var isSeen: Bool {
+        if isASCII { return (0x20...0x7E).contains(value) && self != "\\" }
+        if properties.isDefaultIgnorableCodePoint { return false }
+        return switch properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator,
+            .spaceSeparator:
+            false
+        default: true
+        }
     }
 }
