@@ -33,6 +33,10 @@ public enum LocalSocket {
     /// Asks a running mooring-mn.
     /// - Returns: its answer, a JSON object.
     public static func ask(_ question: String, at path: String) throws(LocalSocketError) -> [UInt8] {
+        guard question.utf8.count < maximumQuestion else {
+            throw LocalSocketError(
+                "that is more than the \(maximumQuestion - 1) bytes that mooring-mn can be told at a time; name less")
+        }
         let descriptor = try open()
         defer { close(descriptor) }
         limitTime(descriptor)

@@ -9,7 +9,6 @@ import Logging
 import MobileIP
 import RouteNetlink
 import ServiceProcess
-import Synchronization
 import Wire
 
 /// Why the service could not start.
@@ -31,7 +30,7 @@ public final class NodeService {
     var network: NodeNetwork
     var discovery: AgentDiscovery
     private let start = ContinuousClock.now
-    private let board = StatusBoard()
+    private let desk: InquiryDesk
 
     var choice: CareOfAddressChoice?
     private var homeAgent: IPv4Address?
@@ -51,6 +50,7 @@ public final class NodeService {
         self.settings = settings
         self.logger = logger
         inbox = Inbox()
+        desk = InquiryDesk(settings.node, inbox: inbox)
         node = MobileNode(settings.node)
         discovery = AgentDiscovery(port: settings.node.port, inbox: inbox)
         do throws(RouteError) {
@@ -78,7 +78,7 @@ public final class NodeService {
         }
         let listener: LocalListener
         do throws(LocalSocketError) {
-            listener = try LocalListener(path: settings.socket) { [answer] in answer($0) }
+            listener = try LocalListener(path: settings.socket) { [desk] in desk.answer($0) }
         } catch {
             throw NodeServiceError(description: error.description, isForwarderUnreachable: false)
         }
@@ -269,27 +269,12 @@ public final class NodeService {
 
     // MARK: What others see
 
-    private var answer: @Sendable (String) -> [UInt8] {
-        { [inbox, board] question in
-            let words = question.split(separator: " ")
-            switch words.first {
-            case "status" where words.count == 1: return board.status.withLock(\.self)?.json() ?? []
-            case "prefixes":
-                let prefixes = words.dropFirst().compactMap { IPv6Prefix(String($0)) }
-                guard prefixes.count == words.count - 1 else { return Array(#"{"error":"no IPv6 prefixes"}"#.utf8) }
-                inbox.put { $0.delegatedPrefixes = prefixes }
-                return Array("{}".utf8)
-            default: return Array(#"{"error":"neither status nor prefixes"}"#.utf8)
-            }
-        }
-    }
-
     private func tellStatus() {
         let report = StatusReport(
             node.status, discarded: node.discardCounts, droppedDatagrams: droppedDatagrams,
             isForwarderConnected: forwarder != nil, expiry: node.status.tunnel?.expiry.map { start + $0 },
             agents: node.heardAgents, start: start, discovery: discovery.counts)
-        board.status.withLock { $0 = report }
+        desk.show(report)
     }
 
     private func setDeadline() {
@@ -309,11 +294,6 @@ public final class NodeService {
         attempt("remove the rules") { network throws(RouteError) in try network.removeAll() }
         await forwarder?.close()
     }
-}
-
-/// What is shown to whoever asks.
-private final class StatusBoard: Sendable {
-    let status = Mutex<StatusReport?>(nil)
 }
 
 extension MobileNode.LogEntry.Level {

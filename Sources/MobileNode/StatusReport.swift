@@ -49,6 +49,15 @@ public struct StatusReport: Codable, Hashable, Sendable {
 
     /// What the node is about, such as `registered`.
     public var state: String
+    /// In seconds, for how long it has been that.
+    public var stateAge: Int64?
+    /// What has ended the registration, or stands in its way, for people; absent where there is one.
+    public var reason: String?
+    /// In seconds, how long ago that was.
+    public var reasonAge: Int64?
+    /// When both began.
+    private var stateStart: ContinuousClock.Instant?
+    private var reasonStart: ContinuousClock.Instant?
     /// Absent while none is known, as what follows.
     public var homeAddress: String?
     /// Which the next request is for.
@@ -61,6 +70,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var interface: String?
     /// `ip-in-ip`, `gre` or `minimal`; absent where there is no tunnel.
     public var encapsulation: String?
+    /// The care-of address that the tunnel leads to: where the node was, until it has registered where it is.
+    public var tunnelEnd: String?
     /// Whether the tunnel is in UDP; absent where there is none.
     public var udp: Bool?
     /// In seconds, as granted; absent where there is no registration, or it is for ever.
@@ -89,7 +100,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var discovery: [String: Int]
 
     private enum CodingKeys: String, CodingKey {
-        case state, homeAddress, homeAgent, careOfAddress, interface, encapsulation, udp, lifetime, remaining, prefixes
+        case state, stateAge, reason, reasonAge, tunnelEnd, homeAddress, homeAgent, careOfAddress, interface,
+            encapsulation, udp, lifetime, remaining, prefixes
         case code, explanation, keepaliveInterval, isForwarderConnected, discarded, droppedDatagrams, agent, agents
         case discovery
     }
@@ -100,6 +112,10 @@ public struct StatusReport: Codable, Hashable, Sendable {
         start: ContinuousClock.Instant, discovery: [String: Int]
     ) {
         state = status.phase.rawValue
+        stateStart = start + status.phaseSince
+        reason = status.hindrance?.description
+        reasonStart = status.hindranceSince.map { start + $0 }
+        tunnelEnd = status.tunnel?.careOfAddress.description
         homeAddress = status.homeAddress?.description
         homeAgent = status.homeAgent?.description
         careOfAddress = status.careOfAddress?.description
@@ -157,6 +173,8 @@ extension StatusReport {
             let left = ContinuousClock.now.duration(to: report.agents[index].expiry)
             report.agents[index].remaining = max(left.components.seconds, 0)
         }
+        report.stateAge = stateStart.map(\.secondsAgo)
+        report.reasonAge = reasonStart.map(\.secondsAgo)
         report.remaining = expiry.map { max(ContinuousClock.now.duration(to: $0).components.seconds, 0) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -174,6 +192,8 @@ extension StatusReport {
             guard let value else { return }
             lines.append(name + String(repeating: " ", count: 17 - name.count) + value)
         }
+        add("since", stateAge.map { "\($0) s ago" })
+        add("reason", reason.map { "\($0)\(reasonAge.map { ", \($0) s ago" } ?? "")" })
         add("home address", homeAddress)
         add("home agent", homeAgent)
         add("care-of address", careOfAddress.map { "\($0)\(interface.map { " on \($0)" } ?? "")" })
@@ -188,7 +208,12 @@ extension StatusReport {
                 "\(agent.address) at \(agent.linkLayerAddress) on \(agent.interface), "
                     + marks.compactMap(\.self).joined(separator: ", "))
         }
-        add("tunnel", encapsulation.map { "\($0)\(udp == true ? " in UDP" : "")" })
+        let isBehind = tunnelEnd != nil && (state != "registered" || tunnelEnd != careOfAddress)
+        add(
+            "tunnel",
+            encapsulation.map {
+                "\($0)\(udp == true ? " in UDP" : "")\(isBehind ? ", still to \(tunnelEnd ?? "")" : "")"
+            })
         add("lifetime", lifetime.map { "\($0) s\(remaining.map { ", \($0) s left" } ?? "")" })
         for prefix in prefixes {
             let detail = prefix.tunnel.map { " by \($0)" } ?? prefix.code.map { " with code \($0)" } ?? ""
@@ -202,4 +227,8 @@ extension StatusReport {
         if droppedDatagrams > 0 { add("dropped", "\(droppedDatagrams) datagrams that came too fast") }
         return lines
     }
+}
+
+extension ContinuousClock.Instant {
+    fileprivate var secondsAgo: Int64 { max(duration(to: .now).components.seconds, 0) }
 }

@@ -165,13 +165,20 @@ struct MobileNodeMovementTests {
         #expect(try scene.request().extensions.prefixRequests.map(\.length) == [64])
     }
 
-    @Test("prefixes that nobody can be delegated, and more than are kept, are passed over")
+    @Test("prefixes that can't be delegated, or are too many, change nothing, and are counted and logged")
     func delegatedBounds() throws {
         var scene = try Scene { $0.prefixes = [] }
-        let many = (0..<2000).map { IPv6Prefix(containing: IPv6Address(high: 0x2001 << 48 | $0, low: 0), length: 64) }
-        scene.tell(.delegatedPrefixesChanged([Scene.prefix("fe80::/10"), Scene.prefix("ff00::/8")] + many))
+        let many = (0..<1025).map { IPv6Prefix(containing: IPv6Address(high: 0x2001 << 48 | $0, low: 0), length: 64) }
+        scene.tell(.delegatedPrefixesChanged(Array(many.prefix(1024)) + [many[0]]))
         scene.attach()
         #expect(try scene.request().extensions.prefixRequests.count == 1024)
+        for (count, wrong) in [many, [Scene.prefix("fe80::/10")], [many[0], Scene.prefix("::/0")]].enumerated() {
+            scene.elapsed += .seconds(60)
+            let logged = scene.tell(.delegatedPrefixesChanged(wrong)).logged
+            #expect(logged.contains { if case .discarded(.delegationRefused, _, _) = $0 { true } else { false } })
+            #expect(scene.node.discardCounts[.delegationRefused] == count + 1)
+            #expect(scene.node.status.prefixes.count == 1024)
+        }
     }
 
     @Test("an agent is kept while it is heard, left when it is not, and registered with again when it has restarted")

@@ -49,16 +49,13 @@ extension MobileNode {
         let known = agents.firstIndex { $0.location == location }
         guard advertisement.lifetime > 0 else {
             guard let known else { return discard(.agentUnknown, origin, at: now) }
-            agents.remove(at: known)
-            return chooseAttachment(at: now)
+            loseAgents(at: now) { $0.remove(at: known) }
+            return
         }
         let isHome = advertisement.flags.contains(.homeAgent) && isHomeAgent(location.address)
         let careOfAddress = careOfAddress(of: advertisement)
         guard isHome || careOfAddress != nil else {
-            if let known {
-                agents.remove(at: known)
-                chooseAttachment(at: now)
-            }
+            if let known { loseAgents(at: now) { $0.remove(at: known) } }
             return discard(.agentUnusable, origin, at: now)
         }
         let lifetime = min(.seconds(advertisement.lifetime), Timing.longestAdvertisement)
@@ -107,9 +104,10 @@ extension MobileNode {
 
     /// Forgets agents that are not heard any more, and that they have refused where that is long ago.
     mutating func forgetAgents(at now: Moment) {
-        let count = agents.count
-        agents.removeAll { $0.expiry <= now.elapsed }
-        var isChanged = agents.count != count
+        if agents.contains(where: { $0.expiry <= now.elapsed }) {
+            loseAgents(at: now) { $0.removeAll { $0.expiry <= now.elapsed } }
+        }
+        var isChanged = false
         for index in agents.indices {
             guard let refusedUntil = agents[index].refusedUntil, refusedUntil <= now.elapsed else { continue }
             agents[index].refusedUntil = nil
@@ -120,7 +118,15 @@ extension MobileNode {
 
     /// Nothing is heard on that interface any more.
     mutating func forgetAgents(on interface: String, at now: Moment) {
-        agents.removeAll { $0.location.interface == interface }
+        loseAgents(at: now) { $0.removeAll { $0.location.interface == interface } }
+    }
+
+    /// Forgets agents that are not there any more, and sees where the node is without them.
+    private mutating func loseAgents(at now: Moment, _ forget: (inout [HeardAgent]) -> Void) {
+        forget(&agents)
+        if case .foreignAgent(_, let agent) = attachment, !agents.contains(where: { $0.location == agent }) {
+            hinder(.agentLost(agent.address), at: now)
+        }
         chooseAttachment(at: now)
     }
 

@@ -19,6 +19,7 @@ public enum MobileNodeDiscard: CountedReason {
     case agentUnusable
     case agentForgotten
     case interfaceNotHeard
+    case delegationRefused
 
     /// A sentence for people: what was wrong with it.
     public var explanation: String {
@@ -39,6 +40,7 @@ public enum MobileNodeDiscard: CountedReason {
             "It is neither this node's home agent nor a foreign agent with a care-of address."
         case .agentForgotten: "More agents than are remembered: another one that is not in use is forgotten."
         case .interfaceNotHeard: "More interfaces than agents are looked for on."
+        case .delegationRefused: "Delegated prefixes that can't be registered; those before them stay."
         }
     }
 
@@ -52,6 +54,16 @@ public enum MobileNodeDiscard: CountedReason {
 }
 
 extension MobileNode {
+    /// Why a registration that was to end may last.
+    public enum NotDeregistered: Hashable, Sendable {
+        /// To no request.
+        case noReply
+        /// With that code.
+        case rejected(ReplyCode)
+        /// There is neither a care-of address nor an agent.
+        case noWay
+    }
+
     /// Something to be written down.
     public enum LogEntry: Hashable, Sendable {
         /// How much it matters.
@@ -61,6 +73,10 @@ extension MobileNode {
         case registered(homeAgent: IPv4Address, careOfAddress: IPv4Address, RegistrationLifetime)
         /// The registration has ended as it was to.
         case deregistered
+        /// It was to end, and the home agent may keep it until its lifetime is over.
+        case notDeregistered(NotDeregistered)
+        /// The node ends, and there was no registration.
+        case nothingToDeregister
         /// A reply rejects; what comes next.
         case rejected(ReplyCode, ReplyReaction)
         /// A prefix is not registered.
@@ -85,7 +101,7 @@ extension MobileNode {
         /// How much it matters.
         public var level: Level {
             switch self {
-            case .registered, .deregistered, .homeAgentChanged: .notice
+            case .registered, .deregistered, .nothingToDeregister, .homeAgentChanged: .notice
             case .rejected(.mobileNodeFailedAuthentication, _), .rejected(.foreignAgentFailedAuthentication, _),
                 .rejected(.foreignMobileNodeFailedAuthentication, _),
                 .rejected(.foreignHomeAgentFailedAuthentication, _):
@@ -104,6 +120,9 @@ extension MobileNode.LogEntry: CustomStringConvertible {
         case .registered(let homeAgent, let careOfAddress, let lifetime):
             "Registered \(careOfAddress) with \(homeAgent) for \(lifetime)."
         case .deregistered: "Deregistered."
+        case .notDeregistered(let reason):
+            "Not deregistered: \(reason). The home agent may keep the registration until its lifetime is over."
+        case .nothingToDeregister: "Nothing to deregister: there is no registration."
         case .rejected(let code, let reaction): "Rejected with code \(code) \(reaction.explanation)"
         case .prefixRejected(let prefix, let code):
             "\(prefix) is not registered: \(code?.explanation ?? "the home agent did not answer to it.")"
@@ -121,6 +140,17 @@ extension MobileNode.LogEntry: CustomStringConvertible {
         case .discarded(let reason, let detail, let count):
             "Discarded \(count == 1 ? "a message" : "\(count) messages"). \(reason.explanation)"
                 + (detail.isEmpty ? "" : " \(detail)")
+        }
+    }
+}
+
+extension MobileNode.NotDeregistered: CustomStringConvertible {
+    /// For people.
+    public var description: String {
+        switch self {
+        case .noReply: "no reply came"
+        case .rejected(let code): "the request was rejected with code \(code)"
+        case .noWay: "there is no way to the home agent"
         }
     }
 }

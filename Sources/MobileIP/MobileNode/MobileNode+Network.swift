@@ -59,7 +59,8 @@ extension MobileNode {
     /// What the node shows of itself.
     public var status: MobileNodeStatus {
         MobileNodeStatus(
-            phase: phase, homeAddress: homeAddress, homeAgent: homeAgent, careOfAddress: careOfAddress,
+            phase: phase, phaseSince: phaseSince, hindrance: hindrance?.what, hindranceSince: hindrance?.since,
+            homeAddress: homeAddress, homeAgent: homeAgent, careOfAddress: careOfAddress,
             interface: interface, tunnel: network.tunnel, lifetime: registration?.lifetime,
             prefixes: wantedPrefixes.map { .init(prefix: $0, outcome: outcomes[$0] ?? .pending) },
             supportsIPv6: supportsIPv6, lastCode: lastCode, keepaliveInterval: keepalive?.interval)
@@ -75,7 +76,13 @@ extension MobileNode {
         return isWaiting ? .waiting : .registering
     }
 
-    mutating func tellStatus() {
+    /// Keeps why there is no registration, for whoever asks.
+    mutating func hinder(_ hindrance: MobileNodeStatus.Hindrance, at now: Moment) {
+        self.hindrance = (hindrance, now.elapsed)
+    }
+
+    mutating func tellStatus(at now: Moment) {
+        if phase != reported?.phase { phaseSince = now.elapsed }
         let status = status
         guard status != reported else { return }
         reported = status

@@ -32,11 +32,11 @@ extension MobileNode {
     }
 
     mutating func takeDelegated(_ prefixes: [IPv6Prefix], at now: Moment) {
-        let usable = prefixes.filter { $0.length > 0 && !$0.address.isLinkLocal && !$0.address.isMulticast }
-        var taken: [IPv6Prefix] = []
-        for prefix in usable.prefix(MobileNodeConfiguration.maximumPrefixes) where !taken.contains(prefix) {
-            taken.append(prefix)
+        if let obstacle = configuration.obstacle(toDelegated: prefixes) {
+            return discard(.delegationRefused, obstacle, at: now)
         }
+        var seen: Set<IPv6Prefix> = []
+        let taken = prefixes.filter { seen.insert($0).inserted }
         guard taken != delegatedPrefixes else { return }
         delegatedPrefixes = taken
         if supportsIPv6 == false { supportsIPv6 = nil }

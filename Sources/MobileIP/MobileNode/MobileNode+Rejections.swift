@@ -11,6 +11,7 @@ extension MobileNode {
         guard let rejected = pending?.request else { return }
         lastCode = reply.code
         pending = nil
+        if !rejected.isDeregistration { hinder(.rejected(reply.code), at: now) }
         let reaction = reply.code.reaction
         let isRepaired = repairs < Self.maximumRepairs && repair(reaction, reply, extensions, at: now)
         actions.append(.log(.rejected(reply.code, isRepaired ? reaction : .wait)))
@@ -20,6 +21,7 @@ extension MobileNode {
             let earliest = lastRequestAt.map { max($0 + Timing.betweenRequests, now.elapsed) } ?? now.elapsed
             nextRequest = repairs == 1 ? now.elapsed : earliest
         } else if rejected.isDeregistration {
+            actions.append(.log(.notDeregistered(.rejected(reply.code))))
             deregistered(at: now)
         } else {
             waitForNextRequest(at: now)

@@ -100,12 +100,13 @@ extension MobileNode {
         let lifetime = min(reply.lifetime, request.lifetime)
         guard !lifetime.isZero, let attachment else {
             actions.append(.log(.rejected(reply.code, .wait)))
+            hinder(.rejected(reply.code), at: now)
             (registration, keepalive) = (nil, nil)
             return waitForNextRequest(at: now)
         }
         if configuration.homeAddress == nil { assignedHomeAddress = reply.homeAddress }
         if reply.homeAgent != homeAgent { move(to: reply.homeAgent) }
-        (repairs, wait, homeAgentChanges, redirections) = (0, Timing.firstWait, 0, [])
+        (repairs, wait, homeAgentChanges, redirections, hindrance) = (0, Timing.firstWait, 0, [], nil)
         actions.append(.log(.registered(homeAgent: reply.homeAgent, careOfAddress: request.careOfAddress, lifetime)))
         // RFC 5944, 3.6.2.2: the lifetime counts from when the request was sent.
         let expiry = lifetime.duration.map { pending.sentAt + $0 }
@@ -162,7 +163,7 @@ extension MobileNode {
     /// The home agent has ended the registration, or will have to by itself.
     mutating func deregistered(at now: Moment) {
         guard !isStopping else { return finish() }
-        (registration, pending, nextRequest, keepalive) = (nil, nil, nil, nil)
+        (registration, pending, nextRequest, keepalive, hindrance) = (nil, nil, nil, nil, nil)
         isKnownAtHome = true
     }
 }

@@ -15,10 +15,12 @@ extension MobileNode {
         guard let pending else { return }
         if pending.request.isDeregistration, pending.transmissions >= Self.deregistrationTransmissions {
             actions.append(.log(.unanswered(homeAgent: homeAgent, transmissions: pending.transmissions)))
+            actions.append(.log(.notDeregistered(.noReply)))
             return deregistered(at: now)
         }
         if pending.transmissions % Self.transmissionsPerHomeAgent == 0, !pending.request.isDeregistration {
             actions.append(.log(.unanswered(homeAgent: homeAgent, transmissions: pending.transmissions)))
+            hinder(.unanswered(pending.agent?.address ?? homeAgent, transmissions: pending.transmissions), at: now)
             // An agent that is there answers, if only that the home agent does not (RFC 5944, 3.7.3.1).
             if pending.agent != nil, let agent = agentInUse {
                 leaveAgent(agent, at: now)

@@ -32,6 +32,7 @@ extension MobileNode {
         acknowledge(revocation, to: source, port: port, at: now)
         lastRevocation = revocation.identifier
         actions.append(.log(.revoked(homeAgent: registration.tunnel.homeAgent)))
+        hinder(.revoked(homeAgent: registration.tunnel.homeAgent), at: now)
         (self.registration, pending, keepalive) = (nil, nil, nil)
         if isStopping { finish() } else { waitForNextRequest(at: now) }
     }

@@ -151,6 +151,10 @@ public struct MobileNode: Sendable {
     // What was told.
     var network = Network()
     var reported: MobileNodeStatus?
+    /// When the phase began that was told last.
+    var phaseSince: Duration = .zero
+    /// Why there is no registration from where the node is; nil since the last one that was accepted.
+    var hindrance: (what: MobileNodeStatus.Hindrance, since: Duration)?
     var discards: [MobileNodeDiscard: (count: Int, loggedAt: Duration?)] = [:]
     var actions: [Action] = []
 
@@ -171,6 +175,7 @@ public struct MobileNode: Sendable {
             chooseAttachment(at: now)
         case .careOfAddressGone(let address):
             if coLocated?.address == address { coLocated = nil }
+            if case .coLocated(address, _) = attachment { hinder(.careOfAddressGone(address), at: now) }
             chooseAttachment(at: now)
         case .advertisementHeard(let advertisement, let location): hear(advertisement, from: location, at: now)
         case .interfaceAvailable(let interface): takeInterface(interface, at: now)
@@ -184,7 +189,7 @@ public struct MobileNode: Sendable {
         }
         runTimers(at: now)
         tellNetwork()
-        tellStatus()
+        tellStatus(at: now)
         if isFinished { actions.append(.finish) }
         defer { actions = [] }
         return actions
@@ -210,6 +215,8 @@ public struct MobileNode: Sendable {
             registration = nil
             keepalive = nil
             actions.append(.log(.expired))
+            // What kept it from being renewed is the reason, where that is known.
+            if hindrance == nil { hinder(.expired, at: now) }
             supportsIPv6 = nil
             if pending == nil, nextRequest == nil { requestUpdate(at: now) }
         }
@@ -229,7 +236,10 @@ public struct MobileNode: Sendable {
         (nextRequest, keepalive) = (nil, nil)
         // What a pending request would bind is to be ended too.
         let isBound = registration != nil || pending.map { !$0.request.isDeregistration } ?? false
-        guard isBound, attachment != nil, homeAddress != nil else { return finish() }
+        guard isBound, attachment != nil, homeAddress != nil else {
+            actions.append(.log(registration == nil ? .nothingToDeregister : .notDeregistered(.noWay)))
+            return finish()
+        }
         pending = nil
         nextRequest = now.elapsed
     }

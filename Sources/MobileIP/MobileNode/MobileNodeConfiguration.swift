@@ -201,9 +201,7 @@ extension MobileNodeConfiguration {
         for (index, own) in prefixes.enumerated() {
             let place = "prefixes[\(index)]"
             let prefix = own.prefix
-            if prefix.address.isMulticast || prefix.address.isLinkLocal || prefix.length == 0 {
-                throw Problem(place: place, problem: "\(prefix) is no prefix of global unicast addresses")
-            }
+            if let obstacle = prefix.homePrefixObstacle { throw Problem(place: place, problem: obstacle) }
             guard prefix.contains(own.address) else {
                 throw Problem(place: place, problem: "\(own.address) is not of \(prefix)")
             }
@@ -226,5 +224,31 @@ extension MobileNodeConfiguration {
                 throw Problem(place: place, problem: obstacle)
             }
         }
+    }
+}
+
+extension MobileNodeConfiguration {
+    /// Why these can't be registered as delegated prefixes beside the node's own; nil where they can.
+    public func obstacle(toDelegated delegated: [IPv6Prefix]) -> String? {
+        if let obstacle = delegated.lazy.compactMap(\.homePrefixObstacle).first { return obstacle }
+        let count = Set(delegated).union(prefixes.map(\.prefix)).count
+        guard count > Self.maximumPrefixes else { return nil }
+        return "\(count) prefixes with those of the configuration, where \(Self.maximumPrefixes) can be registered"
+    }
+}
+
+extension IPv6Prefix {
+    /// Addresses that no prefix of a node has: link-local ones, groups, the unspecified address and loopback.
+    private static let notHome: [(IPv6Prefix, name: String)] = [
+        (.linkLocal, "link-local addresses, for which opensLinkLocal asks"),
+        (IPv6Prefix(containing: IPv6Address(high: 0xFF << 56, low: 0), length: 8), "multicast groups"),
+        (IPv6Prefix(containing: .unspecified, length: 127), "the unspecified address and loopback"),
+    ]
+
+    /// Why it can't be a node's prefix; nil where it can.
+    fileprivate var homePrefixObstacle: String? {
+        if length == 0 { return "\(self) is all of IPv6, and no prefix of global unicast addresses" }
+        guard let (_, name) = Self.notHome.first(where: { overlaps($0.0) }) else { return nil }
+        return "\(self) is no prefix of global unicast addresses: it has \(name)"
     }
 }

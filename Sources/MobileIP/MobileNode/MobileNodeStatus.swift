@@ -23,6 +23,22 @@ public struct MobileNodeStatus: Hashable, Sendable {
         case finished
     }
 
+    /// What has ended a registration, or stands in the way of one.
+    public enum Hindrance: Hashable, Sendable {
+        /// The home agent has revoked it (RFC 3543).
+        case revoked(homeAgent: IPv4Address)
+        /// It was not renewed in time.
+        case expired
+        /// The agent that the node was with is not heard any more, or says so itself.
+        case agentLost(IPv4Address)
+        /// The node's own care-of address can't be used any more.
+        case careOfAddressGone(IPv4Address)
+        /// Who was asked refuses.
+        case rejected(ReplyCode)
+        /// Who was asked does not answer; nil where nobody has an address yet.
+        case unanswered(IPv4Address?, transmissions: Int)
+    }
+
     /// What became of a prefix.
     public enum PrefixOutcome: Hashable, Sendable {
         /// Not asked for yet, or not answered yet.
@@ -63,6 +79,12 @@ public struct MobileNodeStatus: Hashable, Sendable {
 
     /// What it is about.
     public var phase: Phase
+    /// Since when, on the clock of `Moment.elapsed`.
+    public var phaseSince: Duration
+    /// What has ended the registration, or stands in its way; nil since the last one that was accepted.
+    public var hindrance: Hindrance?
+    /// Since when, on the clock of `Moment.elapsed`.
+    public var hindranceSince: Duration?
     /// Nil while none is known.
     public var homeAddress: IPv4Address?
     /// Which the next request is for; nil while none is known.
@@ -83,4 +105,19 @@ public struct MobileNodeStatus: Hashable, Sendable {
     public var lastCode: ReplyCode?
     /// How often a keepalive is sent; nil where none is.
     public var keepaliveInterval: Duration?
+}
+
+extension MobileNodeStatus.Hindrance: CustomStringConvertible {
+    /// For people.
+    public var description: String {
+        switch self {
+        case .revoked(let homeAgent): "\(homeAgent) has revoked the registration"
+        case .expired: "the registration has expired"
+        case .agentLost(let agent): "the agent \(agent) is not heard any more"
+        case .careOfAddressGone(let address): "the care-of address \(address) is gone"
+        case .rejected(let code): "rejected with code \(code)"
+        case .unanswered(let asked, let transmissions):
+            "no answer\(asked.map { " from \($0)" } ?? "") to \(transmissions) requests"
+        }
+    }
 }
