@@ -15,6 +15,7 @@ struct NetworkAccessIdentifierTests {
             // What turns the order of writing around, takes no room, or looks like a space.
             (Array("a\u{202E}b".utf8), "a\\xe2\\x80\\xaeb"),
             (Array("a\u{200B}\u{FE0F}".utf8), "a\\xe2\\x80\\x8b\\xef\\xb8\\x8f"),
+            (Array("a\u{FFF9}".utf8), "a\\xef\\xbf\\xb9"),
             (Array("a\u{A0}b c".utf8), "a\\xc2\\xa0b c"), (Array("\u{E000}".utf8), "\\xee\\x80\\x80"),
             // No UTF-8: cut, or too long a form.
             ([0x61, 0xC3], "a\\xc3"), ([0xC3, 0xBC, 0xFF], "\\xc3\\xbc\\xff"), ([0xC0, 0xAF], "\\xc0\\xaf"),
