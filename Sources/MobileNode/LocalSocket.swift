@@ -3,7 +3,7 @@
 //     status                       what StatusReport has
 //     prefixes 2001:db8:1::/56 …   these are all prefixes that are delegated now (RFC 5454, 3.7.1); answered by {}
 //
-// Only the owner of its file may use it. One question is answered after the other; who is slow has two seconds.
+// Only the owner of its file may use it. One question is answered after the other; who is slow to ask has five seconds.
 
 import Glibc
 import ServiceProcess
@@ -28,7 +28,10 @@ public enum LocalSocket {
     static let maximumQuestion = 65_536
     /// The longest answer, in bytes.
     static let maximumAnswer = 16 << 20
-    static let timeout = timeval(tv_sec: 2, tv_usec: 0)
+    /// How long a listener waits for a question, in seconds.
+    fileprivate static let patienceOfListener = 5
+    /// How long who asks waits for the answer, in seconds; others may be asking before.
+    private static let patience = 15
 
     /// Asks a running mooring-mn.
     /// - Returns: its answer, a JSON object.
@@ -39,7 +42,7 @@ public enum LocalSocket {
         }
         let descriptor = try open()
         defer { close(descriptor) }
-        limitTime(descriptor)
+        limitTime(descriptor, to: patience)
         guard withAddress(path, { connect(descriptor, $0, $1) }) == 0 else {
             let reason = String(cString: strerror(errno))
             throw LocalSocketError("no mooring-mn answers at \(path): \(reason); does it run?", isUnreachable: true)
@@ -56,8 +59,8 @@ public enum LocalSocket {
         return descriptor
     }
 
-    fileprivate static func limitTime(_ descriptor: Int32) {
-        var limit = timeout
+    fileprivate static func limitTime(_ descriptor: Int32, to seconds: Int) {
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
         }
@@ -132,7 +135,7 @@ final class LocalListener: Sendable {
                 let connection = accept(descriptor, nil, nil)
                 if connection < 0, errno == EINTR || errno == ECONNABORTED { continue }
                 guard connection >= 0 else { return }
-                LocalSocket.limitTime(connection)
+                LocalSocket.limitTime(connection, to: LocalSocket.patienceOfListener)
                 if let question = LocalSocket.read(connection, LocalSocket.maximumQuestion, untilLine: true) {
                     _ = LocalSocket.write(answer(String(decoding: question, as: UTF8.self)), to: connection)
                 }
