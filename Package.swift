@@ -63,7 +63,7 @@ let package = Package(
 
         // The control plane.
         .target(name: "Succession", dependencies: ["CLinuxNet"]),
-        .target(name: "ServiceProcess"),
+        .target(name: "ServiceProcess", dependencies: ["CLinuxNet"]),
         .target(name: "Release"),
         .target(
             name: "ControlProtocol",
@@ -173,6 +173,7 @@ let package = Package(
             name: "CheckpointTests", dependencies: ["Checkpoint", "Forwarding", "Bindings", "Wire", "TestSupport"]),
         .testTarget(
             name: "SuccessionTests", dependencies: ["Succession", "CLinuxNet", "TestSupport"]),
+        .testTarget(name: "ServiceProcessTests", dependencies: ["ServiceProcess"]),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "PacketBuffer", "TestSupport"]),
         // Runs the program, so it is built before.
         .testTarget(

@@ -92,24 +92,30 @@ public final class ControlServer: Sendable {
         self.service = service
     }
 
+    /// A listener, whose connections wait until `start`. Where the file is to be a group's, that may take rights that are not
+    /// needed later.
+    /// - Parameter descriptor: of a listener at that path that another process hands over; nil to make one.
+    /// - Throws: `ControlSocketError` where the socket can't be had (another instance listens, the file is no socket,
+    ///   rights are missing).
+    public static func listen(
+        _ configuration: Configuration, adopting descriptor: CInt? = nil, logger: Logger
+    ) throws -> ControlSocket {
+        if let descriptor { return adopt(descriptor, configuration, logger) }
+        return try ControlSocket.listen(at: configuration.path, mode: configuration.mode, group: configuration.group)
+    }
+
     /// Starts serving.
     /// - Parameters:
-    ///   - descriptor: of a listener at that path that another process hands over; nil to make one.
+    ///   - listener: which this owns from now on, also where it throws; nil to make one.
     ///   - eventLoop: of a group that stays until `close` has returned.
     ///   - makeHandler: called once on the event loop, with what publishes events to those who watch.
     /// - Throws: `ControlSocketError` where the socket can't be had (another instance listens, the file is no socket,
     ///   rights are missing), or what `makeHandler` throws.
     public static func start(
-        _ configuration: Configuration, adopting descriptor: CInt? = nil, on eventLoop: any EventLoop, logger: Logger,
+        _ configuration: Configuration, at listener: ControlSocket? = nil, on eventLoop: any EventLoop, logger: Logger,
         handler makeHandler: @escaping @Sendable (ControlPublisher) throws -> any ControlHandler
     ) async throws -> ControlServer {
-        let socket =
-            if let descriptor {
-                adopt(descriptor, configuration, logger)
-            } else {
-                try ControlSocket.listen(
-                    at: configuration.path, mode: configuration.mode, group: configuration.group)
-            }
+        let socket = try listener ?? listen(configuration, logger: logger)
         let service: NIOLoopBound<ControlService>
         do {
             service = try await eventLoop.submit {

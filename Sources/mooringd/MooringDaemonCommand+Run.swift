@@ -17,25 +17,51 @@ import Succession
 import Wire
 
 extension MooringDaemonCommand {
-    static func main() async {
+    /// Not an asynchronous function: those have threads before their first line, which would keep what is given up here.
+    static func main() {
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
-            if let daemon = command as? Self { try await daemon.run() } else { try command.run() }
+            guard let daemon = command as? Self else { return try command.run() }
+            let privileged = PrivilegedThread()
+            let (settings, rights) = try daemon.giveUpRights()
+            Task {
+                do { try await daemon.run(settings, privileged, rights) } catch { exit(for: error) }
+                Foundation.exit(0)
+            }
         } catch {
-            // The parser's own exit code for what can't be used is 64.
-            let code = exitCode(for: error)
-            let text = fullMessage(for: error)
-            // Help and version are errors to the parser too.
-            let output: FileHandle = code.isSuccess ? .standardOutput : .standardError
-            if !text.isEmpty { output.write(Data("\(text)\n".utf8)) }
-            Foundation.exit(code == .validationFailure || error is CannotStart ? 2 : code.rawValue)
+            exit(for: error)
         }
+        dispatchMain()
     }
 
-    func run() async throws {
-        let settings: DaemonConfiguration
-        do { settings = try resolve() } catch { throw CannotStart("\(error)") }
+    private static func exit(for error: any Error) -> Never {
+        // The parser's own exit code for what can't be used is 64.
+        let code = exitCode(for: error)
+        let text = fullMessage(for: error)
+        // Help and version are errors to the parser too.
+        let output: FileHandle = code.isSuccess ? .standardOutput : .standardError
+        if !text.isEmpty { output.write(Data("\(text)\n".utf8)) }
+        Foundation.exit(code == .validationFailure || error is CannotStart ? 2 : code.rawValue)
+    }
+
+    /// Reads the configuration, and leaves this thread and those that it starts what is needed while packets flow.
+    private func giveUpRights() throws -> (DaemonConfiguration, Capabilities) {
+        do {
+            // Before a file is read: what can't be read now could not be read at SIGHUP.
+            let most = try Capabilities.keep(only: .networkAdministration)
+            let settings = try resolve()
+            // Routes follow the bindings, and a device that comes up again is set up again.
+            return (settings, settings.setup ? most : try Capabilities.keep(only: []))
+        } catch { throw CannotStart("\(error)") }
+    }
+
+    /// - Parameters:
+    ///   - privileged: has what is needed to start.
+    ///   - rights: what the other threads have.
+    private func run(
+        _ settings: DaemonConfiguration, _ privileged: PrivilegedThread, _ rights: Capabilities
+    ) async throws {
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = settings.logLevel
@@ -49,7 +75,7 @@ extension MooringDaemonCommand {
             // From here on a signal ends it in order, or not at all.
             let signals = try SignalSources()
             defer { signals.cancel() }
-            try await serve(settings, plan, signals, logger)
+            try await serve(settings, plan, signals, privileged, rights, logger)
         } catch let exit as ExitCode {
             throw exit
         } catch {
@@ -66,11 +92,12 @@ extension MooringDaemonCommand {
     }
 
     private func serve(
-        _ settings: DaemonConfiguration, _ plan: SetupPlan, _ signals: SignalSources, _ logger: Logger
+        _ settings: DaemonConfiguration, _ plan: SetupPlan, _ signals: SignalSources, _ privileged: PrivilegedThread,
+        _ rights: Capabilities, _ logger: Logger
     ) async throws {
         let serverConfiguration = try ControlServer.Configuration(settings)
-        try makeDirectory(ofSocket: settings.socket)
-        let predecessor = try takeOver ? Predecessor(settings, signals) : nil
+        try privileged.run { try makeDirectory(ofSocket: settings.socket) }
+        let predecessor = try takeOver ? privileged.run { try Predecessor(settings, signals) } : nil
         // Before anything of the host is touched: it may say that this is no time to start.
         var restored =
             if let predecessor {
@@ -78,7 +105,7 @@ extension MooringDaemonCommand {
             } else {
                 try RestoredBindings(settings, logger)
             }
-        let devices = try predecessor?.takeQueues() ?? openDevices(settings, logger)
+        let devices = try predecessor?.takeQueues() ?? privileged.run { try openDevices(settings, logger) }
         for warning in try plan.warnings() { logger.warning("\(warning)") }
         // Used by this task until the server is there, and by the event loop from then on.
         nonisolated(unsafe) let hostSetup = HostSetup(
@@ -91,12 +118,7 @@ extension MooringDaemonCommand {
         }
         try hostSetup.apply()
 
-        let workers = try Workers(
-            settings.io, settings.offload, queues: devices, count: settings.workerCount,
-            configuration: PortConfiguration(
-                packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
-                batchCapacity: ForwardingLoop.batchCapacity),
-            areResting: predecessor != nil)
+        let workers = try makeWorkers(settings, devices, areResting: predecessor != nil, privileged)
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let ended = eventLoop.makePromise(of: Void.self)
         let table = restored.table
@@ -122,15 +144,19 @@ extension MooringDaemonCommand {
                 throw error
             }
         }
-        workers.start(
-            table: table, settings: forwarderSettings,
-            punted: { eventLoop.execute { daemon.punts.run() } },
-            waiting: { eventLoop.execute { daemon.watchWaiting(on: eventLoop) } },
-            ended: { error in
-                if let error { ended.fail(error) } else { ended.succeed() }
-            })
+        // They ask for short waits before they give up the right to.
+        try privileged.run {
+            workers.start(
+                table: table, settings: forwarderSettings,
+                punted: { eventLoop.execute { daemon.punts.run() } },
+                waiting: { eventLoop.execute { daemon.watchWaiting(on: eventLoop) } },
+                ended: { error in
+                    if let error { ended.fail(error) } else { ended.succeed() }
+                })
+        }
 
         let server: ControlServer
+        var successionListener: SuccessionListener?
         do {
             if let predecessor {
                 do { try predecessor.takeOver(&restored) } catch {
@@ -144,19 +170,24 @@ extension MooringDaemonCommand {
                     logger.error("binding file not loaded", metadata: ["reason": "\(error)"])
                 }
             }
+            let listener = try privileged.run {
+                try ControlServer.listen(serverConfiguration, adopting: predecessor?.controlListener, logger: logger)
+            }
+            successionListener = try privileged.run { listenForSuccessor(settings, predecessor, logger) }
+            privileged.end()
             // From here on table and daemon belong to the event loop.
             server = try await ControlServer.start(
-                serverConfiguration, adopting: predecessor?.controlListener, on: eventLoop, logger: logger
+                serverConfiguration, at: listener, on: eventLoop, logger: logger
             ) { publisher in
                 daemon.publisher = publisher
                 return daemon
             }
         } catch {
+            successionListener?.removeFile()
             if isOwn { workers.stop() } else { workers.leave() }
             try? await ended.futureResult.get()
             throw error
         }
-        let successionListener = listenForSuccessor(settings, predecessor, logger)
         if let successionListener { SuccessionService(successionListener, daemon, server, logger).start() }
         let ticks = eventLoop.scheduleRepeatedTask(initialDelay: Daemon.tickInterval, delay: Daemon.tickInterval) { _ in
             daemon.tick()
@@ -173,7 +204,7 @@ extension MooringDaemonCommand {
                 "endpoints": "\(settings.endpoints.map(\.description).joined(separator: ","))",
                 "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(workers.io)",
                 "offload": "\(workers.superFrames.choice.rawValue)",
-                "workers": "\(workers.all.count)", "socket": "\(settings.socket)",
+                "workers": "\(workers.all.count)", "socket": "\(settings.socket)", "capabilities": "\(rights)",
             ])
 
         ServiceNotification.ready()
@@ -198,6 +229,23 @@ extension MooringDaemonCommand {
         do { try result.get() } catch {
             logger.critical("forwarding has ended", metadata: ["reason": "\(error)"])
             throw ExitCode(1)
+        }
+    }
+
+    /// Workers with their ports, and the program by which super-frames leave whole.
+    private func makeWorkers(
+        _ settings: DaemonConfiguration, _ devices: consuming PortQueues, areResting: Bool,
+        _ privileged: PrivilegedThread
+    ) throws -> Workers {
+        var devices = Optional(devices)
+        return try privileged.run {
+            guard let queues = devices.take() else { preconditionFailure("workers are made once") }
+            return try Workers(
+                settings.io, settings.offload, queues: queues, count: settings.workerCount,
+                configuration: PortConfiguration(
+                    packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
+                    batchCapacity: ForwardingLoop.batchCapacity),
+                areResting: areResting)
         }
     }
 

@@ -11,7 +11,7 @@ import RouteNetlink
 import Wire
 
 @main
-struct MooringDaemonCommand: AsyncParsableCommand {
+struct MooringDaemonCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mooringd",
         abstract: "The forwarder: tunnels IPv6 prefixes and IPv4 home addresses to where their nodes are.",

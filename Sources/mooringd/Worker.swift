@@ -233,6 +233,8 @@ final class Worker: Sendable {
         let tableReader = table.reader
         startThread(named: "mooring-fwd-\(place.index)") { [self] in
             ForwardingThread.askForShortWaits()
+            // To forward takes none.
+            do { try Capabilities.keep(only: []) } catch { return ended(PortError("\(error)")) }
             let forwarder = Forwarder(
                 reading: tableReader, settings: settings, batchCapacity: ForwardingLoop.batchCapacity, place: place,
                 published: counters, securityExceptions: securityExceptions, punts: punts, injections: injections)

@@ -36,7 +36,7 @@ struct LayeringTests {
         Module("ConfigurationFile", ["Bindings", "TOMLKit"]),
         Module("MobileIP", ["Wire", "PrefixTable", "Crypto"]),
         Module("Succession", ["CLinuxNet"]),
-        Module("ServiceProcess"),
+        Module("ServiceProcess", ["CLinuxNet"]),
         Module("OperatorProtocol"),
         Module(
             "HomeAgent",

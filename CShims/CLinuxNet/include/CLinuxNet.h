@@ -1,6 +1,7 @@
 // What Swift can't call of Linux's network interfaces: ioctls by request number, variadic functions and macros.
 // One header a subject; each function says why it is here and when it can go.
 #pragma once
+#include "CLinuxNetCapabilities.h"
 #include "CLinuxNetEvent.h"
 #include "CLinuxNetPacket.h"
 #include "CLinuxNetRights.h"
