@@ -25,6 +25,7 @@ struct MobileNodeStatusTests {
         #expect(status.phase == .waiting && status.phaseSince == .seconds(1030) && status.tunnel == nil)
         #expect(status.hindrance == .revoked(homeAgent: Scene.homeAgent) && status.hindranceSince == .seconds(1030))
         #expect(status.hindrance?.description == "192.0.2.1 has revoked the registration")
+        #expect(status.prefixes.map(\.outcome) == [.pending])
         try scene.waitForDeadline()
         #expect(scene.node.status.phase == .registering && scene.node.status.phaseSince == .seconds(1040))
         #expect(scene.node.status.hindranceSince == .seconds(1030))

@@ -62,8 +62,15 @@ extension MobileNode {
             phase: phase, phaseSince: phaseSince, hindrance: hindrance?.what, hindranceSince: hindrance?.since,
             homeAddress: homeAddress, homeAgent: homeAgent, careOfAddress: careOfAddress,
             interface: interface, tunnel: network.tunnel, lifetime: registration?.lifetime,
-            prefixes: wantedPrefixes.map { .init(prefix: $0, outcome: outcomes[$0] ?? .pending) },
+            prefixes: wantedPrefixes.map { .init(prefix: $0, outcome: outcome(of: $0)) },
             supportsIPv6: supportsIPv6, lastCode: lastCode, keepaliveInterval: keepalive?.interval)
+    }
+
+    /// What was accepted has gone with the registration.
+    private func outcome(of prefix: IPv6HomePrefix) -> MobileNodeStatus.PrefixOutcome {
+        let outcome = outcomes[prefix] ?? .pending
+        if registration == nil, case .accepted = outcome { return .pending }
+        return outcome
     }
 
     private var phase: MobileNodeStatus.Phase {
