@@ -43,11 +43,12 @@ struct CheckpointBench: ParsableCommand {
 
     func run() throws {
         let full = try table()
+        let prefixes = PrefixLayout.spread.prefixes(2 * bindings)
         let putting = ContinuousClock.now
         var first = 0
         while first < bindings {
             let batch = (first..<min(first + 1000, bindings)).map { node in
-                var binding = PipelinePackets.binding(node, .ipInIP)
+                var binding = PipelinePackets.binding(node, .ipInIP, prefixes)
                 binding.prefixes.removeFirst(2 - prefixesEach)
                 return binding
             }

@@ -15,6 +15,7 @@ struct Pipeline: ParsableCommand {
         discussion: """
             Examples:
               swift run Bench pipeline
+              swift run Bench pipeline --bindings 1000000 --layout operator --layout spread
               swift run Bench pipeline --encapsulation gre --inner ipv4 --bindings 1000000
               swift run Bench pipeline --all-tunnels --size 64 --json
             """)
@@ -28,6 +29,9 @@ struct Pipeline: ParsableCommand {
     @Option(help: "Whose packets: ipv4, ipv6 (to the care-of address) or ipv6-home-address.")
     var inner = PipelinePackets.Inner.ipv6
     @Flag(help: "Every tunnel kind with every kind of packet that it carries.") var allTunnels = false
+    @Option(
+        help: "Where the prefixes lie: in one operator's /32 as those of Bench lpm, or spread over all of 2000::/3.")
+    var layout: [PrefixLayout] = [.operator]
     @Option(help: "Packets in a batch.") var batch = 256
     @Option(help: "Packets a figure is taken over.") var packets = 4_000_000
     @OptionGroup var output: OutputOptions
@@ -47,11 +51,13 @@ struct Pipeline: ParsableCommand {
 
     func run() throws {
         if !output.json {
-            print("direction   tunnel    inner              bindings   size   ns/packet     Mpps   allocations/packet")
+            print(
+                "direction   tunnel    inner            layout     bindings   size   ns/packet     Mpps   allocations/packet"
+            )
         }
         for kind in allTunnels ? Encapsulation.allCases : [encapsulation] {
-            for count in bindings {
-                let setup = try PipelineSetup(bindings: count, encapsulation: kind)
+            for (count, layout) in bindings.flatMap({ count in layout.map { (count, $0) } }) {
+                let setup = try PipelineSetup(bindings: count, layout, encapsulation: kind)
                 for inner in allTunnels ? PipelinePackets.Inner.allCases : [inner] where inner.isCarried(by: kind) {
                     for direction in direction.map({ [$0] }) ?? Direction.allCases {
                         for size in size { try report(setup, inner, direction, size: size) }
@@ -71,7 +77,7 @@ struct Pipeline: ParsableCommand {
             print(
                 """
                 {"bench":"pipeline","direction":"\(direction)","encapsulation":"\(setup.encapsulation.rawValue)",\
-                "inner":"\(inner.rawValue)","bindings":\(setup.count),"size":\(size),\
+                "inner":"\(inner.rawValue)","layout":"\(setup.layout.rawValue)","bindings":\(setup.count),"size":\(size),\
                 "ns_per_packet":\(rounded(nanoseconds)),"mpps":\(rounded(1_000 / nanoseconds)),\
                 "allocations_per_packet":\(rounded(allocations))}
                 """)
@@ -81,6 +87,7 @@ struct Pipeline: ParsableCommand {
             }
             print(
                 padded("\(direction)", 12) + padded(setup.encapsulation.rawValue, 10) + padded(inner.rawValue, 17)
+                    + padded(setup.layout.rawValue, 9)
                     + String(
                         format: "%10d %6d %11.1f %8.2f %20.3f", setup.count, size, nanoseconds,
                         1_000 / nanoseconds, allocations))
@@ -96,7 +103,9 @@ extension PipelinePackets.Inner: ExpressibleByArgument {}
 /// A table of bindings.
 final class PipelineSetup {
     let count: Int
+    let layout: PrefixLayout
     let encapsulation: Encapsulation
+    private let prefixes: [IPv6Prefix]
     private let table: BindingTable
 
     struct Figures {
@@ -105,15 +114,18 @@ final class PipelineSetup {
         var allocations: UInt64 = 0
     }
 
-    init(bindings: Int, encapsulation: Encapsulation) throws {
+    init(bindings: Int, _ layout: PrefixLayout, encapsulation: Encapsulation) throws {
         count = bindings
+        self.layout = layout
+        let prefixes = layout.prefixes(2 * bindings)
+        self.prefixes = prefixes
         self.encapsulation = encapsulation
         var configuration = BindingTable.Configuration()
         configuration.bindingLimit = bindings
         configuration.prefixLimit = bindings * 2
         configuration.endpoint = PipelinePackets.endpoint
         table = try BindingTable(configuration)
-        _ = try table.put((0..<bindings).map { PipelinePackets.binding($0, encapsulation) }, now: 0)
+        _ = try table.put((0..<bindings).map { PipelinePackets.binding($0, encapsulation, prefixes) }, now: 0)
     }
 
     func measure(
@@ -124,7 +136,8 @@ final class PipelineSetup {
         var settings = ForwarderSettings()
         settings.endpoints = [PipelinePackets.endpoint]
         var forwarder = Forwarder(reading: table.reader, settings: settings, batchCapacity: capacity)
-        let maker = PipelinePackets(encapsulation: encapsulation, inner: inner, size: size)
+        let maker = PipelinePackets(
+            encapsulation: encapsulation, inner: inner, prefixes: prefixes, size: size)
         var figures = Figures()
         // A linear congruential generator (Knuth, MMIX): one that asks the kernel would empty the caches meanwhile.
         var random: UInt64 = 1

@@ -23,27 +23,22 @@ struct PipelinePackets {
 
     let encapsulation: Encapsulation
     let inner: Inner
+    /// Two of each node.
+    let prefixes: [IPv6Prefix]
     /// Bytes of the inner packet.
     let size: Int
 
     // MARK: Bindings
 
-    static func binding(_ node: Int, _ encapsulation: Encapsulation) -> Binding {
+    static func binding(_ node: Int, _ encapsulation: Encapsulation, _ prefixes: [IPv6Prefix]) -> Binding {
         var binding = Binding(
             id: "\(node)", careOfAddress: careOf(node),
-            prefixes: [BoundPrefix(prefix(node, .ipv6HomeAddress), tunnel: .homeAddress)])
-        if encapsulation != .minimal { binding.prefixes.append(BoundPrefix(prefix(node, .ipv6))) }
+            prefixes: [BoundPrefix(prefixes[2 * node], tunnel: .homeAddress)])
+        if encapsulation != .minimal { binding.prefixes.append(BoundPrefix(prefixes[2 * node + 1])) }
         binding.homeAddress = home(node)
         binding.encapsulation = encapsulation
         if encapsulation == .udp { binding.udpPort = port }
         return binding
-    }
-
-    /// Spread over 2000::/4 and 3000::/4 by a multiplicative hash, as prefixes of many operators would be.
-    private static func prefix(_ node: Int, _ inner: Inner) -> IPv6Prefix {
-        let bits = UInt64(node) &* 0x9E37_79B9_7F4A_7C15
-        let top: UInt64 = inner == .ipv6 ? 0x2000_0000_0000_0000 : 0x3000_0000_0000_0000
-        return IPv6Prefix(containing: IPv6Address(high: top | bits >> 4, low: 0), length: 64)
     }
 
     private static func careOf(_ node: Int) -> IPv4Address {
@@ -126,7 +121,8 @@ struct PipelinePackets {
             header.totalLength = UInt16(size)
             return header.write(to: start)
         }
-        let address = IPv6Address(high: Self.prefix(node, inner).address.high, low: 1)
+        let prefix = prefixes[2 * node + (inner == .ipv6 ? 1 : 0)]
+        let address = IPv6Address(high: prefix.address.high, low: 1)
         var header = IPv6Header(
             nextHeader: IPProtocol.udp, source: toNode ? Self.correspondent6 : address,
             destination: toNode ? address : Self.correspondent6)

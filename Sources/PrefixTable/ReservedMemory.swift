@@ -21,8 +21,11 @@ public final class ReservedMemory<Element: ~Copyable> {
         guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
             throw SlabError(bytes: bytes)
         }
-        // Fewer pages to find in the TLB, where so much may be used that whole ones are; a kernel without them refuses.
-        if bytes >= 64 << 20 { _ = madvise(memory, bytes, MADV_HUGEPAGE) }
+        // Fewer pages to find in the TLB, once so much is used that whole ones are; a kernel without them refuses. Who uses
+        // little takes memory by small pages.
+        let hugePage = 2 << 20
+        let start = (Int(bitPattern: memory) + 2 * hugePage - 1) / hugePage * hugePage - Int(bitPattern: memory)
+        if bytes >= start + hugePage { _ = madvise(memory + start, bytes - start, MADV_HUGEPAGE) }
         base = memory.bindMemory(to: Element.self, capacity: capacity)
         self.capacity = capacity
         byteCount = bytes
