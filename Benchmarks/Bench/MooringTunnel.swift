@@ -23,7 +23,8 @@ struct MooringTunnel: TunnelSetup {
         let agent = try startDaemon(network, "agent", Self.homeAgentOptions)
         // What can't be had here is not to be measured under its name.
         let status = try String(decoding: mooring(network, "agent", ["status"]), as: UTF8.self)
-        guard status.contains("super-frames: \(way.offload)\n") else {
+        let (home, access) = way.offload.settings
+        guard status.contains("super-frames: \(home)\n"), status.contains("super-frames in tunnels: \(access)\n") else {
             throw TunUnavailable("super-frames can't be sent by \(way.offload.rawValue) here: see `mooring status`")
         }
         for (id, careOf, home, prefix) in [
@@ -52,7 +53,8 @@ struct MooringTunnel: TunnelSetup {
             in: role,
             [
                 OptimisedBuild.path(of: "mooringd"), "--socket", socket(network, role), "--io", way.io.rawValue,
-                "--workers", "\(way.workers)", "--offload", way.offload.rawValue,
+                "--workers", "\(way.workers)", "--offload", way.offload.settings.home,
+                "--access-offload", way.offload.settings.access,
                 "--home-mtu", "\(tunnel.mtu)", "--tunnel-mtu", "\(tunnel.mtu)",
             ] + options)
         try network.waitUntil("mooringd of the \(role) is ready") {

@@ -21,7 +21,10 @@ struct Tun: ParsableCommand {
             """)
 
     @Option(help: "io_uring or plain; both in turn where absent.") var io: TunSubject.IO?
-    @Option(help: "What mooringd does with super-frames: off, split or push; all take turns where absent.")
+    @Option(
+        help: ArgumentHelp(
+            "What mooringd does with super-frames: off, split, push or whole; all take turns where absent.",
+            discussion: "whole is push, and takes those that come in tunnels whole."))
     var offload: [TunSubject.Offload] = []
     @Option(help: "Forwarding threads of mooringd; several numbers take turns.") var workers: [Int] = [1]
     @Option(

@@ -38,14 +38,14 @@ struct TunRatio: Encodable {
                 "TCP download, \(io.rawValue) push, home agent alone, of the TC program at both ends",
                 mooringd(io, .push, .kernel), to: peer(.tcProgram), .download, wanted: 0.8)
         }
-        for (offload, wanted) in [(TunSubject.Offload.split, 6.0), (.push, 10)] {
+        for (offload, wanted) in [(TunSubject.Offload.split, 6.0), (.push, 10), (.whole, 10)] {
             for io in TunSubject.IO.allCases {
                 add(
                     "TCP download, \(io.rawValue) \(offload.rawValue), both ends, of wireguard-go",
                     mooringd(io, offload, .mooringd), to: peer(.wireguardGo), .download, wanted: wanted)
             }
         }
-        for offload in [TunSubject.Offload.split, .push] {
+        for offload in [TunSubject.Offload.split, .push, .whole] {
             for io in TunSubject.IO.allCases {
                 add(
                     "TCP upload, \(io.rawValue) \(offload.rawValue), home agent alone, of plain off",

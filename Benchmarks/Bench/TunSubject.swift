@@ -25,7 +25,16 @@ struct TunSubject: Hashable {
     enum IO: String, CaseIterable, ExpressibleByArgument { case ioUring = "io_uring", plain }
 
     /// What mooringd does with super-frames.
-    enum Offload: String, CaseIterable, ExpressibleByArgument { case off, split, push }
+    enum Offload: String, CaseIterable, ExpressibleByArgument {
+        case off, split, push
+        /// Push, and those that come in tunnels are taken whole.
+        case whole
+
+        /// mooringd's `--offload`, and its `--access-offload`.
+        var settings: (home: String, access: String) {
+            self == .whole ? ("push", "whole") : (rawValue, "off")
+        }
+    }
 
     /// What the tunnel leads to.
     enum End: String, ExpressibleByArgument {

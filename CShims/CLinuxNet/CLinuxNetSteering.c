@@ -15,8 +15,8 @@ static int call(enum bpf_cmd command, union bpf_attr *arguments)
     return result < 0 ? -errno : (int)result;
 }
 
-// Since Linux 6.6; the headers of older distributions lack it.
-enum { TCX_INGRESS = 46 };
+// Since Linux 6.6; the headers of older distributions lack them.
+enum { TCX_INGRESS = 46, TCX_EGRESS = 47, BEFORE_ALL = 1 << 3 };
 
 int clinuxnet_bpf_load(enum clinuxnet_bpf_type type, const char *name, const uint64_t *instructions, uint32_t count)
 {
@@ -34,14 +34,25 @@ int clinuxnet_bpf_load(enum clinuxnet_bpf_type type, const char *name, const uin
     return result;
 }
 
-int clinuxnet_tcx_attach(int program, uint32_t interface_index)
+static int attach(int program, uint32_t interface_index, uint32_t type, uint32_t flags)
 {
     union bpf_attr arguments;
     memset(&arguments, 0, sizeof arguments);
     arguments.link_create.prog_fd = program;
     arguments.link_create.target_fd = interface_index;
-    arguments.link_create.attach_type = (enum bpf_attach_type)TCX_INGRESS;
+    arguments.link_create.attach_type = (enum bpf_attach_type)type;
+    arguments.link_create.flags = flags;
     return call(BPF_LINK_CREATE, &arguments);
+}
+
+int clinuxnet_tcx_attach(int program, uint32_t interface_index)
+{
+    return attach(program, interface_index, TCX_INGRESS, 0);
+}
+
+int clinuxnet_tcx_attach_first(int program, uint32_t interface_index, bool is_egress)
+{
+    return attach(program, interface_index, is_egress ? TCX_EGRESS : TCX_INGRESS, BEFORE_ALL);
 }
 
 int clinuxnet_bpf_run(int program, const void *packet, size_t length, uint32_t *result)

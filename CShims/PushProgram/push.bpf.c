@@ -6,7 +6,7 @@
 // The headers come with their packet, so none can meet another's, whatever was lost before. What is no super-frame passes.
 // What can't be made a tunnel of is dropped here: the kernel would not send it either.
 //
-// Scripts/compile-push makes Sources/PacketIO/PushProgram+Instructions.swift of it.
+// Scripts/compile-programs makes Sources/PacketIO/PushProgram+Instructions.swift of it.
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <linux/pkt_cls.h>

@@ -1331,6 +1331,18 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
     set {_uniqueStorage()._offloadReason = newValue}
   }
 
+  /// How super-frames come that lie in tunnels: "whole", or "off" where the kernel cuts them.
+  public var accessOffload: String {
+    get {_storage._accessOffload}
+    set {_uniqueStorage()._accessOffload = newValue}
+  }
+
+  /// Why they don't come whole where that was wanted; else empty.
+  public var accessOffloadReason: String {
+    get {_storage._accessOffloadReason}
+    set {_uniqueStorage()._accessOffloadReason = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -3602,7 +3614,7 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3625,6 +3637,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _checkpoint: ControlCheckpointStatus? = nil
     var _offload: String = String()
     var _offloadReason: String = String()
+    var _accessOffload: String = String()
+    var _accessOffloadReason: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3655,6 +3669,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _checkpoint = source._checkpoint
       _offload = source._offload
       _offloadReason = source._offloadReason
+      _accessOffload = source._accessOffload
+      _accessOffloadReason = source._accessOffloadReason
     }
   }
 
@@ -3693,6 +3709,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._checkpoint) }()
         case 25: try { try decoder.decodeSingularStringField(value: &_storage._offload) }()
         case 26: try { try decoder.decodeSingularStringField(value: &_storage._offloadReason) }()
+        case 27: try { try decoder.decodeSingularStringField(value: &_storage._accessOffload) }()
+        case 28: try { try decoder.decodeSingularStringField(value: &_storage._accessOffloadReason) }()
         default: break
         }
       }
@@ -3765,6 +3783,12 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       if !_storage._offloadReason.isEmpty {
         try visitor.visitSingularStringField(value: _storage._offloadReason, fieldNumber: 26)
       }
+      if !_storage._accessOffload.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._accessOffload, fieldNumber: 27)
+      }
+      if !_storage._accessOffloadReason.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._accessOffloadReason, fieldNumber: 28)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3794,6 +3818,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._checkpoint != rhs_storage._checkpoint {return false}
         if _storage._offload != rhs_storage._offload {return false}
         if _storage._offloadReason != rhs_storage._offloadReason {return false}
+        if _storage._accessOffload != rhs_storage._accessOffload {return false}
+        if _storage._accessOffloadReason != rhs_storage._accessOffloadReason {return false}
         return true
       }
       if !storagesAreEqual {return false}

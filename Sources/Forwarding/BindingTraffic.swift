@@ -20,8 +20,8 @@ struct TrafficCell: ~Copyable {
 
     /// - Parameter isShared: whether several workers count.
     @inline(__always)
-    borrowing func addFromNode(bytes: Int, isShared: Bool) {
-        Self.increase(packetsFromNode, by: 1, isShared)
+    borrowing func addFromNode(bytes: Int, packets: Int = 1, isShared: Bool) {
+        Self.increase(packetsFromNode, by: UInt64(truncatingIfNeeded: packets), isShared)
         Self.increase(bytesFromNode, by: UInt64(truncatingIfNeeded: bytes), isShared)
     }
 

@@ -17,7 +17,10 @@ extension Forwarder {
         if singleDevice { packet.ingress = version == 4 && !isForNode(packet) ? .access : .home }
         count(CounterIndex.received, packet.ingress, by: Int(packet.segmentCount))
         count(CounterIndex.receivedBytes, packet.ingress, by: packet.length)
-        if packet.isSuperFrame { countHeaders(of: packet) }
+        if packet.isSuperFrame {
+            // Every segment has headers on a wire.
+            count(CounterIndex.receivedBytes, packet.ingress, by: headersOfSegments(packet))
+        }
         do throws(DropReason) {
             switch (packet.ingress, version) {
             case (.home, 6): pending.initialize(to: try classifyFromHome(IPv6View(packet.bytes)))
@@ -31,15 +34,6 @@ extension Forwarder {
             drop(&packet, error)
             return false
         }
-    }
-
-    /// Every segment of a super-frame has headers on a wire.
-    @inline(never)
-    private mutating func countHeaders(of packet: Packet) {
-        let transport = UnsafeRawPointer(packet.start) + Int(packet.transportOffset)
-        let isTCP = packet.segmentKind != SegmentKind.udp.rawValue
-        let length = Int(packet.transportOffset) + (isTCP ? TCP.headerLength(at: transport) : UDP.headerLength)
-        count(CounterIndex.receivedBytes, packet.ingress, by: length * (Int(packet.segmentCount) - 1))
     }
 
     private mutating func receivedAndDropped(_ packet: inout Packet, _ reason: DropReason) -> Bool {
@@ -96,6 +90,7 @@ extension Forwarder {
     ) throws(DropReason) -> Bool {
         var outer = view
         guard outer.source.isUnicastSource else { throw .outerSourceInvalid }
+        if packet.isSuperFrame, !mayComeWhole(packet, outer) { throw .superFrameMalformed }
         if outer.isFragment {
             guard try reassemble(&packet, outer, ecn: outer.trafficClass.ecn, via: .unspecified) else { return false }
             outer = try IPv4View(packet.bytes)
@@ -116,6 +111,7 @@ extension Forwarder {
             try classifyInner(
                 &packet, opened, outerECN: outerClass.ecn, outerSource: source, endpoint: destination, into: pending)
         else { return false }
+        if packet.isSuperFrame, !isWhole(packet, pending.pointee) { throw .superFrameMalformed }
         pending.pointee.isFromTunnel = true
         pending.pointee.form = opened.form
         pending.pointee.outerClass = outerClass.rawValue
@@ -183,6 +179,7 @@ extension Forwarder {
             let (homeAddress, isAtNode) = homeTunnel(of: inner, source, endpoint: endpoint)
         {
             if inner.isFragment {
+                guard !packet.isSuperFrame else { throw .superFrameMalformed }
                 // Each has its own tunnel header, whose congestion is not to be lost (RFC 6040, 4.2).
                 guard let ecn = ECN.decapsulated(inner: inner.trafficClass.ecn, outer: outerECN) else {
                     throw .ecnNotCapable

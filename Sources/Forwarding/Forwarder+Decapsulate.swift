@@ -57,6 +57,7 @@ extension Forwarder {
         } else if new != IPv6Header.trafficClass(at: packet.start) {
             IPv6Header.setTrafficClass(new, at: packet.start)
         }
+        if packet.isSuperFrame { return leaveWhole(&packet, work, record) }
         traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length, isShared: isShared)
         if work.isLinkLocal || work.isListenerMessage { return takeOfLink(&packet, work, record) }
         transmit(&packet, to: .home)

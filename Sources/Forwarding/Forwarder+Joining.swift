@@ -24,8 +24,8 @@ extension Forwarder {
             let start = UnsafeRawPointer(packet.start)
             let isIPv4 = pending[index].isIPv4
             let bucket = OpenFrames.bucket(of: FlowSegment.addressDigest(start, isIPv4: isIPv4))
-            guard let segment = FlowSegment(start, length: packet.length, isIPv4: isIPv4) else {
-                // It may be a fragment of any of the flows.
+            guard !packet.isSuperFrame, let segment = FlowSegment(start, length: packet.length, isIPv4: isIPv4) else {
+                // It may be a fragment of any of the flows, or came whole.
                 frames.close(bucket: bucket)
                 continue
             }

@@ -10,8 +10,9 @@ public struct PacketPool: ~Copyable {
     /// room to spare, and two cache lines so that packets start aligned.
     public static let headroom = 128
 
-    /// How much of it a forwarder may use: a port has the rest for what a device wants to know of a packet.
-    public static let usableHeadroom = 112
+    /// How much of it a forwarder may use. A port has the rest for what a device wants to know of a packet, 16 bytes, and
+    /// because packets may begin 4 bytes early.
+    public static let usableHeadroom = 108
 
     /// The first byte of slot 0, page-aligned.
     public let base: UnsafeMutableRawPointer

@@ -13,6 +13,7 @@ extension IOUringPort {
         backlog.move(to: &batch)
         // Lost packets are to be told too, though none is there.
         let failuresBefore = failedReads
+        failedReads.access &+= lostFrames.takeTurn()
         var goesOn = true
         repeat {
             queueReads()
@@ -28,7 +29,7 @@ extension IOUringPort {
     @inlinable
     mutating func enter(wait: Bool) throws(PortError) -> Bool {
         let queued = rings.ring.queuedCount
-        let isReading = homeRead != .wanted && accessRead != .wanted
+        let isReading = homeRead != .wanted && accessRead != .wanted && frameRead != .wanted
         let result: Int32
         if wait && (isReading || writesUnderWay > 0) {
             // Writes complete at once: what is waited for comes after them. Where slots are missing to read into,
@@ -75,6 +76,12 @@ extension IOUringPort {
         {
             accessRead = .armed
         }
+        if frameRead == .wanted, accessPosted > 0,
+            rings.ring.readMultishot(
+                file: PortFile.frames, bufferGroup: rings.accessBuffers.group, userData: RequestKind.readFrames)
+        {
+            frameRead = .armed
+        }
         if !isWakerArmed { queueWakerRead() }
     }
 
@@ -102,13 +109,19 @@ extension IOUringPort {
                     homePosted &-= 1
                     if !append(completion, from: .home, to: &batch) { failedReads.home &+= 1 }
                 }
-                if !completion.hasMore { try readEnded(completion.result, side: .home) }
+                if !completion.hasMore { try readEnded(completion.result, .home) }
             case RequestKind.readAccess:
                 if completion.hasBuffer {
                     accessPosted &-= 1
                     if !append(completion, from: .access, to: &batch) { failedReads.access &+= 1 }
                 }
-                if !completion.hasMore { try readEnded(completion.result, side: .access) }
+                if !completion.hasMore { try readEnded(completion.result, .access) }
+            case RequestKind.readFrames:
+                if completion.hasBuffer {
+                    accessPosted &-= 1
+                    if !appendFrame(completion, to: &batch) { failedReads.access &+= 1 }
+                }
+                if !completion.hasMore { try readEnded(completion.result, .frames) }
             case RequestKind.writeHome:
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.home &+= RequestKind.packets(completion.userData) }
@@ -144,7 +157,29 @@ extension IOUringPort {
         }
         var packet = Packet(
             start: pool.packetStart(slot), length: Int(completion.result) &- header, slot: slot, ingress: side)
-        if header != 0, !packet.takeVirtioNetHeader() {
+        if header != 0, !packet.takeVirtioNetHeader(header) {
+            post(slot)
+            return false
+        }
+        if batch.isFull { backlog.append(packet) } else { batch.append(packet) }
+        return true
+    }
+
+    /// Adds what came by the socket for frames, as `append`.
+    @inlinable @inline(__always)
+    mutating func appendFrame(_ completion: Completion, to batch: inout PacketBatch) -> Bool {
+        let slot = UInt32(completion.buffer)
+        let header = FrameSocket.headerLength
+        guard completion.result > Int32(truncatingIfNeeded: header),
+            completion.result < Int32(truncatingIfNeeded: accessBufferLength)
+        else {
+            post(slot)
+            return false
+        }
+        var packet = Packet(
+            start: pool.packetStart(slot) + frameOffset, length: Int(completion.result) &- header, slot: slot,
+            ingress: .access)
+        guard packet.takeVirtioNetHeader(header) else {
             post(slot)
             return false
         }
@@ -167,35 +202,45 @@ extension IOUringPort {
             }
         case RequestKind.resumeHome: homeRead = .wanted
         case RequestKind.resumeAccess: accessRead = .wanted
+        case RequestKind.resumeFrames: frameRead = .wanted
         case RequestKind.cancel: break
         default: preconditionFailure("a completion that nobody asked for")
         }
     }
 
-    /// A side's standing read has ended. One that found no slot is armed again as soon as there is one; one that failed
+    /// A standing read has ended. One that found no slot is armed again as soon as there is one; one that failed
     /// rests for a while, so that a lasting failure costs no core.
     @usableFromInline @inline(never)
-    mutating func readEnded(_ result: Int32, side: Side) throws(PortError) {
+    mutating func readEnded(_ result: Int32, _ source: StandingRead) throws(PortError) {
         // Even where this throws: the end of the port must not await a read that stands no more.
-        setRead(.wanted, side: side)
+        setRead(.wanted, source)
         switch result {
         case 1..., -ENOBUFS, -ECANCELED, -EINTR: return
         default: break
         }
-        if let error = devices.goneError(side) { throw error }
+        if let error = devices.goneError(source == .home ? .home : .access) { throw error }
         switch result {
         case -EINVAL, -EOPNOTSUPP, -EBADF, -EBADFD:
             throw PortError(
-                "io_uring: this kernel refuses multishot reads on a TUN device "
+                "io_uring: this kernel refuses multishot reads on a TUN device, or on a packet socket "
                     + "(\(String(cString: strerror(-result)))); use plain system calls")
         default: break
         }
-        if side == .home { failedReads.home &+= 1 } else { failedReads.access &+= 1 }
-        let kind = side == .home ? RequestKind.resumeHome : RequestKind.resumeAccess
-        if rings.ring.timeout(pause, userData: kind) { setRead(.paused, side: side) }
+        if source == .home { failedReads.home &+= 1 } else { failedReads.access &+= 1 }
+        let kind =
+            switch source {
+            case .home: RequestKind.resumeHome
+            case .access: RequestKind.resumeAccess
+            case .frames: RequestKind.resumeFrames
+            }
+        if rings.ring.timeout(pause, userData: kind) { setRead(.paused, source) }
     }
 
-    private mutating func setRead(_ state: ReadState, side: Side) {
-        if side == .home { homeRead = state } else { accessRead = state }
+    private mutating func setRead(_ state: ReadState, _ source: StandingRead) {
+        switch source {
+        case .home: homeRead = state
+        case .access: accessRead = state
+        case .frames: frameRead = state
+        }
     }
 }

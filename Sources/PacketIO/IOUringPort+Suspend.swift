@@ -12,10 +12,11 @@ extension IOUringPort {
         guard isStarted else { return true }
         backlog.move(to: &batch)
         // Where the queue is full of writes, the next call has room.
-        if homeRead.isUnderWay || accessRead.isUnderWay { _ = rings.ring.cancelAll(userData: RequestKind.cancel) }
+        if isReadUnderWay { _ = rings.ring.cancelAll(userData: RequestKind.cancel) }
         _ = try enter(wait: false)
         try sort(into: &batch)
-        return batch.isEmpty && backlog.count == 0 && !homeRead.isUnderWay && !accessRead.isUnderWay
-            && writesUnderWay == 0
+        return batch.isEmpty && backlog.count == 0 && !isReadUnderWay && writesUnderWay == 0
     }
+
+    private var isReadUnderWay: Bool { homeRead.isUnderWay || accessRead.isUnderWay || frameRead.isUnderWay }
 }

@@ -4,7 +4,7 @@
 //     complete:  verdicts ─► write requests in the submission queue, released slots ─► buffer rings
 //     receive:   io_uring_enter (the writes happen, packets are read) ─► completions ─► batch, slots ─► buffer rings
 //
-// A multishot read stands on each device and takes a slot from its side's buffer ring for every packet. Each side has
+// A multishot read stands on each device, and on the socket for frames where there is one, and takes a slot from its side's buffer ring for every packet. Each side has
 // slots of its own, so that a flood on one leaves the other its share. A slot is in one of these places: a buffer ring
 // (`idleSlots`), a completion not yet looked at, the backlog, the caller's batch, or a write (`inFlight`). So there are
 // never more completions than slots and a few, and the completion queue has room for all.
@@ -32,6 +32,10 @@ public struct IOUringPort: ~Copyable, PacketPort {
     @usableFromInline var backlog: PacketBacklog
     @usableFromInline var homeRead = ReadState.wanted
     @usableFromInline var accessRead: ReadState
+    /// Of the socket for frames. It has the access side's slots, in which frames begin 4 bytes early: their header is shorter.
+    @usableFromInline var frameRead: ReadState
+    @usableFromInline let frameOffset: Int
+    @usableFromInline var lostFrames: LostFrames
     @usableFromInline var homePosted = 0
     @usableFromInline var accessPosted = 0
     @usableFromInline var isStarted = false
@@ -68,7 +72,7 @@ public struct IOUringPort: ~Copyable, PacketPort {
         var pool: PacketPool
         do {
             pool = try PacketPool(
-                slotCount: configuration.slotCount, packetCapacity: devices.packetCapacity(configuration) + 1)
+                slotCount: configuration.slotCount, packetCapacity: devices.slotCapacity(configuration))
         } catch { throw PortError(error.description) }
         backlog = PacketBacklog(capacity: configuration.slotCount)
         vectors = WriteVectors(capacity: configuration.slotCount)
@@ -77,7 +81,14 @@ public struct IOUringPort: ~Copyable, PacketPort {
         homeHeader = devices.headerLength(.home)
         accessHeader = devices.headerLength(.access)
         homeBufferLength = UInt32(devices.packetCapacity(configuration) + 1 + homeHeader)
-        accessBufferLength = UInt32(configuration.packetCapacity + 1 + accessHeader)
+        let frames = devices.frameDescriptor
+        accessBufferLength = UInt32(
+            frames >= 0
+                ? devices.packetCapacity(configuration) + 1 + max(accessHeader, FrameSocket.headerLength)
+                : configuration.packetCapacity + 1 + accessHeader)
+        frameRead = frames >= 0 ? .wanted : .unused
+        frameOffset = FrameSocket.headerLength - accessHeader
+        lostFrames = LostFrames(of: frames)
         accessFile = devices.isShared ? PortFile.home : PortFile.access
         accessRead = devices.isShared ? .unused : .wanted
         // All slots are lent to the ring for as long as it lives.
@@ -117,8 +128,10 @@ public struct IOUringPort: ~Copyable, PacketPort {
         var isWakerUnderWay = isWakerArmed
         var isHomeUnderWay = homeRead.isUnderWay
         var isAccessUnderWay = accessRead.isUnderWay
+        var isFrameUnderWay = frameRead.isUnderWay
         var writes = writesUnderWay
-        while isCancelUnderWay || isWakerUnderWay || isHomeUnderWay || isAccessUnderWay || writes > 0 {
+        while isCancelUnderWay || isWakerUnderWay || isHomeUnderWay || isAccessUnderWay || isFrameUnderWay || writes > 0
+        {
             let result = rings.ring.submitAndWait(completions: 1)
             precondition(result != -EEXIST, "a port ends on the thread that called receive")
             if result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY { return }
@@ -131,6 +144,7 @@ public struct IOUringPort: ~Copyable, PacketPort {
                 case RequestKind.wake: isWakerUnderWay = false
                 case RequestKind.readHome, RequestKind.resumeHome: isHomeUnderWay = false
                 case RequestKind.readAccess, RequestKind.resumeAccess: isAccessUnderWay = false
+                case RequestKind.readFrames, RequestKind.resumeFrames: isFrameUnderWay = false
                 default: writes -= 1
                 }
             }
@@ -184,4 +198,5 @@ enum PortFile {
     @inlinable static var home: Int32 { 0 }
     @inlinable static var waker: Int32 { 1 }
     @inlinable static var access: Int32 { 2 }
+    @inlinable static var frames: Int32 { 3 }
 }

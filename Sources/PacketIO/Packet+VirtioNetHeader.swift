@@ -6,15 +6,16 @@ import Wire
 
 extension Packet {
     /// Does what the header before a packet asks for.
+    /// - Parameter header: its length, in bytes.
     /// - Returns: false where it can't be: it is not as the kernel writes it.
     @inlinable @inline(__always)
-    mutating func takeVirtioNetHeader() -> Bool {
-        VirtioNetHeader.isPlain(at: UnsafeRawPointer(start) - VirtioNetHeader.length) || takeOffloads()
+    mutating func takeVirtioNetHeader(_ header: Int) -> Bool {
+        VirtioNetHeader.isPlain(at: UnsafeRawPointer(start) - header) || takeOffloads(header)
     }
 
     @usableFromInline @inline(never)
-    mutating func takeOffloads() -> Bool {
-        guard let header = VirtioNetHeader(at: UnsafeRawPointer(start) - VirtioNetHeader.length),
+    mutating func takeOffloads(_ headerLength: Int) -> Bool {
+        guard let header = VirtioNetHeader(at: UnsafeRawPointer(start) - headerLength),
             let checksumStart = header.checksumStart.map(Int.init)
         else { return false }
         if let kind = header.segmentKind {

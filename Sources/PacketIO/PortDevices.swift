@@ -10,17 +10,25 @@ public struct PortDevices: ~Copyable, Sendable {
     public let home: TunDevice
     /// The device of the access side, where it has its own.
     public let access: TunDevice?
+    /// What packets of tunnels come by from the access side, beside its device.
+    let frames: FrameSocket?
 
     /// A device for each side.
     public init(home: consuming TunDevice, access: consuming TunDevice) {
+        self.init(home: home, access: access, frames: nil)
+    }
+
+    init(home: consuming TunDevice, access: consuming TunDevice, frames: consuming FrameSocket?) {
         self.home = home
         self.access = .some(access)
+        self.frames = frames
     }
 
     /// One device for both sides. All packets are received from `.home`; the forwarder tells the sides apart.
     public init(shared: consuming TunDevice) {
         home = shared
         access = nil
+        frames = nil
     }
 
     /// Whether one device serves both sides.
@@ -28,6 +36,14 @@ public struct PortDevices: ~Copyable, Sendable {
         switch access {
         case .some: false
         case .none: true
+        }
+    }
+
+    /// The socket that packets of tunnels come by, or -1 where there is none.
+    var frameDescriptor: Int32 {
+        switch frames {
+        case .some(let socket): socket.descriptor
+        case .none: -1
         }
     }
 
@@ -52,6 +68,12 @@ public struct PortDevices: ~Copyable, Sendable {
         home.headerLength > 0 ? Int(UInt16.max) : configuration.packetCapacity
     }
 
+    /// What a slot needs for packets, in bytes: one more than the largest, so that one that was cut off is told, and for
+    /// what stands before a frame where the access device has no header of its own.
+    func slotCapacity(_ configuration: PortConfiguration) -> Int {
+        packetCapacity(configuration) + 1 + (frameDescriptor >= 0 ? FrameSocket.headerLength : 0)
+    }
+
     /// The error for a read that failed for good; nil where the side's device is still there.
     func goneError(_ side: Side) -> PortError? {
         switch access {
@@ -71,28 +93,70 @@ public struct PortDevices: ~Copyable, Sendable {
 public struct PortQueues: ~Copyable, Sendable {
     private var home: TunQueues
     private var access: TunQueues?
+    private var frames: FrameSockets?
 
     /// A device for each side, with the same number of queues.
     public init(home: consuming TunQueues, access: consuming TunQueues) {
+        self.init(home: home, access: access, frames: nil)
+    }
+
+    /// A device for each side, and a predecessor's sockets for frames, where it had any.
+    public init(home: consuming TunQueues, access: consuming TunQueues, frames: consuming FrameSockets?) {
         precondition(home.descriptors.count == access.descriptors.count, "every port has a queue of each device")
         self.home = home
         self.access = .some(access)
+        self.frames = frames
     }
 
     /// One device for both sides.
     public init(shared: consuming TunQueues) {
         home = shared
         access = nil
+        frames = nil
     }
 
     /// Every descriptor: those of the home device in the order of its queues, then those of the access device, where that
-    /// is another. They stay open as long as their ports.
+    /// is another, then the sockets for frames, where there are any. They stay open as long as their ports.
     public var descriptors: [Int32] {
+        var result = home.descriptors
         switch access {
-        case .some(let access): home.descriptors + access.descriptors
-        case .none: home.descriptors
+        case .some(let access): result += access.descriptors
+        case .none: break
+        }
+        switch frames {
+        case .some(let frames): result += frames.descriptors
+        case .none: break
+        }
+        return result
+    }
+
+    /// Whether there are sockets for frames.
+    var hasFrameSockets: Bool {
+        switch frames {
+        case .some: true
+        case .none: false
         }
     }
+
+    /// Opens sockets for frames at the access device, where there are none.
+    mutating func openFrameSockets(count: Int) throws(KernelProgramError) {
+        guard !hasFrameSockets, let (index, name) = accessDevice else { return }
+        frames = try FrameSockets(interfaceIndex: index, name: name, count: count)
+    }
+
+    /// Does without.
+    mutating func removeFrameSockets() { frames = nil }
+
+    /// The kernel's number of the access device, and its name; nil where one device serves both sides.
+    private var accessDevice: (index: UInt32, name: String)? {
+        switch access {
+        case .some(let access): (access.interfaceIndex, access.name)
+        case .none: nil
+        }
+    }
+
+    /// The kernel's number of the access device; 0 where one device serves both sides.
+    var accessIndex: UInt32 { accessDevice?.index ?? 0 }
 
     /// Whether one device serves both sides.
     public var isShared: Bool {
@@ -120,7 +184,7 @@ public struct PortQueues: ~Copyable, Sendable {
     public mutating func takeNext() -> PortDevices {
         let homeQueue = home.takeNext()
         guard access != nil, let accessQueue = access?.takeNext() else { return PortDevices(shared: homeQueue) }
-        return PortDevices(home: homeQueue, access: accessQueue)
+        return PortDevices(home: homeQueue, access: accessQueue, frames: frames?.takeNext())
     }
 }
 

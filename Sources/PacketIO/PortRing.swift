@@ -30,6 +30,7 @@ struct PortRing: ~Copyable {
         let accessBuffers = try BufferRing(ring: ring, group: 1, capacity: max(1, configuration.slotCount - homeSlots))
         var files = [devices.home.descriptor, waker.descriptor]
         if !devices.isShared { files.append(devices.descriptor(.access)) }
+        if devices.frameDescriptor >= 0 { files.append(devices.frameDescriptor) }
         try ring.registerFiles(files)
         homeSlotCount = UInt32(homeSlots)
         self.ring = ring
@@ -51,6 +52,8 @@ enum RequestKind {
     @inlinable static var resumeAccess: UInt64 { 6 << 32 }
     @inlinable static var cancel: UInt64 { 7 << 32 }
     @inlinable static var writeJoined: UInt64 { 8 << 32 }
+    @inlinable static var readFrames: UInt64 { 9 << 32 }
+    @inlinable static var resumeFrames: UInt64 { 10 << 32 }
     @inlinable static var mask: UInt64 { 0xffff_0000_0000 }
     /// How many packets a write is of.
     @inlinable @inline(__always)
@@ -59,10 +62,18 @@ enum RequestKind {
     @inlinable static var noSlot: UInt32 { .max }
 }
 
-/// The standing read of a side.
+/// What a read stands on.
+@usableFromInline
+enum StandingRead: UInt8 {
+    case home
+    case access
+    case frames
+}
+
+/// The standing read of a side, or of the socket for frames.
 @usableFromInline
 enum ReadState: UInt8 {
-    /// There is no device of its own for the side.
+    /// There is no device of its own for the side, or no socket.
     case unused
     /// A read has to be queued.
     case wanted

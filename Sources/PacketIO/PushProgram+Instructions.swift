@@ -1,4 +1,4 @@
-// Made by Scripts/compile-push of CShims/PushProgram/push.bpf.c; not to be changed by hand.
+// Made by Scripts/compile-programs of CShims/PushProgram/push.bpf.c; not to be changed by hand.
 // Compiler: clang version 21.0.0 11673e6660b2d0a5f9f99b1c7b773f4c2f6df1b0
 
 extension PushProgram {

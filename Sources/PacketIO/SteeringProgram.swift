@@ -81,6 +81,9 @@ struct SteeringProgram: ~Copyable {
         static func shiftRight(_ register: UInt8, by bits: UInt32) -> Self {
             Self(code: 0x74, destination: register, value: bits)
         }
+        static func and(_ register: UInt8, value: UInt32) -> Self {
+            Self(code: 0x54, destination: register, value: value)
+        }
         static func multiply(_ register: UInt8, by value: UInt32) -> Self {
             Self(code: 0x24, destination: register, value: value)
         }
@@ -142,7 +145,8 @@ struct SteeringProgram: ~Copyable {
             .multiply(7, by: multipliers.0), .move(0, 7), .shiftRight(0, by: shifts.0), .exclusiveOr(7, 0),
             .add(7, 8), .multiply(7, by: multipliers.1), .move(0, 7), .shiftRight(0, by: shifts.1),
             .exclusiveOr(7, 0), .multiply(7, by: multipliers.2), .move(0, 7), .shiftRight(0, by: shifts.2),
-            .exclusiveOr(0, 7), .exit,
+            // A device takes no more of it (linux: tun_ebpf_select_queue); a group of sockets would.
+            .exclusiveOr(0, 7), .and(0, value: 0xFFFF), .exit,
         ]
     }
 }

@@ -1,6 +1,6 @@
 // A port on plain read(2) and write(2), one call a packet, for kernels and containers where io_uring can't be had. The
-// devices are read in turn, a packet from each, so neither waits for the other; where both are empty poll(2) waits for
-// them and the waker. Slots are taken from the pool for every batch and are back when `complete` returns.
+// devices, and the socket for frames, are read in turn, a packet from each, so none waits for another; where all are empty
+// poll(2) waits for them and the waker. Slots are taken from the pool for every batch and are back when `complete` returns.
 
 import Glibc
 import PacketBuffer
@@ -8,26 +8,23 @@ import PacketBuffer
 /// A port on TUN devices that reads and writes through a system call for each packet. Used by one thread.
 public struct SystemCallPort: ~Copyable, PacketPort {
     @usableFromInline var pool: PacketPool
-    /// Bytes asked for in a read: one more than the largest packet, since the kernel cuts off what is longer, and the
-    /// header of its device.
-    @usableFromInline let homeReadLength: Int
-    @usableFromInline let accessReadLength: Int
+    /// What is read from, and how many there are.
+    @usableFromInline let sources: UnsafeMutablePointer<PortSource>
+    @usableFromInline let sourceCount: Int
+    /// Which is read first.
+    @usableFromInline var firstSource = 0
     /// Of the headers that devices have before packets.
     @usableFromInline let homeHeader: Int
     @usableFromInline let accessHeader: Int
     @usableFromInline let homeDescriptor: Int32
-    /// The access side's, or -1 where it has none of its own.
-    @usableFromInline let accessDescriptor: Int32
     @usableFromInline let accessOutput: Int32
-    @usableFromInline var startsWithAccess = false
-    @usableFromInline var homePause = ReadPause()
-    @usableFromInline var accessPause = ReadPause()
+    @usableFromInline var lostFrames: LostFrames
     @usableFromInline var vectors: WriteVectors
     @usableFromInline var failedWrites = PortFailures()
     @usableFromInline var failedReads = PortFailures()
     let devices: PortDevices
     let waker: PortWaker
-    /// Home, access, waker.
+    /// One for each source, then the waker.
     let polled: UnsafeMutablePointer<pollfd>
 
     /// A port on those devices.
@@ -36,24 +33,36 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         let pool: PacketPool
         do {
             pool = try PacketPool(
-                slotCount: configuration.slotCount, packetCapacity: devices.packetCapacity(configuration) + 1)
+                slotCount: configuration.slotCount, packetCapacity: devices.slotCapacity(configuration))
         } catch { throw PortError(error.description) }
         self.pool = pool
         vectors = WriteVectors(capacity: configuration.batchCapacity)
         homeHeader = devices.headerLength(.home)
         accessHeader = devices.headerLength(.access)
-        homeReadLength = devices.packetCapacity(configuration) + 1 + homeHeader
-        accessReadLength = configuration.packetCapacity + 1 + accessHeader
         homeDescriptor = devices.home.descriptor
         accessOutput = devices.descriptor(.access)
-        accessDescriptor = devices.isShared ? -1 : accessOutput
+        let largest = devices.packetCapacity(configuration)
+        var sources = [PortSource(homeDescriptor, .home, header: homeHeader, largest: largest)]
+        if !devices.isShared {
+            sources.append(
+                PortSource(accessOutput, .access, header: accessHeader, largest: configuration.packetCapacity))
+        }
+        let frames = devices.frameDescriptor
+        if frames >= 0 {
+            sources.append(PortSource(frames, .access, header: FrameSocket.headerLength, largest: largest))
+        }
+        lostFrames = LostFrames(of: frames)
+        sourceCount = sources.count
+        self.sources = .allocate(capacity: sources.count)
+        _ = UnsafeMutableBufferPointer(start: self.sources, count: sources.count).initialize(from: sources)
         self.devices = devices
         self.waker = waker
-        polled = .allocate(capacity: 3)
-        for index in 0..<3 { (polled + index).initialize(to: pollfd()) }
+        polled = .allocate(capacity: sources.count + 1)
+        polled.initialize(repeating: pollfd(), count: sources.count + 1)
     }
 
     deinit {
+        sources.deallocate()
         polled.deallocate()
         vectors.deallocate()
     }
@@ -70,12 +79,13 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     /// How many slots wait for a packet.
     public var idleSlots: Int { pool.free }
 
-    /// Fills the batch, alternately from both devices.
+    /// Fills the batch, from all sources in turn.
     @inlinable
     public mutating func receive(into batch: inout PacketBatch, wait: Bool) throws(PortError) {
         precondition(batch.isEmpty, "the packets of the last batch await their verdicts")
         // Lost packets are to be told too, though none is there.
         let failuresBefore = failedReads
+        failedReads.access &+= lostFrames.takeTurn()
         var isWoken = false
         repeat {
             try fill(&batch)
@@ -87,23 +97,26 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     /// Reads what lies ready, up to the batch's capacity.
     @inlinable
     mutating func fill(_ batch: inout PacketBatch) throws(PortError) {
-        var isHomeReady = homePause.isOver
-        var isAccessReady = accessDescriptor >= 0 && accessPause.isOver
-        var isAccessNext = startsWithAccess
-        startsWithAccess.toggle()
+        // A bit for each source.
+        var ready: UInt8 = 0
+        for number in 0..<sourceCount where sources[number].pause.isOver { ready |= 1 << UInt8(number) }
+        var next = firstSource
+        firstSource = following(firstSource)
         // Packets that are too large count too, so that a stream of them can't hold the worker.
         var readsLeft = batch.capacity
-        while readsLeft > 0 && (isHomeReady || isAccessReady) {
+        while readsLeft > 0 && ready != 0 {
             guard let slot = pool.take() else { return }
-            let side: Side = isAccessReady && (isAccessNext || !isHomeReady) ? .access : .home
-            isAccessNext = side == .home
+            while ready & 1 << UInt8(next) == 0 { next = following(next) }
+            let number = next
+            next = following(next)
+            let (header, limit) = (sources[number].header, sources[number].limit)
             let start = pool.packetStart(slot)
-            let (header, limit) = side == .home ? (homeHeader, homeReadLength) : (accessHeader, accessReadLength)
-            let result = Glibc.read(side == .home ? homeDescriptor : accessDescriptor, start - header, limit)
+            let result = Glibc.read(sources[number].descriptor, start - header, limit)
             if result > 0 { readsLeft &-= 1 }
             if result > header && result < limit {
-                var packet = Packet(start: start, length: result &- header, slot: slot, ingress: side)
-                if header == 0 || packet.takeVirtioNetHeader() {
+                var packet = Packet(
+                    start: start, length: result &- header, slot: slot, ingress: sources[number].side)
+                if header == 0 || packet.takeVirtioNetHeader(header) {
                     batch.append(packet)
                     continue
                 }
@@ -111,14 +124,18 @@ public struct SystemCallPort: ~Copyable, PacketPort {
             pool.give(slot)
             if result < 0 && errno == EINTR { continue }
             if result > 0 {
-                countFailedRead(side)
+                countFailedRead(sources[number].side)
                 continue
             }
-            if side == .home { isHomeReady = false } else { isAccessReady = false }
+            ready &= ~(1 << UInt8(number))
             if result < 0 && errno == EAGAIN { continue }
-            try readFailed(side)
+            try readFailed(number)
         }
     }
+
+    /// The source that comes behind another.
+    @inlinable @inline(__always)
+    func following(_ number: Int) -> Int { number &+ 1 == sourceCount ? 0 : number &+ 1 }
 
     /// Writes the packets to transmit and gives their slots back.
     @inlinable
@@ -189,28 +206,32 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     /// Tells a device that is gone from one whose read failed; that rests for a while, so that a lasting failure costs
     /// no core.
     @usableFromInline @inline(never)
-    mutating func readFailed(_ side: Side) throws(PortError) {
+    mutating func readFailed(_ number: Int) throws(PortError) {
+        let side = sources[number].side
         if let error = devices.goneError(side) { throw error }
         countFailedRead(side)
-        if side == .home { homePause.begin() } else { accessPause.begin() }
+        sources[number].pause.begin()
     }
 
-    /// Waits until a device has a packet or a pause is over.
+    /// Waits until a source has a packet or a pause is over.
     /// - Returns: whether the waker or a signal ended the wait.
     @usableFromInline @inline(never)
     mutating func sleep() throws(PortError) -> Bool {
         // poll(2) passes over negative descriptors.
-        polled[0] = pollfd(fd: homePause.isUnset ? homeDescriptor : -1, events: Int16(POLLIN), revents: 0)
-        polled[1] = pollfd(fd: accessPause.isUnset ? accessDescriptor : -1, events: Int16(POLLIN), revents: 0)
-        polled[2] = pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0)
-        let isPausing = !homePause.isUnset || !accessPause.isUnset
-        guard poll(polled, 3, isPausing ? ReadPause.milliseconds : -1) >= 0 else {
+        var isPausing = false
+        for number in 0..<sourceCount {
+            let isRead = sources[number].pause.isUnset
+            isPausing = isPausing || !isRead
+            polled[number] = pollfd(
+                fd: isRead ? sources[number].descriptor : -1, events: Int16(POLLIN), revents: 0)
+        }
+        polled[sourceCount] = pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(polled, nfds_t(sourceCount + 1), isPausing ? ReadPause.milliseconds : -1) >= 0 else {
             if errno == EINTR || errno == EAGAIN || errno == ENOMEM { return true }
             throw PortError("the worker can't wait for packets (poll: \(String(cString: strerror(errno))))")
         }
-        if polled[0].revents & ~Int16(POLLIN) != 0 { try readFailed(.home) }
-        if polled[1].revents & ~Int16(POLLIN) != 0 { try readFailed(.access) }
-        guard polled[2].revents != 0 else { return false }
+        for number in 0..<sourceCount where polled[number].revents & ~Int16(POLLIN) != 0 { try readFailed(number) }
+        guard polled[sourceCount].revents != 0 else { return false }
         var count: UInt64 = 0
         _ = Glibc.read(waker.descriptor, &count, MemoryLayout<UInt64>.size)
         return true
@@ -219,34 +240,3 @@ public struct SystemCallPort: ~Copyable, PacketPort {
 
 // A port has one owner.
 extension SystemCallPort: @unchecked Sendable {}
-
-/// The rest of a device whose read failed.
-@usableFromInline
-struct ReadPause {
-    static let milliseconds: Int32 = 10
-    /// When it ends, in nanoseconds of the monotonic clock; 0 where there is none.
-    @usableFromInline var end: UInt64 = 0
-
-    init() {}
-
-    @usableFromInline var isUnset: Bool { end == 0 }
-
-    /// Whether reads may go on; true as well where there is no pause.
-    @inlinable
-    var isOver: Bool {
-        mutating get {
-            if end == 0 { return true }
-            if Self.now < end { return false }
-            end = 0
-            return true
-        }
-    }
-
-    mutating func begin() { end = Self.now + UInt64(Self.milliseconds) * 1_000_000 }
-
-    @usableFromInline static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
-}

@@ -80,7 +80,7 @@ public struct SuperFrameWay: ~Copyable, Sendable {
             program = nil
             return
         }
-        do throws(PushProgramError) {
+        do throws(KernelProgramError) {
             program = try PushProgram(interfaceIndex: access)
             (choice, reason) = (.push, "")
         } catch {

@@ -84,7 +84,7 @@ extension DropReason {
                 "Capture one; its sender is faulty or probes for faults.")
         case .superFrameMalformed:
             Circumstances(
-                .encapsulate, from: .home, nil,
+                .classify, from: .either, nil,
                 "Report it with the kernel's version; `mooringd --offload off` does without super-frames.")
         case .timeToLiveZero:
             Circumstances(
@@ -234,7 +234,7 @@ extension DropReason {
         case .receiveFailed:
             Circumstances(
                 .receive, from: .either, nil,
-                "Restart mooringd where the MTU of one of its devices (`ip link show`) was raised after its start.")
+                "Restart mooringd where a device's MTU was raised since; where tunnels bring too much give it workers.")
         case .transmitFailed:
             Circumstances(
                 .complete, from: .either, nil,

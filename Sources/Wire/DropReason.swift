@@ -152,7 +152,7 @@ public enum DropReason: UInt8, CountedReason, BitwiseCopyable {
         case .ecnNotCapable:
             "The outer ECN field, or that of a fragment, says congestion, but the packet is not ECN-capable."
         case .receiveFailed:
-            "The kernel could not hand the packet over, or it was larger than the MTU that the daemon was started with."
+            "The kernel could not hand it over, or had no room in a socket, or it was larger than the MTU at the start."
         case .transmitFailed: "The kernel did not take the packet: the device is down or out of memory."
         }
     }

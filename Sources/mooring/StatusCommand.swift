@@ -33,6 +33,10 @@ struct StatusCommand: AsyncParsableCommand {
             output.line(
                 "  super-frames: \(status.offload)\(status.offloadReason.isEmpty ? "" : " (\(status.offloadReason))")")
         }
+        if !status.accessOffload.isEmpty {
+            let reason = status.accessOffloadReason
+            output.line("  super-frames in tunnels: \(status.accessOffload)\(reason.isEmpty ? "" : " (\(reason))")")
+        }
         output.line("  workers: \(status.workers)")
         output.line("  tunnel MTU: \(status.tunnelMtu) bytes")
         output.line("  bindings: \(status.bindings) of at most \(status.bindingLimit)")
@@ -67,6 +71,8 @@ struct StatusCommand: AsyncParsableCommand {
         let ioReason: String?
         let offload: String?
         let offloadReason: String?
+        let accessOffload: String?
+        let accessOffloadReason: String?
         let workers: UInt32
         let tunnelMTU: UInt32
         let bindings: UInt64
@@ -115,6 +121,8 @@ struct StatusCommand: AsyncParsableCommand {
             ioReason = status.ioReason.isEmpty ? nil : status.ioReason
             offload = status.offload.isEmpty ? nil : status.offload
             offloadReason = status.offloadReason.isEmpty ? nil : status.offloadReason
+            accessOffload = status.accessOffload.isEmpty ? nil : status.accessOffload
+            accessOffloadReason = status.accessOffloadReason.isEmpty ? nil : status.accessOffloadReason
             workers = status.workers
             tunnelMTU = status.tunnelMtu
             bindings = status.bindings

@@ -108,6 +108,8 @@ extension Daemon: ControlHandler {
             $0.ioReason = workers.ioReason
             $0.offload = workers.superFrames.choice.rawValue
             $0.offloadReason = workers.superFrames.reason
+            $0.accessOffload = workers.accessFrames.choice.rawValue
+            $0.accessOffloadReason = workers.accessFrames.reason
             $0.bindings = UInt64(table.count)
             $0.bindingLimit = UInt64(table.configuration.bindingLimit)
             $0.prefixes = UInt64(table.prefixCount)

@@ -10,8 +10,9 @@ extension DaemonConfiguration {
             "endpoints": list(endpoints), "sharedEndpoint": "\(sharedEndpoint)", "divert": list(divert),
             "homeDevice": homeDevice, "accessDevice": accessDevice, "homeAddresses": list(homeAddresses),
             "homeRoutes": list(homeRoutes), "homeMTU": "\(homeMTU)", "accessMTU": "\(accessMTU)",
-            "workers": "\(workerCount)", "setup": "\(setup)", "forwarding": "\(forwarding)",
-            "socketGroup": socketGroup ?? "", "allowUsers": list(allowUsers), "allowGroups": list(allowGroups),
+            "accessOffload": accessOffload.rawValue, "workers": "\(workerCount)", "setup": "\(setup)",
+            "forwarding": "\(forwarding)", "socketGroup": socketGroup ?? "", "allowUsers": list(allowUsers),
+            "allowGroups": list(allowGroups),
             "checkpoint": checkpoint ?? "", "networkNamespace": Self.networkNamespace,
         ]
     }

@@ -25,6 +25,7 @@ struct DaemonConfiguration: Equatable {
     var errorsPerSecond: UInt32 = 100
     var io = IOChoice.automatic
     var offload = OffloadChoice.automatic
+    var accessOffload = AccessOffloadChoice.automatic
     var workers = WorkerCount.exactly(1)
     var setup = true
     var forwarding = true
@@ -105,6 +106,7 @@ struct DaemonConfiguration: Equatable {
         compare("errorsPerSecond", \.errorsPerSecond)
         compare("io", \.io)
         compare("offload", \.offload)
+        compare("accessOffload", \.accessOffload)
         compare("workers", \.workers)
         compare("setup", \.setup)
         compare("forwarding", \.forwarding)
@@ -132,9 +134,9 @@ extension DaemonConfiguration {
     /// The keys of the configuration file.
     static let keys = [
         "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
-        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "offload", "workers",
-        "setup", "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups", "bindings", "checkpoint",
-        "checkpointInterval", "maxBindings", "maxPrefixes", "maxMembers", "logLevel",
+        "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "offload",
+        "accessOffload", "workers", "setup", "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups",
+        "bindings", "checkpoint", "checkpointInterval", "maxBindings", "maxPrefixes", "maxMembers", "logLevel",
     ]
 
     /// Takes over what stands in a configuration file.
@@ -167,6 +169,7 @@ extension DaemonConfiguration {
         if let value = file["errorsPerSecond"] { errorsPerSecond = try value.integer(in: 0...1_000_000) }
         if let value = file["io"] { io = try value.choice(of: IOChoice.self) }
         if let value = file["offload"] { offload = try value.choice(of: OffloadChoice.self) }
+        if let value = file["accessOffload"] { accessOffload = try value.choice(of: AccessOffloadChoice.self) }
         if let value = file["workers"] { workers = try WorkerCount(value) }
         if let value = file["setup"] { setup = try value.bool() }
         if let value = file["forwarding"] { forwarding = try value.bool() }

@@ -130,6 +130,10 @@ extension MooringDaemonCommand {
                 "super-frames could be sent better",
                 metadata: ["now": "\(workers.superFrames.choice.rawValue)", "reason": "\(workers.superFrames.reason)"])
         }
+        if !workers.accessFrames.reason.isEmpty {
+            logger.notice(
+                "super-frames in tunnels could be taken whole", metadata: ["reason": "\(workers.accessFrames.reason)"])
+        }
         var forwarderSettings = ForwarderSettings(settings)
         forwarderSettings.sendsSuperFrames = workers.superFrames.choice == .push
         forwarderSettings.joinsSegments = workers.superFrames.choice != .off
@@ -204,6 +208,7 @@ extension MooringDaemonCommand {
                 "endpoints": "\(settings.endpoints.map(\.description).joined(separator: ","))",
                 "home": "\(settings.homeDevice)", "access": "\(settings.accessDevice)", "io": "\(workers.io)",
                 "offload": "\(workers.superFrames.choice.rawValue)",
+                "accessOffload": "\(workers.accessFrames.choice.rawValue)",
                 "workers": "\(workers.all.count)", "socket": "\(settings.socket)", "capabilities": "\(rights)",
             ])
 
@@ -241,7 +246,7 @@ extension MooringDaemonCommand {
         return try privileged.run {
             guard let queues = devices.take() else { preconditionFailure("workers are made once") }
             return try Workers(
-                settings.io, settings.offload, queues: queues, count: settings.workerCount,
+                settings.io, settings.offload, settings.accessOffload, queues: queues, count: settings.workerCount,
                 configuration: PortConfiguration(
                     packetCapacity: max(settings.homeMTU, settings.accessMTU), slotCount: ForwardingLoop.slotCount,
                     batchCapacity: ForwardingLoop.batchCapacity),

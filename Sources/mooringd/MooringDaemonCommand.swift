@@ -63,6 +63,8 @@ struct MooringDaemonCommand: ParsableCommand {
     @Option(help: "automatic, io_uring or plain. (default: automatic)") var io: IOChoice?
     @Option(help: "Super-frames of the home device: automatic, push, split or off. (default: automatic)")
     var offload: OffloadChoice?
+    @Option(help: "Super-frames that come in tunnels: automatic, whole or off. (default: automatic)")
+    var accessOffload: AccessOffloadChoice?
     @Option(help: "Threads that forward, 1 to 16, or auto: one for each processor. (default: 1)")
     var workers: WorkerCount?
     @Flag(inversion: .prefixedNo, help: "Set up addresses, routes and sysctls. (default: yes)") var setup: Bool?
@@ -111,6 +113,7 @@ struct MooringDaemonCommand: ParsableCommand {
         take(errorsPerSecond, \.errorsPerSecond)
         take(io, \.io)
         take(offload, \.offload)
+        take(accessOffload, \.accessOffload)
         take(workers, \.workers)
         take(setup, \.setup)
         take(forwarding, \.forwarding)
@@ -168,5 +171,6 @@ extension IPInterfaceAddress: ExpressibleByArgument {
 
 extension IOChoice: ExpressibleByArgument {}
 extension OffloadChoice: ExpressibleByArgument {}
+extension AccessOffloadChoice: ExpressibleByArgument {}
 extension TunnelProtocol: ExpressibleByArgument {}
 extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -45,13 +45,13 @@ final class Predecessor {
         try connection.send(SuccessionMessage(.hello, settings.successionText), within: Self.answerLimit)
         let offer = try Self.receive([.offer], from: connection, within: Self.answerLimit, signals)
         let expected = settings.workerCount * (settings.singleDevice ? 1 : 2)
-        guard offer.message.text == "queues=\(expected)",
-            (expected + 2...expected + 3).contains(offer.descriptors.count)
-        else {
+        // Beside a queue of each device a worker may have a socket for frames.
+        let offered = [expected, expected + settings.workerCount].first { offer.message.text == "queues=\($0)" }
+        guard let offered, (offered + 2...offered + 3).contains(offer.descriptors.count) else {
             throw CannotStart("the running mooringd offers \(offer.message.text), where \(expected) are needed")
         }
         self.connection = connection
-        queues = (0..<expected).map { _ in offer.descriptors.takeNext() }
+        queues = (0..<offered).map { _ in offer.descriptors.takeNext() }
         controlListener = offer.descriptors.takeNext()
         successionListener = SuccessionListener(descriptor: offer.descriptors.takeNext(), path: path)
         lock = offer.descriptors.count > 0 ? offer.descriptors.takeNext() : nil
@@ -66,10 +66,12 @@ final class Predecessor {
         let home = try TunQueues(
             name: settings.homeDevice, adopting: Array(queues[..<count]), isSuperFrameDevice: !settings.singleDevice)
         if settings.singleDevice { return PortQueues(shared: home) }
+        let access = try TunQueues(
+            name: settings.accessDevice, adopting: Array(queues[count..<2 * count]), isSuperFrameDevice: false)
+        let frames = Array(queues[(2 * count)...])
         return PortQueues(
-            home: home,
-            access: try TunQueues(
-                name: settings.accessDevice, adopting: Array(queues[count...]), isSuperFrameDevice: false))
+            home: home, access: access,
+            frames: frames.isEmpty ? nil : try FrameSockets(deviceNamed: settings.accessDevice, adopting: frames))
     }
 
     /// Reads its bindings, as they were some time ago; `takeOver` brings them up to date. To be called once.

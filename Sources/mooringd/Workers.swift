@@ -18,6 +18,8 @@ final class Workers: Sendable {
     let queueDescriptors: [Int32]
     /// How super-frames of the home device are sent.
     let superFrames: SuperFrameWay
+    /// How super-frames come that lie in tunnels.
+    let accessFrames: AccessFrameWay
     /// How many still run, and why the first that ended by itself has.
     private let running: Mutex<(count: Int, error: PortError?)>
     /// Whose packets for the control plane are taken first.
@@ -30,12 +32,13 @@ final class Workers: Sendable {
     ///   - areResting: whether they rest until `goOn`, once they are started.
     /// - Throws: `PortError` where a port can't be had.
     init(
-        _ io: IOChoice, _ offload: OffloadChoice, queues: consuming PortQueues, count: Int,
-        configuration: PortConfiguration,
+        _ io: IOChoice, _ offload: OffloadChoice, _ accessOffload: AccessOffloadChoice, queues: consuming PortQueues,
+        count: Int, configuration: PortConfiguration,
         areResting: Bool = false
     ) throws(PortError) {
-        queueDescriptors = queues.descriptors
         superFrames = SuperFrameWay(offload, queues)
+        accessFrames = AccessFrameWay(accessOffload, &queues, count: count, isSuccession: areResting)
+        queueDescriptors = queues.descriptors
         let handovers = Handovers(workers: count)
         var all: [Worker] = []
         let rest = areResting ? WorkersRest(of: count) : nil

@@ -12,8 +12,8 @@ extension EndToEnd {
             try await Topology.run { topology in
                 try await topology.requireIO(io)
                 try await topology.requireOffload(offload)
-                try await topology.startMooringd(.homeAgent, ["--io", io.rawValue, "--offload", offload.rawValue])
-                try await topology.startMooringd(.node, ["--io", io.rawValue, "--offload", "split"])
+                try await topology.startMooringd(.homeAgent, ["--io", io.rawValue] + offload.options)
+                try await topology.startMooringd(.node, ["--io", io.rawValue] + Offload.split.options)
                 // Super-frames that leave whole pass links between namespaces whole. The node's device gets segments, of which
                 // the kernel made the headers.
                 let capture =

@@ -13,8 +13,8 @@ extension EndToEnd {
         func traffic(offload: Offload, tunnel: Tunnel) async throws {
             try await Topology.run { topology in
                 try await topology.requireOffload(offload)
-                try await topology.startBoth(tunnel, byHomeAddress: false, ["--offload", offload.rawValue])
-                #expect(try await topology.status(.homeAgent)["offload"] as? String == offload.rawValue)
+                try await topology.startBoth(tunnel, byHomeAddress: false, offload.options)
+                #expect(try await topology.status(.homeAgent)["offload"] as? String == offload.settings.home)
                 if tunnel == .gre {
                     // Without a checksum, which has to be another for each segment.
                     for (role, id) in [(Role.homeAgent, "mn1"), (.node, "home-agent")] {
@@ -48,12 +48,18 @@ extension EndToEnd {
                     #expect(
                         (home.received < Int(counters.transmitted["home"]!) / 2) == (offload != .off),
                         "\(role): \(home), \(counters)")
+                    let pushes = offload == .push || offload == .whole
                     #expect(
-                        (access.received < Int(counters.transmitted["access"]!) / 2) == (offload == .push),
+                        (access.received < Int(counters.transmitted["access"]!) / 2) == pushes,
+                        "\(role): \(access), \(counters)")
+                    // What is taken whole does not come by the device's queue.
+                    #expect(
+                        (access.sent < Int(counters.received["access"]!) / 2) == (offload == .whole && tunnel != .udp),
                         "\(role): \(access), \(counters)")
                 }
                 let shown = try await topology.mooring(.homeAgent, ["status"])
-                #expect(shown.contains("  super-frames: \(offload.rawValue)\n"))
+                #expect(shown.contains("  super-frames: \(offload.settings.home)\n"))
+                #expect(shown.contains("  super-frames in tunnels: \(offload.settings.access)\n"))
             }
         }
     }

@@ -15,6 +15,14 @@ enum IO: String, CaseIterable, CustomTestStringConvertible {
 /// What mooringd does with super-frames.
 enum Offload: String, CaseIterable, CustomTestStringConvertible {
     case push, split, off
+    /// Push, and those that come in tunnels are taken whole.
+    case whole
+
+    /// What mooringd's settings are.
+    var settings: (home: String, access: String) { self == .whole ? ("push", "whole") : (rawValue, "off") }
+
+    /// How mooringd is told.
+    var options: [String] { ["--offload", settings.home, "--access-offload", settings.access] }
 
     var testDescription: String { rawValue }
 }
@@ -150,16 +158,16 @@ extension Topology {
         }
     }
 
-    /// Skips the test's case where headers are to be pushed and that can't be done here.
+    /// Skips the test's case where headers are to be pushed, or frames to come whole, and that can't be done here.
     func requireOffload(_ offload: Offload) async throws {
-        guard offload == .push else { return }
-        let probe = try await startMooringd(.homeAgent, ["--offload", "push"])
+        guard offload == .push || offload == .whole else { return }
+        let probe = try await startMooringd(.homeAgent, offload.options)
         let status = try await status(.homeAgent)
         await probe.end()
         daemons[.homeAgent] = nil
-        guard status["offload"] as? String == offload.rawValue else {
-            try Test.cancel("headers can't be pushed here: \(status)")
-        }
+        guard status["offload"] as? String == offload.settings.home,
+            status["accessOffload"] as? String == offload.settings.access
+        else { try Test.cancel("that can't be done here: \(status)") }
     }
 
     /// What `mooring status --json` prints.

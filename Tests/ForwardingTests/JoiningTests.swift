@@ -52,28 +52,6 @@ struct JoiningTests {
         return .access(bytes + packet)
     }
 
-    /// What the kernel makes of what leaves, by its kind of frame: packets as on a wire.
-    private static func cut(_ outcome: Outcome) -> [[UInt8]] {
-        guard case .superFrame(let bytes, let kind, let size, let offset, let count) = outcome else {
-            return outcome.bytes.map { [$0] } ?? []
-        }
-        return bytes.withUnsafeBytes { bytes -> [[UInt8]] in
-            guard
-                let view = SuperFrameView(
-                    bytes, isTCP: kind != SegmentKind.udp.rawValue, segmentSize: Int(size),
-                    transportOffset: Int(offset)),
-                view.segmentCount == Int(count)
-            else { return [] }
-            return (0..<view.segmentCount).map { number in
-                [UInt8](unsafeUninitializedCapacity: view.headerLength + view.segmentSize) { target, length in
-                    length = view.writeSegment(
-                        at: number * view.segmentSize, size: view.segmentSize,
-                        to: UnsafeMutableRawPointer(target.baseAddress!))
-                }
-            }
-        }
-    }
-
     @Test(
         "Segments become the super-frame that scapy has of them",
         arguments: SuperFrameVectors.all.cases.filter { vector in
@@ -111,7 +89,7 @@ struct JoiningTests {
                 let expected = places.map { vector.packets[$0].bytes }
                 // Identifications of what may not be fragmented may change.
                 if vector.name != "identifications of what must not be fragmented" {
-                    #expect(Self.cut(outcome) == expected, "from packet \(place) on")
+                    #expect(outcome.cut == expected, "from packet \(place) on")
                 }
             } else {
                 #expect(
@@ -157,8 +135,8 @@ struct JoiningTests {
             let outcomes = joining.process(given)
             let singles = single.process(given)
             frames += outcomes.count { if case .superFrame = $0 { true } else { false } }
-            let cut = outcomes.flatMap(Self.cut).map(Self.normalised)
-            let expected = singles.flatMap(Self.cut).map(Self.normalised)
+            let cut = outcomes.flatMap(\.cut).map(Self.normalised)
+            let expected = singles.flatMap(\.cut).map(Self.normalised)
             #expect(
                 Dictionary(grouping: cut, by: Self.flow) == Dictionary(grouping: expected, by: Self.flow),
                 "round \(round), seed \(seed)")

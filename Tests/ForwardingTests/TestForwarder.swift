@@ -14,19 +14,20 @@ import Wire
 enum Given: Hashable, Sendable {
     case home([UInt8])
     case access([UInt8])
-    /// From the home side, many segments in one.
-    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16)
+    /// From the home side, or from the access side, many segments in one.
+    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16, from: Side = .home)
 
     var side: Side {
         switch self {
-        case .home, .superFrame: .home
+        case .home: .home
         case .access: .access
+        case .superFrame(_, _, _, _, _, let side): side
         }
     }
 
     var bytes: [UInt8] {
         switch self {
-        case .home(let bytes), .access(let bytes), .superFrame(let bytes, _, _, _, _): bytes
+        case .home(let bytes), .access(let bytes), .superFrame(let bytes, _, _, _, _, _): bytes
         }
     }
 }
@@ -46,6 +47,28 @@ enum Outcome: Hashable, Sendable {
         switch self {
         case .released, .joined: nil
         case .home(let bytes), .access(let bytes), .superFrame(let bytes, _, _, _, _): bytes
+        }
+    }
+
+    /// What the kernel makes of what leaves to the home side, by its kind of frame: packets as on a wire.
+    var cut: [[UInt8]] {
+        guard case .superFrame(let bytes, let kind, let size, let offset, let count) = self else {
+            return bytes.map { [$0] } ?? []
+        }
+        return bytes.withUnsafeBytes { bytes -> [[UInt8]] in
+            guard
+                let view = SuperFrameView(
+                    bytes, isTCP: kind != SegmentKind.udp.rawValue, segmentSize: Int(size),
+                    transportOffset: Int(offset)),
+                view.segmentCount == Int(count)
+            else { return [] }
+            return (0..<view.segmentCount).map { number in
+                [UInt8](unsafeUninitializedCapacity: view.headerLength + view.segmentSize) { target, length in
+                    length = view.writeSegment(
+                        at: number * view.segmentSize, size: view.segmentSize,
+                        to: UnsafeMutableRawPointer(target.baseAddress!))
+                }
+            }
         }
     }
 }
@@ -89,7 +112,7 @@ final class GuardedSlots {
         memset(headroom - Self.canaryLength, Int32(Self.canary), Self.canaryLength + PacketPool.headroom)
         start.copyMemory(from: bytes, byteCount: bytes.count)
         var packet = Packet(start: start, length: bytes.count, slot: UInt32(slot), ingress: given.side)
-        if case .superFrame(_, let kind, let size, let offset, let count) = given {
+        if case .superFrame(_, let kind, let size, let offset, let count, _) = given {
             (packet.segmentKind, packet.segmentSize, packet.transportOffset) = (kind, size, offset)
             packet.segmentCount = count
         }
@@ -226,7 +249,11 @@ final class TestForwarder {
                 Issue.record("a packet to transmit lies outside its slot")
                 return .released
             }
-            return packet.verdict == .transmitHome ? .home(Array(packet.bytes)) : .access(Array(packet.bytes))
+            guard packet.verdict == .transmitHome else { return .access(Array(packet.bytes)) }
+            guard packet.isSuperFrame else { return .home(Array(packet.bytes)) }
+            return .superFrame(
+                Array(packet.bytes), kind: packet.segmentKind, size: packet.segmentSize,
+                transportOffset: packet.transportOffset, count: packet.segmentCount)
         }
     }
 

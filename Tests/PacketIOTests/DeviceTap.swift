@@ -57,6 +57,26 @@ final class DeviceTap: Sendable {
         guard sent == bytes.count else { throw Self.failure("sending \(bytes.count) bytes on \(name)") }
     }
 
+    /// Has the kernel send a packet on the device of which a virtio header tells more, such as that it is a super-frame.
+    /// - Parameter header: ten bytes (struct virtio_net_hdr of linux/virtio_net.h).
+    func send(_ bytes: [UInt8], header: [UInt8]) throws {
+        let everything = UInt16(3).bigEndian  // ETH_P_ALL
+        let socket = Glibc.socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), Int32(everything))
+        guard socket >= 0 else { throw Self.failure("a packet socket for super-frames on \(name)") }
+        defer { close(socket) }
+        var on: Int32 = 1
+        let (level, option): (Int32, Int32) = (263, 15)  // SOL_PACKET, PACKET_VNET_HDR
+        guard setsockopt(socket, level, option, &on, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+            throw Self.failure("virtio headers on \(name)")
+        }
+        let all = header + bytes
+        var address = Address(protocolNumber: UInt16(0x0800).bigEndian, interfaceIndex: Int32(interfaceIndex))
+        let sent = withUnsafeMutablePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { sendto(socket, all, all.count, 0, $0, 20) }
+        }
+        guard sent == all.count else { throw Self.failure("sending a super-frame of \(bytes.count) bytes on \(name)") }
+    }
+
     /// What was written to the device since the last call.
     func received() -> [[UInt8]] {
         var packets: [[UInt8]] = []

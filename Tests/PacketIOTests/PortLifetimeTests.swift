@@ -45,7 +45,7 @@ struct PortLifetimeTests {
             if stage == .writesDone { try network.port.receive(into: &network.batch, wait: false) }
         case .paused:
             try network.port.receive(into: &network.batch, wait: false)
-            network.port.systemCalls?.homePause.begin()
+            network.port.systemCalls?.sources[0].pause.begin()
         }
     }
 

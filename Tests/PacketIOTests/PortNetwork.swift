@@ -103,7 +103,16 @@ struct PortNetwork: ~Copyable {
         _ choice: IOChoice, packetCapacity: Int = 1500, slotCount: Int = 64, batchCapacity: Int = 16, mtu: Int = 1500,
         homeOffload: TunOffload = .none
     ) throws {
-        let devices = try Self.makeDevices(mtu: mtu, homeOffload: homeOffload)
+        try self.init(
+            choice, devices: try Self.makeDevices(mtu: mtu, homeOffload: homeOffload), packetCapacity: packetCapacity,
+            slotCount: slotCount, batchCapacity: batchCapacity)
+    }
+
+    /// On devices of the names “home” and “access”, which are there and up.
+    init(
+        _ choice: IOChoice, devices: consuming PortDevices, packetCapacity: Int = 1500, slotCount: Int = 64,
+        batchCapacity: Int = 16
+    ) throws {
         let taps = (home: try DeviceTap("home"), access: try DeviceTap("access"))
         let waker = try PortWaker()
         port = EitherPort(

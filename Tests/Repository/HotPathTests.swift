@@ -46,6 +46,7 @@ struct HotPathTests {
         Function("Forwarder.takeOfLink", "$s10Forwarding9ForwarderV10takeOfLink"),
         Function("Forwarder.answer", "$s10Forwarding9ForwarderV6answer_7dropped"),
         Function("Forwarder.joinSegments", "$s10Forwarding9ForwarderV12joinSegments"),
+        Function("Forwarder.leaveWhole", "$s10Forwarding9ForwarderV10leaveWhole"),
         Function("Forwarder.publishCounters", "$s10Forwarding9ForwarderV15publishCounters"),
     ]
 
@@ -55,6 +56,7 @@ struct HotPathTests {
         Function("IOUringPort.sortRare", "$s8PacketIO11IOUringPortV8sortRare", "wake-ups, ends of pauses, errors"),
         Function("IOUringPort.readEnded", "$s8PacketIO11IOUringPortV9readEnded", "a standing read is to be made anew"),
         Function("IOUringPort.awaitWrites", "$s8PacketIO11IOUringPortV11awaitWrites", "a batch was too much"),
+        Function("LostFrames.count", "$s8PacketIO10LostFramesV5count", "once in 64 turns the kernel is asked"),
         Function("Forwarder.inject", "$s10Forwarding9ForwarderV6inject", "the control plane sends"),
         Function("Forwarder.takeHandovers", "$s10Forwarding9ForwarderV13takeHandovers", "from another worker"),
         Function("Forwarder.handOver", "$s10Forwarding9ForwarderV8handOver", "to another worker"),

@@ -3,6 +3,7 @@
 #pragma once
 #include "CLinuxNetCapabilities.h"
 #include "CLinuxNetEvent.h"
+#include "CLinuxNetFrames.h"
 #include "CLinuxNetPacket.h"
 #include "CLinuxNetRights.h"
 #include "CLinuxNetRoute.h"
