@@ -5,8 +5,9 @@
 // the socket sees them (net/core/dev.c: taps come before programs); and the second, at its ingress, ends them there, so that
 // the host does not take them as well.
 //
-// That is so of all packets of IP-in-IP, protocol 41, and GRE without checksum and number, whatever their size, so that none
-// overtakes another of its flow. Fragments, and what else is for the endpoint, come by the device's queue as ever.
+// That is so of all packets of IP-in-IP, protocol 41, and GRE without checksum and number, whatever their size, and of their
+// fragments, so that none overtakes another of its flow. Of GRE a fragment that is not the first does not say which it is, so
+// all of them go that way. What else is for the endpoint comes by the device's queue as ever.
 //
 // Scripts/compile-programs makes Sources/PacketIO/TakeProgram+Instructions.swift of it.
 #include <linux/bpf.h>
@@ -29,24 +30,23 @@ static long (*bpf_redirect)(__u32 interface, __u64 flags) = (void *)BPF_FUNC_red
 __attribute__((section("tc/lead"), used))
 int mooring_lead(struct __sk_buff *packet)
 {
-    unsigned char headers[24];
-    // GRE has four bytes behind the IPv4 header, and a tunnel's packet no less.
-    if (packet->protocol != __builtin_bswap16(ETH_P_IP) || bpf_skb_load_bytes(packet, 0, headers, sizeof headers))
+    unsigned char header[20], flags;
+    if (packet->protocol != __builtin_bswap16(ETH_P_IP) || bpf_skb_load_bytes(packet, 0, header, sizeof header))
         return TC_ACT_UNSPEC;
-    switch (headers[9]) {
+    switch (header[9]) {
     case IPPROTO_IPIP:
     case IPPROTO_IPV6:
         break;
     case IPPROTO_GRE:
-        if (headers[0] != 0x45 || headers[20] & GRE_DIFFERS)
+        // Some came before.
+        if (header[6] & 0x1F || header[7])
+            break;
+        if (bpf_skb_load_bytes(packet, (header[0] & 0xF) * 4, &flags, sizeof flags) || flags & GRE_DIFFERS)
             return TC_ACT_UNSPEC;
         break;
     default:
         return TC_ACT_UNSPEC;
     }
-    // More fragments follow, or some came before.
-    if (headers[6] & 0x3F || headers[7])
-        return TC_ACT_UNSPEC;
     // Where the second program is missing the host sends it here again.
     if (packet->mark == TAKEN)
         return TC_ACT_SHOT;

@@ -115,7 +115,8 @@ struct FrameSocketTests {
     }
 
     @Test(
-        "What is no tunnel's, fragments, and GRE whose packets differ come by the queue", arguments: PortNetwork.kinds)
+        "what is no tunnel's, and GRE whose packets differ, come by the queue; fragments come as what they are of",
+        arguments: PortNetwork.kinds)
     func others(kind: IOChoice) async throws {
         try PortNetwork.require(kind)
         try await NetworkNamespace.run {
@@ -132,12 +133,15 @@ struct FrameSocketTests {
             }
             let byQueue = [
                 packet(IPProtocol.udp), packet(IPProtocol.minimal), packet(IPProtocol.icmpv4),
-                packet(IPProtocol.ipv6, fragment: 0x2000), packet(IPProtocol.ipv6, fragment: 5),
+                packet(IPProtocol.udp, fragment: 0x2000), packet(IPProtocol.udp, fragment: 5),
                 packet(IPProtocol.gre, flags: 0x80), packet(IPProtocol.gre, flags: 0x10),
+                packet(IPProtocol.gre, fragment: 0x2000, flags: 0x10),
             ]
             let bySocket = [
                 packet(IPProtocol.ipv4), packet(IPProtocol.ipv6, fragment: 0x4000), packet(IPProtocol.gre),
                 packet(IPProtocol.gre, flags: 0x20),
+                packet(IPProtocol.ipv4, fragment: 0x2000), packet(IPProtocol.ipv6, fragment: 5),
+                packet(IPProtocol.gre, fragment: 0x2000), packet(IPProtocol.gre, fragment: 0x2005, flags: 0x90),
             ]
             for packet in byQueue + bySocket { try taps.access.send(packet) }
             var buffer = [UInt8](repeating: 0, count: 2048)
