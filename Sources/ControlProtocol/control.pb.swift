@@ -1790,6 +1790,17 @@ public nonisolated struct ControlError: Sendable {
   /// Packets of an Inject that were taken before the one it concerns.
   public var taken: UInt32 = 0
 
+  /// With CODE_BAD_BINDING: the one of the binding's prefixes that overlaps what another binding holds, a network in its
+  /// mapped form (::ffff:0:0/96). Absent where that is not the reason. Its tunnel says nothing.
+  public var overlap: ControlBoundPrefix {
+    get {_overlap ?? ControlBoundPrefix()}
+    set {_overlap = newValue}
+  }
+  /// Returns true if `overlap` has been explicitly set.
+  public var hasOverlap: Bool {self._overlap != nil}
+  /// Clears the value of `overlap`. Subsequent reads from it will return its default value.
+  public mutating func clearOverlap() {self._overlap = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum Code: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -1901,6 +1912,8 @@ public nonisolated struct ControlError: Sendable {
   }
 
   public init() {}
+
+  fileprivate var _overlap: ControlBoundPrefix? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -4425,7 +4438,7 @@ nonisolated extension ControlPuntEvent.Reason: SwiftProtobuf._ProtoNameProviding
 
 nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Error"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}binding\0\u{1}taken\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0\u{1}binding\0\u{1}taken\0\u{1}overlap\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4437,12 +4450,17 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 2: try { try decoder.decodeSingularStringField(value: &self.message) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.binding) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.taken) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._overlap) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.code != .unspecified {
       try visitor.visitSingularEnumField(value: self.code, fieldNumber: 1)
     }
@@ -4455,6 +4473,9 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.taken != 0 {
       try visitor.visitSingularUInt32Field(value: self.taken, fieldNumber: 4)
     }
+    try { if let v = self._overlap {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4463,6 +4484,7 @@ nonisolated extension ControlError: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.message != rhs.message {return false}
     if lhs.binding != rhs.binding {return false}
     if lhs.taken != rhs.taken {return false}
+    if lhs._overlap != rhs._overlap {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

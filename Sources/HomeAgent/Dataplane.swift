@@ -1,6 +1,6 @@
 // The home agent's end of mooringd's socket. Bindings and packets to send go by one connection, where what is asked for
 // is done in that order; punted packets come by another, so that a flood of them holds up no reply. Where either ends,
-// both are closed, the owner is told, and they are made again, after a second and then ever longer, 30 at the most.
+// both are closed, the owner is told, and they are made again, at once and then every two seconds.
 //
 //   connecting ── both are there ──► resynchronizing ── all bindings are named ──► following
 //        ▲                                 │                                          │
@@ -51,7 +51,8 @@ final class Dataplane {
     /// Nodes whose bindings are named before replies to some of them are there.
     private static let pageSize = 1024
     private static let pagesUnderWay = 4
-    private static let longestWait: Int64 = 30
+    /// In seconds, between two tries to connect: without a home agent a forwarder that is there again drops registrations.
+    private static let longestWait: Int64 = 2
 
     /// Counts connections, from 1 on; while none is there bindings are not put.
     private(set) var epoch: UInt64 = 0

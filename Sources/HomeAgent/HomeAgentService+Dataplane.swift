@@ -51,14 +51,17 @@ extension HomeAgentService: DataplaneOwner {
     func refuse(_ refused: RefusedBinding, former: FormerRegistration?, replies: [OutgoingDatagram]) {
         counters.count(ServiceOutcome.bindingRefused)
         counters.count(ServiceOutcome.replyWithdrawn, replies.count)
+        let prefix = refused.error.overlappingPrefix
         logger.error(
             "binding refused by the forwarder",
             metadata: [
                 "homeAddress": "\(refused.binding.homeAddress)", "reason": "\(refused.error)",
-                "kept": former == nil ? "none" : "the former one",
+                "kept": prefix != nil ? "all but the prefix" : former == nil ? "none" : "the former one",
             ])
         let code: ReplyCode = refused.error.code == .limit ? .insufficientResources : .reasonUnspecified
-        take(.bindingRefused(BindingRefusal(refused.binding, former: former, replies: replies, code: code)))
+        take(
+            .bindingRefused(
+                BindingRefusal(refused.binding, former: former, replies: replies, prefix: prefix, code: code)))
     }
 
     func received(_ punt: ControlPuntEvent) {

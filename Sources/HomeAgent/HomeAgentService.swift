@@ -237,6 +237,7 @@ final class HomeAgentService {
         }
         // One that failed goes before those behind it.
         guard unkept.isEmpty else { return unkept.append(batch) }
+        if storeFailures > 0 { logger.notice("registrations are stored again") }
         storeFailures = 0
         stored.append(batch)
         apply()

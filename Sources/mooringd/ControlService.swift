@@ -162,6 +162,7 @@ extension ControlError {
             case .tooManyBindings, .tooManyPrefixes, .tooManyOwners, .tooManyMembers: .limit
             }
         self.init(code, "\(error)", binding: error.bindingID ?? "")
+        if case .conflict(_, let prefix, _, _) = error { overlappingPrefix = prefix }
     }
 }
 

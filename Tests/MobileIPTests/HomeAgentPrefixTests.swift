@@ -55,6 +55,18 @@ struct HomeAgentPrefixTests {
         #expect(bound.count == accepted.count)
     }
 
+    @Test("P1 T2 the link-local address that is made of another node's home address is not this node's")
+    func linkLocalOfOther() throws {
+        // fe80::c633:6408 is that of 198.51.100.8 (RFC 4213, 3.7).
+        let own = IPv4Address("198.51.100.8")!
+        let agent = TestHomeAgent(nodes: [TestHomeAgent.node(), TestHomeAgent.node(own)])
+        #expect(
+            try agent.reply(to: .prefixes(["fe80::c633:6408/255"])) == "reply 0, 600 s, fe80::c633:6408/255 8")
+        #expect(
+            try agent.reply(to: .prefixes(["fe80::c633:6408/255"]) { $0.home = own })
+                == "reply 0, 600 s, fe80::c633:6408/255 0")
+    }
+
     @Test("H8 H10 P1 link-local traffic goes by way of the home address, and has no route")
     func linkLocal() throws {
         let agent = TestHomeAgent()

@@ -86,6 +86,45 @@ struct HomeAgentRefusalTests {
             ])
     }
 
+    @Test("R5 H6 a prefix that another's binding has is rejected alone, by code 8; the rest is the node's")
+    func prefix() throws {
+        let agent = TestHomeAgent()
+        try agent.register()
+        try agent.register(.prefixes(["2001:db8:1::/64", "2001:db8:1:1::/64"]) { $0.careOf = Self.elsewhere })
+        var refusal = try Self.refusal(agent)
+        refusal.prefix = IPv6Prefix("2001:db8:1:1::/64")
+        #expect(
+            agent.handle(.bindingRefused(refusal)) == [
+                "store", "- 2001:db8:1:1::/64",
+                "put 198.51.100.7 at 203.0.113.77 by ip-in-ip, 2001:db8:1::/64 care-of, 600 s",
+                "reply 0, 600 s, 2001:db8:1::/64 1, 2001:db8:1:1::/64 8", "count replied 0", "count prefix 8",
+            ])
+        try TestHomeAgent.nodeKey.verify(
+            try RegistrationReply.parse(try #require(agent.sent.first).payload), .mobileHome)
+        // Refused for the other prefix too, and at last for something else.
+        var next = try Self.refusal(agent)
+        #expect(next.former == refusal.former && next.former != nil)
+        next.prefix = IPv6Prefix("2001:db8:1::/64")
+        #expect(
+            agent.handle(.bindingRefused(next)).contains("reply 0, 600 s, 2001:db8:1::/64 8, 2001:db8:1:1::/64 8"))
+        let last = try Self.refuse(agent)
+        #expect(
+            last.contains("put 198.51.100.7 at 203.0.113.9 by ip-in-ip, 600 s") && last.contains("reply 128, 600 s"))
+    }
+
+    @Test(
+        "a link-local address that another's binding has is rejected; a prefix that is not the binding's is no reason")
+    func linkLocal() throws {
+        let agent = TestHomeAgent()
+        try agent.register(.prefixes(["fe80::7/255"]))
+        var refusal = try Self.refusal(agent)
+        refusal.prefix = IPv6Prefix("fe80::7/128")
+        #expect(agent.handle(.bindingRefused(refusal)).contains("reply 0, 600 s, fe80::7/255 8"))
+        var other = try Self.refusal(agent)
+        other.prefix = IPv6Prefix("2001:db8:77::/64")
+        #expect(agent.handle(.bindingRefused(other)).contains("reply 128, 600 s"))
+    }
+
     @Test("what the node has asked for since then stands, and each of its requests has its own answer")
     func overtaken() throws {
         let agent = TestHomeAgent()

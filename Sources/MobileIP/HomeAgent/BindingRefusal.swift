@@ -1,5 +1,6 @@
-// The forwarder may refuse a binding that the home agent has accepted: it has as many as it may, or another's binding has
-// the prefix. The node is told then, and keeps what it had (RFC 5944, 3.8.2.3).
+// The forwarder may refuse a binding that the home agent has accepted: another's binding has one of the prefixes, which the
+// node does not get then (RFC 5454, 3.3), or it has as many as it may, and the node is told so and keeps what it had
+// (RFC 5944, 3.8.2.3).
 
 import Wire
 
@@ -25,17 +26,20 @@ public struct BindingRefusal: Hashable, Sendable {
     public var former: FormerRegistration?
     /// Replies that tell of the binding, and were not sent.
     public var replies: [OutgoingDatagram]
-    /// What the node is told in their place.
+    /// The prefix for which it was refused, where that is the reason: the rest of the binding can be had.
+    public var prefix: IPv6Prefix?
+    /// What the node is told in their place, where it is not for a prefix.
     public var code: ReplyCode
 
     /// A refusal with these fields.
     public init(
         _ binding: MobilityBinding, former: FormerRegistration? = nil, replies: [OutgoingDatagram] = [],
-        code: ReplyCode = .reasonUnspecified
+        prefix: IPv6Prefix? = nil, code: ReplyCode = .reasonUnspecified
     ) {
         self.binding = binding
         self.former = former
         self.replies = replies
+        self.prefix = prefix
         self.code = code
     }
 }

@@ -40,7 +40,7 @@ extension HomeAgent {
             var code = IPv6PrefixReplyCode.reasonUnspecified
             if wanted.length == IPv6HomePrefix.linkLocalLength {
                 // Link-local traffic always goes by way of the home address (RFC 5454, 3.7.1).
-                if let address = wanted.linkLocalAddress, !isOwn(linkLocal: address) {
+                if let address = wanted.linkLocalAddress, !isTaken(linkLocal: address, but: attempt.number) {
                     if policy.mayUseLinkLocal {
                         accepted = RegisteredPrefix(.host(address), usesCareOfAddress: false)
                     } else {
@@ -73,9 +73,12 @@ extension HomeAgent {
         return policy.tunnelingModes.contains(.homeAddress) ? false : nil
     }
 
-    /// Whether it is that of the home agent's end of a tunnel.
-    private func isOwn(linkLocal address: IPv6Address) -> Bool {
-        configuration.addresses.contains { IPv6Address(linkLocalOf: $0) == address }
+    /// Whether it is that of the home agent's end of a tunnel, or made of another node's home address (RFC 4213, 3.7).
+    private func isTaken(linkLocal address: IPv6Address, but number: UInt32) -> Bool {
+        if configuration.addresses.contains(where: { IPv6Address(linkLocalOf: $0) == address }) { return true }
+        let source = IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.low))
+        guard IPv6Address(linkLocalOf: source) == address, let holder = nodes.number(of: source) else { return false }
+        return holder != number
     }
 
     /// What a node may ask for.
