@@ -154,7 +154,7 @@ extension Topology {
         await probe.end()
         daemons[.homeAgent] = nil
         guard status["io"] as? String == io.rawValue else {
-            try Test.cancel("io_uring can't be used here: \(status)")
+            throw CannotBeHere(reason: "io_uring can't be used here: \(status)")
         }
     }
 
@@ -167,7 +167,7 @@ extension Topology {
         daemons[.homeAgent] = nil
         guard status["offload"] as? String == offload.settings.home,
             status["accessOffload"] as? String == offload.settings.access
-        else { try Test.cancel("that can't be done here: \(status)") }
+        else { throw CannotBeHere(reason: "that can't be done here: \(status)") }
     }
 
     /// What `mooring status --json` prints.

@@ -12,6 +12,7 @@
 // are named for what they lead to. The devices, routes and rules of the tunnel are mooringd's.
 
 import Foundation
+import Testing
 
 /// A namespace of the topology.
 enum Role: String, CaseIterable {
@@ -43,6 +44,11 @@ final class Topology: @unchecked Sendable {
     private var started: [ChildProcess] = []
     var daemons: [Role: ChildProcess] = [:]
 
+    /// What a test needs, and this host does not have: it is skipped.
+    struct CannotBeHere: Error {
+        let reason: String
+    }
+
     /// Runs `body` in a new topology that is taken away afterwards, and checks that each mooringd that still runs has
     /// accounted for every packet. Where it fails, the error tells what each logged and counted, and its bindings.
     static func run(_ body: (Topology) async throws -> Void) async throws {
@@ -51,6 +57,9 @@ final class Topology: @unchecked Sendable {
             try await topology.make()
             try await body(topology)
             for role in topology.daemons.keys { try await topology.expectConservation(at: role) }
+        } catch let error as CannotBeHere {
+            await topology.remove()
+            try Test.cancel("\(error.reason)")
         } catch {
             var logs = topology.daemons.map { "\($0.key.rawValue) logged:\n\($0.value.errorOutput)" }
             for role in topology.daemons.keys {

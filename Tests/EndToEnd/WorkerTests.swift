@@ -20,7 +20,7 @@ extension EndToEnd {
             do { try await topology.startMooringd(.homeAgent, ["--workers", "2"] + options) } catch {
                 guard "\(error)".contains("CAP_BPF") else { throw error }
                 topology.daemons[.homeAgent] = nil
-                try Test.cancel("\(error)")
+                throw Topology.CannotBeHere(reason: "\(error)")
             }
         }
 
