@@ -2,7 +2,7 @@
 
 import PacketBuffer
 
-/// What is wanted of super-frames that lie in tunnels.
+/// What is wanted of super-frames that lie in tunnels. It is a wish: where it can't be had, packets are forwarded without.
 public enum AccessOffloadChoice: String, Sendable, CaseIterable {
     /// The best that the host allows.
     case automatic
@@ -18,6 +18,9 @@ public struct AccessFrameWay: ~Copyable, Sendable {
     public let choice: AccessOffloadChoice
     /// Why it is not the best that was asked for; else empty.
     public let reason: String
+    /// Whether something else was asked for by name.
+    public var isUnfulfilled: Bool { wanted != .automatic && wanted != choice }
+    private let wanted: AccessOffloadChoice
     private let program: TakeProgram?
 
     /// Sees what the devices and the kernel have for a choice. Where frames are to come whole, gives `queues` the sockets
@@ -28,6 +31,7 @@ public struct AccessFrameWay: ~Copyable, Sendable {
     public init(
         _ wanted: AccessOffloadChoice, _ queues: inout PortQueues, count: Int, isSuccession: Bool
     ) {
+        self.wanted = wanted
         if let obstacle = Self.obstacle(to: wanted, queues, isSuccession: isSuccession) {
             queues.removeFrameSockets()
             (choice, reason) = (.off, obstacle)
@@ -52,7 +56,10 @@ public struct AccessFrameWay: ~Copyable, Sendable {
         if wanted == .off { return "" }
         guard queues.hasSuperFrames else {
             // Who has super-frames off, or one device for both sides, is told so elsewhere.
-            return wanted == .automatic ? "" : "the home device takes no super-frames"
+            if wanted == .automatic { return "" }
+            return queues.isShared
+                ? "one device serves both sides"
+                : "the home device takes no super-frames: --offload off has it so, or the kernel"
         }
         return isSuccession && !queues.hasFrameSockets
             ? "the mooringd that was taken over took none: restart it for that" : nil

@@ -60,7 +60,8 @@ struct KernelProgram: ~Copyable, Sendable {
 enum KernelProgramError: Error, Equatable, CustomStringConvertible {
     /// CAP_BPF is missing.
     case notPermitted
-    /// CAP_NET_RAW is missing.
+    /// CAP_NET_RAW is missing, or CAP_NET_ADMIN in the initial user namespace, by which a socket gets more memory than
+    /// net.core.rmem_max (SO_RCVBUFFORCE).
     case noPacketSocket
     /// Older than 6.6.
     case tooOldKernel
@@ -75,7 +76,9 @@ enum KernelProgramError: Error, Equatable, CustomStringConvertible {
         case .notPermitted:
             "no permission to load a program: give CAP_BPF and CAP_NET_ADMIN in the initial user namespace and let "
                 + "seccomp pass bpf(2)"
-        case .noPacketSocket: "no permission for a packet socket: give CAP_NET_RAW and CAP_NET_ADMIN"
+        case .noPacketSocket:
+            "no permission for a packet socket with its memory: give CAP_NET_RAW, and CAP_NET_ADMIN and CAP_BPF in the "
+                + "initial user namespace, where those of another one do not count"
         case .tooOldKernel: "the kernel is older than 6.6"
         case .unknownByteOrder: "the machine is big-endian"
         case .refused(let call, let errorNumber): "\(call): \(String(cString: strerror(errorNumber)))"

@@ -28,7 +28,7 @@ public enum TunOffload: Sendable {
     }
 }
 
-/// What is to be done with super-frames.
+/// What is to be done with super-frames. It is a wish: where it can't be had, the next best is done.
 public enum OffloadChoice: String, Sendable, CaseIterable {
     /// The best that the host allows.
     case automatic
@@ -52,12 +52,16 @@ public struct SuperFrameWay: ~Copyable, Sendable {
     public let choice: OffloadChoice
     /// Why it is not the best that was asked for; else empty.
     public let reason: String
+    /// Whether something else was asked for by name.
+    public var isUnfulfilled: Bool { wanted != .automatic && wanted != choice }
+    private let wanted: OffloadChoice
     /// Whether the home device takes super-frames of UDP, beside those of TCP, where there are any.
     public let takesDatagrams: Bool
     private let program: PushProgram?
 
     /// Sees what the devices and the kernel have for a choice, and attaches the program where headers are pushed.
     public init(_ wanted: OffloadChoice, _ queues: borrowing PortQueues) {
+        self.wanted = wanted
         takesDatagrams = queues.hasDatagramFrames
         guard queues.hasSuperFrames else {
             choice = .off

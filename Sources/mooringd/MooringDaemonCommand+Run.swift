@@ -126,12 +126,13 @@ extension MooringDaemonCommand {
             logger.notice("packets are moved by plain system calls", metadata: ["reason": "\(workers.ioReason)"])
         }
         if !workers.superFrames.reason.isEmpty {
-            logger.notice(
-                "super-frames could be sent better",
+            logger.log(
+                level: workers.superFrames.isUnfulfilled ? .warning : .notice, "super-frames could be sent better",
                 metadata: ["now": "\(workers.superFrames.choice.rawValue)", "reason": "\(workers.superFrames.reason)"])
         }
         if !workers.accessFrames.reason.isEmpty {
-            logger.notice(
+            logger.log(
+                level: workers.accessFrames.isUnfulfilled ? .warning : .notice,
                 "super-frames in tunnels could be taken whole", metadata: ["reason": "\(workers.accessFrames.reason)"])
         }
         var forwarderSettings = ForwarderSettings(settings)

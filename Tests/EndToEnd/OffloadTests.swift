@@ -2,6 +2,8 @@
 // counters can't tell the ways apart.
 
 import Foundation
+import Glibc
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -60,6 +62,49 @@ extension EndToEnd {
                 let shown = try await topology.mooring(.homeAgent, ["status"])
                 #expect(shown.contains("  super-frames: \(offload.settings.home)\n"))
                 #expect(shown.contains("  super-frames in tunnels: \(offload.settings.access)\n"))
+            }
+        }
+
+        @Test("mooringd warns of a way that was named and can't be had, and goes on with the next best")
+        func unfulfilled() async throws {
+            try await Topology.run { topology in
+                let daemon = try await topology.startMooringd(
+                    .homeAgent, ["--offload", "off", "--access-offload", "whole"])
+                #expect(try await topology.status(.homeAgent)["accessOffload"] as? String == "off")
+                let told = "could be taken whole"
+                let line = daemon.errorOutput.split(separator: "\n").first { $0.contains(told) }
+                #expect(line?.contains(" warning ") == true && line?.contains("--offload off") == true)
+                daemon.send(SIGTERM)
+                #expect(try await daemon.wait() == 0)
+
+                // Nothing was asked for: nothing to warn of.
+                let other = try await topology.startMooringd(.homeAgent, ["--offload", "off"])
+                #expect(!other.errorOutput.contains(told), "\(other.errorOutput)")
+            }
+        }
+
+        @Test("in a user namespace of its own mooringd says which is missing")
+        func userNamespace() async throws {
+            try await Topology.run { topology in
+                let socket = topology.directory.appendingPathComponent("unshared.sock").path
+                let daemon = try topology.start(
+                    in: .homeAgent,
+                    [
+                        "unshare", "--user", "--map-root-user", "--net", Repository.path(of: "mooringd"), "--endpoint",
+                        "192.0.2.1", "--socket", socket, "--offload", "push", "--access-offload", "whole",
+                    ])
+                try await poll(for: "mooringd in a user namespace: \(daemon.errorOutput)") {
+                    daemon.errorOutput.contains(" ready") || !daemon.isRunning
+                }
+                guard daemon.isRunning else { try Test.cancel("no user namespaces here: \(daemon.errorOutput)") }
+                for told in ["could be sent better", "could be taken whole"] {
+                    let line = daemon.errorOutput.split(separator: "\n").first { $0.contains(told) }
+                    #expect(
+                        line?.contains(" warning ") == true && line?.contains("initial user namespace") == true,
+                        "\(daemon.errorOutput)")
+                }
+                daemon.send(SIGTERM)
+                #expect(try await daemon.wait() == 0, "\(daemon.errorOutput)")
             }
         }
     }

@@ -271,6 +271,13 @@ struct FrameSocketTests {
             let way = AccessFrameWay(why == "off" ? .off : .whole, &queues, count: 1, isSuccession: false)
             #expect(way.choice == .off)
             #expect(way.reason.isEmpty == (why == "off"))
+            // Who has named what is not had is warned; who takes what there is, is not.
+            let isWarned = way.isUnfulfilled
+            #expect(isWarned == (why != "off"))
+            #expect(way.reason.contains("one device") == (why == "one device"))
+            let other = AccessFrameWay(.automatic, &queues, count: 1, isSuccession: true)
+            let isOtherWarned = other.isUnfulfilled
+            #expect(!isOtherWarned)
             #expect(queues.descriptors.count == (why == "one device" ? 1 : 2))
         }
     }
