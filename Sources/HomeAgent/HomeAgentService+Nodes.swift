@@ -124,12 +124,36 @@ extension HomeAgentService {
             reason = obstacle
         } else if let address = node.homeAddress, let other = agent.identity(of: address) {
             reason = "\(address) is the home address of \(other) already"
+        } else if node.homeAddress == nil, !mayGetHomeAddress {
+            reason =
+                "\(node.identity) has no home address, and there is no pool to get one of: give it one, or name "
+                + "home-address-pools in the configuration of mooring-ha"
+        } else if let overlap = overlap(withImplicitPrefixesOf: node) {
+            reason = overlap
         } else if nodes.count >= settings.homeAgent.limits.nodes {
             reason = "there are \(nodes.count) nodes already, as many as limits.nodes of mooring-ha allows"
         } else {
             return nil
         }
         return OperatorReply(error: reason, .refused)
+    }
+
+    /// Whether a node without a home address of its own can be served: here, or where it is sent.
+    private var mayGetHomeAddress: Bool {
+        if case .redirected = settings.homeAgent.dynamicHomeAgent { return true }
+        return !settings.homeAgent.homeAddressPools.isEmpty
+    }
+
+    /// As `NodeReader` refuses it; one pass over all nodes.
+    private func overlap(withImplicitPrefixesOf node: ServedNode) -> String? {
+        if node.implicitPrefixes.isEmpty { return nil }
+        for other in nodes.values {
+            for prefix in other.implicitPrefixes {
+                guard let own = node.implicitPrefixes.first(where: { $0.overlaps(prefix) }) else { continue }
+                return "the implicit prefix \(own) overlaps \(prefix) of node \(other.identity)"
+            }
+        }
+        return nil
     }
 
     /// Serves a node no more, and answers when its registration has ended.

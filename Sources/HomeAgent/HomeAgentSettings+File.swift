@@ -65,6 +65,7 @@ public struct HomeAgentFiles: Sendable {
             }
             self.directory = directory
         }
+        try reader.checkImplicitPrefixes()
         nodes = reader.nodes
     }
 }
@@ -100,8 +101,8 @@ extension HomeAgentSettings {
         self.init(homeAgent: HomeAgentConfiguration(addresses: addresses))
         homeAgent.broadcastAddresses = try object["broadcast-addresses"]?.broadcastAddresses(besides: addresses) ?? []
         if let value = object["listen"] { listen = try value.choice(of: ListenMode.self) }
-        if let value = object["forwarder-socket"] { forwarderSocket = origin.path(of: try value.string()) }
-        if let value = object["socket"] { socket = origin.path(of: try value.string()) }
+        if let value = object["forwarder-socket"] { forwarderSocket = try value.socketPath(origin.path(of:)) }
+        if let value = object["socket"] { socket = try value.socketPath(origin.path(of:)) }
         socketGroup = try object["socket-group"]?.string()
         if let value = object["database"] { database = origin.path(of: try value.string()) }
         if let value = object["durability"] { durability = try value.choice(of: StoreDurability.self) }
@@ -145,7 +146,7 @@ extension HomeRouteSettings {
     /// Nil where they are switched off.
     fileprivate static func read(_ value: StrictJSON.Value) throws(StrictJSON.Failure) -> HomeRouteSettings? {
         let object = try value.object(keys: ["enabled", "device", "table", "metric"])
-        var settings = HomeRouteSettings(device: try object["device"]?.string() ?? "mooring-home")
+        var settings = HomeRouteSettings(device: try object["device"]?.deviceName() ?? "mooring-home")
         if let table = object["table"] { settings.table = RouteTable(rawValue: try table.integer(in: 1...UInt32.max)) }
         if let metric = object["metric"] { settings.metric = try metric.integer(in: 0...UInt32.max) }
         return try object["enabled"]?.bool() ?? true ? settings : nil
@@ -298,17 +299,24 @@ extension StrictJSON.Value {
         try parsed(IPv6Prefix.self, "an IPv6 prefix without host bits")
     }
 
+    /// A prefix that a node can have.
+    func homePrefix() throws(StrictJSON.Failure) -> IPv6Prefix {
+        let prefix = try prefix()
+        if let obstacle = prefix.homePrefixObstacle { throw failure(obstacle) }
+        return prefix
+    }
+
     /// Prefixes that may be registered: texts, or objects with a range and lengths.
     func permissions() throws(StrictJSON.Failure) -> [PrefixPermission] {
         try array().map { value throws(StrictJSON.Failure) in
-            if let prefix = (try? value.string()).flatMap({ IPv6Prefix($0) }) { return PrefixPermission(prefix) }
-            if (try? value.string()) != nil { _ = try value.prefix() }
+            if (try? value.string()) != nil { return PrefixPermission(try value.homePrefix()) }
             let object = try value.object(keys: ["within", "lengths"])
-            let range = try object.required("within").prefix()
+            let range = try object.required("within").homePrefix()
             let lengths = try object.required("lengths").array().map { length throws(StrictJSON.Failure) in
                 try length.integer(in: range.length...128)
             }
-            guard let shortest = lengths.min(), let longest = lengths.max(), lengths.count <= 2 else {
+            guard let shortest = lengths.first, let longest = lengths.last, lengths.count <= 2, shortest <= longest
+            else {
                 throw value.failure("has lengths of other than the shortest and the longest, such as [56, 64]")
             }
             return PrefixPermission(within: range, lengths: shortest...longest)

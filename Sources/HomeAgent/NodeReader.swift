@@ -69,13 +69,8 @@ struct NodeReader {
         }
         node.prefixes = try object["prefixes"]?.permissions() ?? []
         node.implicitPrefixes =
-            try object["implicit-prefixes"]?.distinct { value throws(StrictJSON.Failure) in
-                let prefix = try value.prefix()
-                guard prefix.length > 0, !prefix.address.isMulticast, !prefix.address.isLinkLocal else {
-                    throw value.failure("\(prefix) can't be a node's")
-                }
-                return prefix
-            } ?? []
+            try object["implicit-prefixes"]?.distinct { value throws(StrictJSON.Failure) in try value.homePrefix() }
+            ?? []
         node.networks = try networks(object["networks"], of: homeAddress)
         node.implicitNetworks = try networks(object["implicit-networks"], of: homeAddress)
         guard identities.insert(node.identity).inserted else {
@@ -88,6 +83,15 @@ struct NodeReader {
             throw value.failure("\(homeAddress) is another node's home address already")
         }
         nodes.append(node)
+    }
+
+    /// Throws where two nodes' bindings would have overlapping prefixes by themselves. Costs one sort of all of them.
+    func checkImplicitPrefixes() throws(StrictJSON.Failure) {
+        let all = nodes.indices.lazy.flatMap { index in nodes[index].implicitPrefixes.lazy.map { ($0, index) } }
+        guard let (holder, held) = IPv6Prefix.firstOverlap(among: Array(all)) else { return }
+        throw StrictJSON.Failure(
+            "implicit-prefixes of node \(nodes[held.owner].identity)",
+            "\(held.prefix) overlaps \(holder.prefix) of node \(nodes[holder.owner].identity)")
     }
 
     /// Networks behind a node.

@@ -81,14 +81,18 @@ extension NodeSettings {
 
     private mutating func take(_ object: StrictJSON.Object) throws(StrictJSON.Failure) {
         if let value = object["interfaces"] {
-            for element in try value.array() { interfaces.append(try element.deviceName()) }
+            let elements = try value.array()
+            guard !elements.isEmpty else {
+                throw value.failure("is empty, so that none may be used: name one, or leave this out to use any")
+            }
+            for element in elements { interfaces.append(try element.deviceName()) }
             guard interfaces.count <= Self.maximumInterfaces else {
                 throw value.failure("has more than \(Self.maximumInterfaces) interfaces")
             }
         }
         if let value = object["homeDevice"] { homeDevice = try value.deviceName() }
-        if let value = object["forwarder"] { forwarder = try value.string() }
-        if let value = object["socket"] { socket = try value.string() }
+        if let value = object["forwarder"] { forwarder = try value.socketPath() }
+        if let value = object["socket"] { socket = try value.socketPath() }
         if let value = object["table"] {
             table = try value.integer(in: 1...UInt32.max)
             if (253...255).contains(table) { throw value.failure("\(table) is a table of the kernel's; take 435") }
@@ -170,15 +174,6 @@ extension SecurityAssociation {
         } catch {
             throw value.failure("\(error)")
         }
-    }
-}
-
-extension StrictJSON.Value {
-    fileprivate func deviceName() throws(StrictJSON.Failure) -> String {
-        let name = try string()
-        guard (1...15).contains(name.utf8.count), name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !name.contains("/")
-        else { throw failure("is no device name: 1 to 15 ASCII characters without spaces and slashes") }
-        return name
     }
 }
 

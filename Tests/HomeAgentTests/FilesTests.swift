@@ -254,9 +254,50 @@ import Wire
                 start + node.replacing("198.51.100.7", with: "192.0.2.1"),
                 "node[0]: 192.0.2.1 is an address of the home agent itself"
             ),
-            (start + node + "implicit-prefixes = [\"fe80::/64\"]", "implicit-prefixes[0]: fe80::/64 can't be a node's"),
-            (start + node + "implicit-prefixes = [\"ff00::/8\"]", "implicit-prefixes[0]: ff00::/8 can't be a node's"),
-            (start + node + "implicit-prefixes = [\"::/0\"]", "implicit-prefixes[0]: ::/0 can't be a node's"),
+            (start + node + "implicit-prefixes = [\"fe80::/64\"]", "implicit-prefixes[0]: fe80::/64 is no prefix"),
+            (start + node + "implicit-prefixes = [\"ff00::/8\"]", "implicit-prefixes[0]: ff00::/8 is no prefix"),
+            (start + node + "implicit-prefixes = [\"::/0\"]", "implicit-prefixes[0]: ::/0 is all of IPv6"),
+            (
+                start + node + "prefixes = [\"fe80::/64\"]",
+                "node[0].prefixes[0]: fe80::/64 is no prefix of global unicast"
+            ),
+            (
+                start + node + "prefixes = [\"ff00::/8\"]",
+                "node[0].prefixes[0]: ff00::/8 is no prefix of global unicast"
+            ),
+            (start + node + "prefixes = [\"::1/128\"]", "node[0].prefixes[0]: ::1/128 is no prefix of global unicast"),
+            (
+                start + "prefix-pool = [{ within = \"fe80:1::/48\", lengths = [64, 64] }]",
+                "prefix-pool[0].within: fe80:1::/48 is no prefix of global unicast"
+            ),
+            (
+                start + "prefix-pool = [{ within = \"2001:db8::/32\", lengths = [64, 60] }]",
+                "prefix-pool[0]: has lengths of other than the shortest and the longest"
+            ),
+            (
+                start + node + "prefixes = [{ within = \"2001:db8::/32\", lengths = [64, 60] }]",
+                "node[0].prefixes[0]: has lengths of other than the shortest and the longest"
+            ),
+            (
+                start + node + "implicit-prefixes = [\"2001:db8:1::/48\"]\n" + node.replacing("100.7", with: "100.8")
+                    + "implicit-prefixes = [\"2001:db8::/64\", \"2001:db8:1:2::/64\"]",
+                "node 198.51.100.8: 2001:db8:1:2::/64 overlaps 2001:db8:1::/48 of node 198.51.100.7"
+            ),
+            (
+                start + node + "implicit-prefixes = [\"2001:db8::/64\"]\n" + node.replacing("100.7", with: "100.8")
+                    + "implicit-prefixes = [\"2001:db8::/64\"]", "2001:db8::/64 overlaps 2001:db8::/64 of node"
+            ),
+            (start + "routes = { device = \"sixteen-bytes-xx\" }", "routes.device: is no device name"),
+            (start + "routes = { device = \"a/b\" }", "routes.device: is no device name"),
+            (start + "routes = { device = \"a b\" }", "routes.device: is no device name"),
+            (start + "socket = \"\"", "socket: is no path of a socket"),
+            (start + "forwarder-socket = \"\"", "forwarder-socket: is no path of a socket"),
+            (
+                start + "socket = \"/\(String(repeating: "s", count: 107))\"",
+                "has 108 bytes, where the path of a socket"
+            ),
+            // Beside the file it is longer than it stands there.
+            (start + "forwarder-socket = \"\(String(repeating: "s", count: 107))\"", "forwarder-socket: /"),
             (start + node + "policy = \"x\"", "node[0].policy: \"x\" is the name of no policy"),
             (start + node + "prefixes = [\"2001:db8::1/64\"]", "node[0].prefixes[0]: "),
             (start + node + "prefixes = [{within = \"2001:db8::/64\", lengths = [56]}]", "lengths[0]: 56 is no"),
@@ -284,6 +325,16 @@ import Wire
         let text = Self.start + Self.node + "networks = [\"198.51.100.0/24\", \"198.51.100.0/25\"]"
         let files = try await Self.read(text)
         #expect(files.nodes[0].networks.map(\.description) == ["198.51.100.0/24", "198.51.100.0/25"])
+    }
+
+    @Test("a node's own implicit prefixes may overlap, and lie beside another's")
+    func implicitPrefixes() async throws {
+        let text =
+            Self.start + Self.node
+            + "implicit-prefixes = [\"2001:db8:1::/48\", \"2001:db8:1:2::/64\", \"2001:db8:3::/48\"]\n"
+            + Self.node.replacing("100.7", with: "100.8")
+            + "implicit-prefixes = [\"2001:db8:2::/48\", \"2001:db8::/64\"]"
+        #expect(try await Self.read(text).nodes.map(\.implicitPrefixes.count) == [3, 2])
     }
 
     @Test("multicast is off without its table, and where that says so")

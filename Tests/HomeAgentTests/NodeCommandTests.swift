@@ -11,6 +11,7 @@ import Testing
 @Suite("mooring node") struct NodeCommandTests {
     private static let key = "000102030405060708090a0b0c0d0e0f"
     private static let start = "addresses = [\"192.0.2.1\"]\nsocket = \"ha.sock\"\ndatabase = \"r.db\"\n"
+    private static let pool = "home-address-pools = [\"198.51.101.0/24\"]\n"
     private static let directory = "nodes-directory = \"nodes\"\n"
     private static let configured = "[[node]]\nhome-address = \"198.51.100.1\"\nspi = 256\nkey = \"\(key)\"\n"
 
@@ -135,7 +136,8 @@ import Testing
     @Test("what can't be done says why, and changes nothing")
     func refusals() async throws {
         let limits = "limits = { nodes = 3 }\n"
-        try await run(Self.start + Self.directory + limits + Self.configured) { scene in
+        let implicit = "implicit-prefixes = [\"2001:db8:5::/48\"]\n"
+        try await run(Self.start + Self.pool + Self.directory + limits + Self.configured + implicit) { scene in
             try scene.write(Self.key, "open", mode: 0o644)
             try scene.write("0011", "short")
             let others = """
@@ -171,6 +173,22 @@ import Testing
                     (["add", "c"] + add + [key, "--network", "10.0.0.1/8"], 2, "networks[0]: \"10.0.0.1/8\" is not"),
                     (["add", "c"] + add + [key, "--prefix", "2001:db8::/32,16-64"], 2, "prefixes[0].lengths[0]: 16"),
                     (["add", "c"] + add + [key, "--prefix", "2001:db8::/32,64"], 2, "not a prefix with a shortest"),
+                    (
+                        ["add", "c"] + add + [key, "--prefix", "fe80::/64"], 2, "prefixes[0]: fe80::/64 is no prefix of"
+                    ),
+                    (
+                        ["add", "c"] + add + [key, "--prefix", "2001:db8::/32,70-60"], 2, "the shortest and the longest"
+                    ),
+                    (
+                        ["add", "c"] + add + [key, "--implicit-prefix", "2001:db8:5::/48"], 1,
+                        "2001:db8:5::/48 overlaps 2001:db8:5::/48 of node 198.51.100.1"
+                    ),
+                    (
+                        ["add", "c"] + add
+                            + [key, "--implicit-prefix", "2001:db8:4::/64", "--implicit-prefix", "2001:db8:5:6::/64"],
+                        1,
+                        "2001:db8:5:6::/64 overlaps 2001:db8:5::/48 of node 198.51.100.1"
+                    ),
                     (["add", "c", "--spi", "255", "--key-file", key], 2, "index 255 is reserved"),
                     (["add", "198.51.100.9", "--home-address", "198.51.100.9"] + add + [key], 2, "--home-address"),
                     (["add", String(repeating: "x", count: 256)] + add + [key], 2, "has 1 to 254 bytes"),
@@ -184,6 +202,23 @@ import Testing
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: scene.nodes) == ["both.toml"])
             #expect(try await scene.node(["list"], status: 3).contains("mooring-ha can't be reached"))
+        }
+    }
+
+    @Test("a node without a home address is added only where it gets one")
+    func noPool() async throws {
+        try await run(Self.start + Self.directory) { scene in
+            try await scene.serving { program in
+                let add = ["add", "mn@example.org", "--spi", "1000", "--key-file", scene.path + "/key"]
+                let said = try await scene.node(add, status: 1)
+                #expect(said.contains("mn@example.org has no home address, and there is no pool"), "\(said)")
+                #expect(try FileManager.default.contentsOfDirectory(atPath: scene.nodes) == [])
+                // It is another home agent's to give one.
+                let redirected = "dynamic-home-agent = \"203.0.113.1\"\n"
+                try scene.write(Self.start + Self.directory + redirected, "mooring-ha.toml")
+                program.reload(scene.configuration)
+                try await scene.node(add)
+            }
         }
     }
 
@@ -223,7 +258,7 @@ import Testing
 
     @Test("identities become names of files that lead nowhere else, and files of the same name stay")
     func names() async throws {
-        try await run(Self.start + Self.directory) { scene in
+        try await run(Self.start + Self.pool + Self.directory) { scene in
             let long = String(repeating: "ü", count: 120)
             let identities = ["../escape", ".hidden", "quote\"\\\u{1}\u{7F}", "a\nb = 1", long + "1", long + "2"]
             try await scene.serving { _ in

@@ -123,6 +123,13 @@ struct NodeSettingsTests {
         ("mobileNetworks = [\"10.0.0.0/8\", \"127.0.0.0/8\"]\n" + minimal, "mobileNetworks[1]: 127.0.0.0/8 is no"),
         ("mobileNetworks = [\"192.0.2.0/24\"]\n" + minimal, "mobileNetworks[0]: 192.0.2.0/24 has the home agent's"),
         ("mobileNetworks = [\"198.51.100.7/32\"]\n" + minimal, "mobileNetworks[0]: 198.51.100.7/32 is the home"),
+        ("interfaces = []\n" + minimal, "interfaces: is empty"),
+        ("homeDevice = \"sixteen-bytes-xx\"\n" + minimal, "homeDevice: is no device name"),
+        ("socket = \"\"\n" + minimal, "socket: is no path"), ("forwarder = \"\"\n" + minimal, "forwarder: is no path"),
+        ("socket = \"a\\u0000b\"\n" + minimal, "socket: is no path"),
+        ("socket = \"/\(String(repeating: "s", count: 107))\"\n" + minimal, "has 108 bytes"),
+        ("forwarder = \"/\(String(repeating: "s", count: 107))\"\n" + minimal, "forwarder: /sss"),
+        (minimal + "\n[[prefixes]]\nprefix = \"::ffff:1.2.3.4/128\"", "prefixes[0]: ::ffff:1.2.3.4/128 is no prefix"),
         ("", "lacks"), ("homeAddress = ", "line 1, column"),
     ]
 
@@ -134,6 +141,12 @@ struct NodeSettingsTests {
         }
         #expect("\(failure)".contains(place), "\(failure)")
         #expect(failure.place.hasPrefix("/mooring-mn.toml"))
+    }
+
+    @Test("takes the longest path that a socket can have")
+    func socketPath() async throws {
+        let path = "/" + String(repeating: "s", count: 106)
+        #expect(try await read("socket = \"\(path)\"\n" + Self.minimal).get().socket == path)
     }
 
     @Test("renews half of the lifetime before its end at the most, and what is shorter by default too")

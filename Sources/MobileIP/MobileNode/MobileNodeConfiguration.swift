@@ -238,15 +238,22 @@ extension MobileNodeConfiguration {
 }
 
 extension IPv6Prefix {
-    /// Addresses that no prefix of a node has: link-local ones, groups, the unspecified address and loopback.
+    /// Addresses that no prefix of a node has, as the forwarder refuses them.
     private static let notHome: [(IPv6Prefix, name: String)] = [
-        (.linkLocal, "link-local addresses, for which opensLinkLocal asks"),
+        (.linkLocal, "link-local addresses, which have a setting of their own"),
         (IPv6Prefix(containing: IPv6Address(high: 0xFF << 56, low: 0), length: 8), "multicast groups"),
-        (IPv6Prefix(containing: .unspecified, length: 127), "the unspecified address and loopback"),
+        (
+            IPv6Prefix(containing: .unspecified, length: 96),
+            "the unspecified address, loopback and IPv4-compatible addresses"
+        ),
+        (
+            IPv6Prefix(containing: IPv6Address(high: 0, low: 0xFFFF << 32), length: 96),
+            "IPv4-mapped addresses"
+        ),
     ]
 
-    /// Why it can't be a node's prefix; nil where it can.
-    fileprivate var homePrefixObstacle: String? {
+    /// Why it can't be a node's prefix, nor be one that has such; nil where it can.
+    public var homePrefixObstacle: String? {
         if length == 0 { return "\(self) is all of IPv6, and no prefix of global unicast addresses" }
         guard let (_, name) = Self.notHome.first(where: { overlaps($0.0) }) else { return nil }
         return "\(self) is no prefix of global unicast addresses: it has \(name)"
