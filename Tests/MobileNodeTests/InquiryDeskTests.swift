@@ -49,6 +49,11 @@ import Wire
             (["fe80::/64"], "fe80::/64 is no prefix of global unicast addresses"),
             (["ff00::/8"], "ff00::/8 is no prefix of global unicast addresses: it has multicast groups"),
             (["8000::/1"], "8000::/1 is no prefix of global unicast addresses"),
+            (["::ffff:1.2.3.4/128"], "is no prefix of global unicast addresses: it has IPv4-mapped addresses"),
+            (["2001:db8:1:0:8000::/65"], "2001:db8:1:0:8000::/65 overlaps 2001:db8:1::/64, which is configured"),
+            (["2001:db8::/32"], "2001:db8::/32 overlaps 2001:db8:1::/64, which is configured"),
+            (["d000::/60", "d000::/64"], "d000::/64 overlaps d000::/60"),
+            (["d000:0:0:9::/64", "d000:0:0:1::/64", "d000::/60"], "d000:0:0:1::/64 overlaps d000::/60"),
             (["::1/128"], "::1/128 is no prefix of global unicast addresses: it has the unspecified address"),
             (
                 (1...1024).map { "2001:db8:\(String($0 + 16, radix: 16))::/64" },

@@ -231,9 +231,18 @@ extension MobileNodeConfiguration {
     /// Why these can't be registered as delegated prefixes beside the node's own; nil where they can.
     public func obstacle(toDelegated delegated: [IPv6Prefix]) -> String? {
         if let obstacle = delegated.lazy.compactMap(\.homePrefixObstacle).first { return obstacle }
-        let count = Set(delegated).union(prefixes.map(\.prefix)).count
-        guard count > Self.maximumPrefixes else { return nil }
-        return "\(count) prefixes with those of the configuration, where \(Self.maximumPrefixes) can be registered"
+        let all = Set(delegated).union(prefixes.map(\.prefix))
+        guard all.count <= Self.maximumPrefixes else {
+            return
+                "\(all.count) prefixes with those of the configuration, where \(Self.maximumPrefixes) can be registered"
+        }
+        // One that is configured may be delegated as well, and one may be named twice: that is registered once.
+        guard let (holder, held) = IPv6Prefix.firstOverlap(among: all.map { ($0, owner: $0) }) else { return nil }
+        let isHolderConfigured = prefixes.contains { $0.prefix == holder.prefix }
+        let isHeldConfigured = prefixes.contains { $0.prefix == held.prefix }
+        let (named, other) = isHeldConfigured ? (holder.prefix, held.prefix) : (held.prefix, holder.prefix)
+        let place = isHolderConfigured || isHeldConfigured ? ", which is configured" : ""
+        return "\(named) overlaps \(other)\(place)"
     }
 }
 
