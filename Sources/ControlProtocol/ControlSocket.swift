@@ -119,9 +119,24 @@ public struct ControlSocket: Sendable {
         return descriptor
     }
 
-    private static func lockDirectory(of path: String) throws(ControlSocketError) -> CInt {
+    /// Checks that the calling thread could make and remove a socket at `path`: who makes it with more rights than are
+    /// left at the end would leave its file behind.
+    public static func checkDirectory(of path: String) throws(ControlSocketError) {
+        let directory = directory(of: path)
+        guard faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 else {
+            throw ControlSocketError(
+                "the socket's directory \(directory) can't be written: \(errorText()); have it belong to the user that "
+                    + "this program runs as, whose rights are those of any user, or choose another path")
+        }
+    }
+
+    private static func directory(of path: String) -> String {
         let end = path.lastIndex(of: "/")
-        let directory = end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        return end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
+
+    private static func lockDirectory(of path: String) throws(ControlSocketError) -> CInt {
+        let directory = directory(of: path)
         let lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard lock >= 0 else {
             throw ControlSocketError("can't use the socket's directory \(directory): \(errorText())")

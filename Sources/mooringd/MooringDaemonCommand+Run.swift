@@ -97,6 +97,8 @@ extension MooringDaemonCommand {
     ) async throws {
         let serverConfiguration = try ControlServer.Configuration(settings)
         try privileged.run { try makeDirectory(ofSocket: settings.socket) }
+        // The socket's file is made with more rights than are there when it is removed.
+        try ControlSocket.checkDirectory(of: settings.socket)
         let predecessor = try takeOver ? privileged.run { try Predecessor(settings, signals) } : nil
         // Before anything of the host is touched: it may say that this is no time to start.
         var restored =

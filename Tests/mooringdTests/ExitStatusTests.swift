@@ -30,6 +30,24 @@ struct ExitStatusTests {
         #expect(program.errorOutput.components(separatedBy: "/nonexistent.json").count <= 2)
     }
 
+    @Test("a socket whose file could not be removed at the end is not made")
+    func directory() async throws {
+        try await TemporaryDirectory.with { directory in
+            // Not even its owner may write it, and root's way past that is given up by the end.
+            let path = directory + "/closed"
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o555])
+            let program = try await Program.run([
+                Repository.path(of: "mooringd"), "--endpoint", "192.0.2.1", "--socket", path + "/d.sock",
+                // So that it ends in any case.
+                "--home-device", "lo", "--no-setup",
+            ])
+            #expect(program.status == 2)
+            #expect(program.errorOutput.contains("\(path) can't be written"), "\(program.errorOutput)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: path) == [])
+        }
+    }
+
     @Test("help and version end with 0, on standard output", arguments: ["--help", "--version"])
     func information(_ argument: String) async throws {
         let program = try await Program.run([Repository.path(of: "mooringd"), argument])
