@@ -41,15 +41,35 @@ struct MobileNodeCommand: AsyncParsableCommand {
         } catch let code as ExitCode {
             Foundation.exit(code.rawValue)
         } catch let failure as CommandFailure {
-            FileHandle.standardError.write(Data("mooring-mn: \(failure.message)\n".utf8))
-            Foundation.exit(failure.status.rawValue)
+            end(failure.status, failure.message, forPeople: "mooring-mn: \(failure.message)")
         } catch {
             // Help and version are errors to the parser too. Its own exit status for unusable arguments is 64.
-            let isDone = exitCode(for: error).isSuccess
-            let output: FileHandle = isDone ? .standardOutput : .standardError
-            output.write(Data("\(fullMessage(for: error))\n".utf8))
-            Foundation.exit(isDone ? 0 : ExitStatus.unusable.rawValue)
+            if exitCode(for: error).isSuccess {
+                FileHandle.standardOutput.write(Data("\(fullMessage(for: error))\n".utf8))
+                Foundation.exit(0)
+            }
+            end(.unusable, message(for: error), forPeople: fullMessage(for: error))
         }
+    }
+
+    /// Who asks for JSON gets an error so, too, as from `mooring`.
+    private static func end(_ status: ExitStatus, _ cause: String, forPeople text: String) -> Never {
+        var line = Data(text.utf8)
+        if CommandLine.arguments.contains("--json") {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            do { line = try encoder.encode(ErrorReport(error: cause, status: status.rawValue)) } catch {
+                preconditionFailure("a text and a number can always be encoded: \(error)")
+            }
+        }
+        FileHandle.standardError.write(line + Data("\n".utf8))
+        Foundation.exit(status.rawValue)
+    }
+
+    /// An error as JSON.
+    private struct ErrorReport: Encodable {
+        let error: String
+        let status: Int32
     }
 }
 

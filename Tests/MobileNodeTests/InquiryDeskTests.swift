@@ -69,6 +69,27 @@ import Wire
         #expect(inbox.take().delegatedPrefixes == nil)
     }
 
+    @Test("what is asked for as JSON fails as JSON, as mooring's errors are")
+    func jsonErrors() async throws {
+        let path = "/nonexistent/mn.sock"
+        for (arguments, status, words) in [
+            (["status", "--json", "--socket", path], 3, "no mooring-mn answers at /nonexistent/mn.sock"),
+            (["status", "--json", "--bogus"], 2, "--bogus"),
+        ] {
+            let program = try await Program.run([Repository.path(of: "mooring-mn")] + arguments)
+            #expect(program.status == Int32(status) && program.output == "")
+            struct Report: Decodable {
+                let error: String
+                let status: Int
+            }
+            let report = try JSONDecoder().decode(Report.self, from: Data(program.errorOutput.utf8))
+            #expect(report.status == status && report.error.contains(words), "\(program.errorOutput)")
+            #expect(program.errorOutput.filter { $0 == "\n" }.count == 1)
+        }
+        let plain = try await Program.run([Repository.path(of: "mooring-mn"), "status", "--socket", path])
+        #expect(plain.errorOutput.hasPrefix("mooring-mn: no mooring-mn answers"), "\(plain.errorOutput)")
+    }
+
     @Test("as many as can be registered are taken, and more than fit a question are refused")
     func bounds() async throws {
         let inbox = Inbox()
