@@ -221,10 +221,11 @@ let package = Package(
             name: "HomeAgentTests",
             dependencies: [
                 "HomeAgent", "MobileIP", "Wire", "Bindings", "ControlProtocol", "ControlTestServer",
-                "OperatorProtocol", "RouteNetlink", "TestSupport", "mooring",
+                "NetworkNamespace", "OperatorProtocol", "RouteNetlink", "TestSupport", "mooring",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         // Runs the program, so it is built before.
         .testTarget(
@@ -234,7 +235,7 @@ let package = Package(
             name: "mooringdTests",
             dependencies: [
                 "mooringd", "Wire", "PacketBuffer", "Bindings", "Forwarding", "RouteNetlink", "PacketIO",
-                "ControlProtocol", "TestSupport",
+                "ControlProtocol", "NetworkNamespace", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -98,6 +98,30 @@ struct NodeNetwork: ~Copyable {
         }
     }
 
+    /// Makes again what the kernel has dropped of the tunnel's device, since it was down: its routes and IPv6 addresses.
+    /// - Returns: how many were missing.
+    mutating func keepDevice() throws(RouteError) -> Int {
+        guard !addresses.isEmpty || !routes.isEmpty, let link = try socket.link(named: device), link.isUp else {
+            return 0
+        }
+        let there = try socket.addresses(link: link).map(\.address)
+        var made = 0
+        for address in addresses where !there.contains(interfaceAddress(address, link).address) {
+            made += try make(address, on: link) ? 1 : 0
+        }
+        var destinations: Set<IPPrefix> = []
+        for family in AddressFamily.allCases {
+            let filter = RouteFilter(family: family, table: table, link: link.index, origin: Self.origin)
+            destinations.formUnion(try socket.routes(filter).map(\.destination))
+        }
+        for route in routes {
+            if case .agent = route { continue }
+            guard !destinations.contains(kernelRoute(route, link).destination) else { continue }
+            made += try make(route, on: link) ? 1 : 0
+        }
+        return made
+    }
+
     /// Makes the route by a foreign agent again where the kernel has dropped it, since its interface was down.
     mutating func keepAgentRoute() throws(RouteError) {
         for route in routes {
@@ -148,8 +172,15 @@ struct NodeNetwork: ~Copyable {
         }
     }
 
-    private mutating func make(_ address: MobileNode.Address, on link: Link) throws(RouteError) {
-        try tolerating(.alreadyExists) { () throws(RouteError) in try socket.add(interfaceAddress(address, link)) }
+    /// - Returns: whether it was not there.
+    @discardableResult
+    private mutating func make(_ address: MobileNode.Address, on link: Link) throws(RouteError) -> Bool {
+        var isNew = false
+        try tolerating(.alreadyExists) { () throws(RouteError) in
+            try socket.add(interfaceAddress(address, link))
+            isNew = true
+        }
+        return isNew
     }
 
     /// By which the route leads; nil where it is not there.
@@ -159,16 +190,23 @@ struct NodeNetwork: ~Copyable {
     }
 
     /// By an agent's interface that is down nothing is made; `keepAgentRoute` does it later.
-    private mutating func make(_ route: MobileNode.Route, on link: Link) throws(RouteError) {
+    /// - Returns: whether it was not there.
+    @discardableResult
+    private mutating func make(_ route: MobileNode.Route, on link: Link) throws(RouteError) -> Bool {
         if case .agent(let route) = route {
-            guard link.isUp else { return }
+            guard link.isUp else { return false }
             if agentInterface?.link.index != link.index {
                 agentInterface?.restore()
                 agentInterface = try AgentInterface(link)
             }
             try socket.replace(neighbor(route.agent, link))
         }
-        try tolerating(.alreadyExists) { () throws(RouteError) in try socket.add(kernelRoute(route, link)) }
+        var isNew = false
+        try tolerating(.alreadyExists) { () throws(RouteError) in
+            try socket.add(kernelRoute(route, link))
+            isNew = true
+        }
+        return isNew
     }
 
     // MARK: A foreign agent

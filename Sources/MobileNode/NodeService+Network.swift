@@ -35,6 +35,13 @@ extension NodeService {
         await follow(host)
         await listen(host)
         attempt("keep the way by the foreign agent") { network throws(RouteError) in try network.keepAgentRoute() }
+        var restored = 0
+        attempt("set up \(settings.homeDevice)") { network throws(RouteError) in restored = try network.keepDevice() }
+        if restored > 0 {
+            logger.notice(
+                "the home device was down; its addresses and routes are put back",
+                metadata: ["device": "\(settings.homeDevice)", "count": "\(restored)"])
+        }
     }
 
     private func follow(_ host: HostNetwork) async {

@@ -11,22 +11,9 @@ public struct RouteMonitor: ~Copyable, Sendable {
 
     /// Hears of what changes in the calling thread's network namespace from now on.
     public init() throws(RouteError) {
-        let doing = "listen for changes of the network"
-        descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
-        guard descriptor >= 0 else { throw RouteError(number: errno, doing: doing) }
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        address.nl_groups = UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE)
-        let bound = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
-            }
-        }
-        guard bound == 0 else {
-            let number = errno
-            close(descriptor)
-            throw RouteError(number: number, doing: doing)
-        }
+        descriptor = try LinkMonitor.openMonitor(
+            type: Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue),
+            groups: RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE)
     }
 
     deinit {

@@ -122,6 +122,42 @@ struct NodeNetworkTests {
         }
     }
 
+    @Test("what a device that was down has lost is made again, and nothing of others'")
+    func deviceDownAndUp() async throws {
+        try await Self.host { network in
+            try network.exempt(IPv4Address("192.0.2.1")!)
+            try network.add(Self.home)
+            try network.add(.ipv6(IPv6Address("2001:db8:1::1")!, length: 64))
+            for route in [Self.everyIPv4, Self.everyIPv6] { try network.add(route) }
+            func state() throws -> [String] {
+                try ["ip addr show dev moor", "ip -4 route show table 435", "ip -6 route show table 435"]
+                    .map { try NetworkNamespace.shell($0) }
+            }
+            let before = try state()
+            #expect(try network.keepDevice() == 0)
+            #expect(try state() == before)
+
+            try NetworkNamespace.shell("ip link set moor down")
+            #expect(try network.keepDevice() == 0)
+            // What comes while it is down is told to be missing, and not forgotten.
+            #expect(throws: RouteError.self) { try network.add(.ipv4(IPv4Prefix("198.51.100.0/24")!)) }
+            try NetworkNamespace.shell("ip link set moor up")
+            #expect(try state() != before)
+            #expect(try network.keepDevice() == 4)
+            #expect(try network.keepDevice() == 0)
+            #expect(try NetworkNamespace.shell("ip route show table 435").contains("198.51.100.0/24"))
+            try network.remove(.ipv4(IPv4Prefix("198.51.100.0/24")!))
+            #expect(try state() == before)
+
+            // One of somebody else's that came first stays, and is not told of again and again.
+            try NetworkNamespace.shell(
+                "ip link set moor down && ip link set moor up && ip route add default dev eth table 435")
+            #expect(try network.keepDevice() == 2)
+            #expect(try network.keepDevice() == 0)
+            #expect(try NetworkNamespace.shell("ip -4 route show table 435").contains("dev eth"))
+        }
+    }
+
     @Test("all is made again on a device that was made anew")
     func restore() async throws {
         try await Self.host { network in
