@@ -15,7 +15,7 @@ import Wire
 final class Daemon {
     /// How often lifetimes and notes of the workers are looked at.
     static let tickInterval = TimeAmount.milliseconds(200)
-    /// How often the devices are looked at, in ticks.
+    /// How often the devices are looked at though the kernel tells nothing of them, in ticks.
     static let ticksPerDeviceWatch = 10
     /// Bindings that go at a time when their lifetimes have passed.
     static let expiryLimit = 1024
@@ -182,7 +182,7 @@ final class Daemon {
         checkpoints?.tick(now: now)
         ticks += 1
         if hostSetup.isRetryDue(at: now) { routeEndpoints() }
-        if ticks.isMultiple(of: Self.ticksPerDeviceWatch) { try? hostSetup.watchDevices() }
+        hostSetup.watchDevices(isLookDue: ticks.isMultiple(of: Self.ticksPerDeviceWatch))
         let (exceptions, omitted) = workers.drainSecurityExceptions()
         suppressedExceptions += omitted
         for exception in exceptions { report(exception, now: now) }

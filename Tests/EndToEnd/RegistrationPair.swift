@@ -177,11 +177,16 @@ final class RegistrationPair: @unchecked Sendable {
 
     /// Both families, begun from either end; and TCP.
     func expectTraffic() async throws {
+        try await expectPings()
+        try await topology.transfer(from: .correspondent, to: .node, Topology.nodeAddress, bytes: 200_000)
+        try await topology.transfer(from: .node, to: .correspondent, Topology.correspondentIPv4Address, bytes: 200_000)
+    }
+
+    /// Both families, begun from either end.
+    func expectPings() async throws {
         try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
         try await topology.ping(from: .correspondent, to: Topology.nodeIPv4Address)
         try await topology.ping(from: .node, to: Topology.correspondentAddress)
         try await topology.ping(from: .node, to: Topology.correspondentIPv4Address)
-        try await topology.transfer(from: .correspondent, to: .node, Topology.nodeAddress, bytes: 200_000)
-        try await topology.transfer(from: .node, to: .correspondent, Topology.correspondentIPv4Address, bytes: 200_000)
     }
 }

@@ -82,6 +82,35 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "both families come back after a device was down, long or short, at either end",
+            .timeLimit(.minutes(5)))
+        func devicesDownAndUp() async throws {
+            try await Topology.run { topology in
+                let pair = try await RegistrationPair.start(in: topology)
+                try await pair.waitForCareOf(Topology.careOfAddressA)
+                try await pair.expectTraffic()
+                for role in [Role.homeAgent, .node] {
+                    for device in ["mooring-home", "mooring-access"] {
+                        let daemon = try #require(topology.daemons[role])
+                        func told() -> Int { daemon.errorOutput.split(separator: "a device is down").count }
+                        for isShort in [true, false] {
+                            let before = told()
+                            try await topology.ip(role, "link set \(device) down")
+                            if !isShort { try await poll(for: "a word about it") { told() > before } }
+                            try await topology.ip(role, "link set \(device) up")
+                            try await pair.expectPings()
+                        }
+                    }
+                }
+                #expect(pair.agent.errorOutput.contains("its routes are put back"), "\(pair.agent.errorOutput)")
+                #expect(
+                    pair.node.errorOutput.contains("its addresses and routes are put back"),
+                    "\(pair.node.errorOutput)")
+                await pair.node.end()
+            }
+        }
+
         @Test("the tunnel outlives what becomes of each of the four programs", .timeLimit(.minutes(5)))
         func restarts() async throws {
             try await Topology.run { topology in
