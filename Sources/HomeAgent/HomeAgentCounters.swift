@@ -21,7 +21,7 @@ public enum ServiceOutcome: CountedReason {
         case .intakeFull: "A datagram came while as many waited as may."
         case .puntsLost: "The forwarder had punted packets that were read too slowly."
         case .replyNotSent: "The forwarder, or the socket, did not take a datagram to be sent."
-        case .replyWithdrawn: "A reply, which is counted, was not sent: the forwarder had refused the binding. Another one was."
+        case .replyWithdrawn: "A reply that is counted was not sent: the forwarder had refused the binding."
         case .bindingRefused: "The forwarder refused a binding, or one of its prefixes."
         case .storeFailed: "A batch could not be stored, and was tried again."
         case .routeFailed: "The kernel refused to add or to delete a route."
