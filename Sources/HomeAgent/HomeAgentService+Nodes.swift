@@ -20,20 +20,13 @@ extension HomeAgentService {
                 try HomeAgentFiles(contentsOf: path)
             } _: { [self] result in
                 switch result {
-                case .success(let files): take(files)
+                case .success(let files): change(to: files)
                 case .failure(let error):
                     logger.error("configuration not changed", metadata: ["reason": "\(error)"])
                 }
                 done()
             }
         }
-    }
-
-    /// Takes what files say, and looks whether the forwarder has addresses that are new.
-    func take(_ files: HomeAgentFiles) {
-        let addresses = settings.homeAgent.addresses
-        change(to: files)
-        if settings.homeAgent.addresses != addresses { dataplane.warnOfUnheardAddresses() }
     }
 
     // MARK: - Nodes

@@ -330,7 +330,9 @@ final class HomeAgentService {
             logger.warning("settings need a restart", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
         }
         logger.logLevel = Logger.Level(rawValue: new.logLevel) ?? logger.logLevel
+        let hasOtherAddresses = settings.homeAgent.addresses != new.homeAgent.addresses
         settings.homeAgent = new.homeAgent
+        if hasOtherAddresses { dataplane.warnOfUnheardAddresses() }
         take(.configurationChanged(new.homeAgent))
         take(namesOf: files)
         let now = Dictionary(served.map { ($0.identity, $0) }, uniquingKeysWith: { $1 })

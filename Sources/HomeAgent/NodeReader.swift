@@ -87,8 +87,10 @@ struct NodeReader {
 
     /// Throws where two nodes' bindings would have overlapping prefixes by themselves. Costs one sort of all of them.
     func checkImplicitPrefixes() throws(StrictJSON.Failure) {
-        let all = nodes.indices.lazy.flatMap { index in nodes[index].implicitPrefixes.lazy.map { ($0, index) } }
-        guard let (holder, held) = IPv6Prefix.firstOverlap(among: Array(all)) else { return }
+        let all = nodes.indices.lazy.flatMap { index in
+            nodes[index].implicitPrefixes.lazy.map { OwnedPrefix(prefix: $0, owner: index) }
+        }
+        guard let (holder, held) = OwnedPrefix.firstOverlap(of: Array(all)) else { return }
         throw StrictJSON.Failure(
             "implicit-prefixes of node \(nodes[held.owner].identity)",
             "\(held.prefix) overlaps \(holder.prefix) of node \(nodes[holder.owner].identity)")

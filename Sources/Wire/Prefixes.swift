@@ -77,28 +77,6 @@ extension IPv6Prefix: Comparable {
     }
 }
 
-extension IPv6Prefix {
-    /// A prefix, and whose it is.
-    public typealias Owned<Owner> = (prefix: IPv6Prefix, owner: Owner)
-
-    /// Finds two prefixes of different owners that overlap: the first of them in the order of prefixes holds the second.
-    /// Costs one sort.
-    /// - Returns: nil where there are none.
-    public static func firstOverlap<Owner: Equatable>(
-        among prefixes: [Owned<Owner>]
-    ) -> (holder: Owned<Owner>, held: Owned<Owner>)? {
-        let sorted = prefixes.sorted { $0.prefix < $1.prefix }
-        // Those that hold the one that is looked at, each within the one before: of one owner, or there was an overlap.
-        var holders: [Int] = []
-        for (index, next) in sorted.enumerated() {
-            while let last = holders.last, !sorted[last].prefix.contains(next.prefix.address) { holders.removeLast() }
-            if let last = holders.last, sorted[last].owner != next.owner { return (sorted[last], next) }
-            holders.append(index)
-        }
-        return nil
-    }
-}
-
 /// An IPv4 prefix.
 public struct IPv4Prefix: Hashable, Sendable, BitwiseCopyable {
     /// The first address of the prefix; the bits past `length` are zero.

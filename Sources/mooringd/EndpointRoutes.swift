@@ -38,26 +38,24 @@ struct EndpointRoutes {
         let open = wanted.subtracting(routed)
         failed.formIntersection(open.union(leftOver))
         var problems: [SetupError] = []
-        for endpoint in open.sorted() where isDue || !failed.contains(endpoint) {
-            do throws(SetupError) {
-                try add(endpoint)
-                routed.insert(endpoint)
-                failed.remove(endpoint)
-            } catch {
-                failed.insert(endpoint)
-                problems.append(error)
+        // Those of a set that are to be tried now; `done` notes that one is.
+        func attempt(
+            _ endpoints: Set<IPv4Address>, _ action: (IPv4Address) throws(SetupError) -> Void,
+            done: (IPv4Address) -> Void
+        ) {
+            for endpoint in endpoints.sorted() where isDue || !failed.contains(endpoint) {
+                do throws(SetupError) {
+                    try action(endpoint)
+                    done(endpoint)
+                    failed.remove(endpoint)
+                } catch {
+                    failed.insert(endpoint)
+                    problems.append(error)
+                }
             }
         }
-        for endpoint in leftOver.sorted() where isDue || !failed.contains(endpoint) {
-            do throws(SetupError) {
-                try remove(endpoint)
-                leftOver.remove(endpoint)
-                failed.remove(endpoint)
-            } catch {
-                failed.insert(endpoint)
-                problems.append(error)
-            }
-        }
+        attempt(open, add) { routed.insert($0) }
+        attempt(leftOver, remove) { leftOver.remove($0) }
         setTimer(at: now, wasDue: isDue)
         return problems
     }

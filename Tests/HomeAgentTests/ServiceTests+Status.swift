@@ -55,7 +55,7 @@ extension ServiceTests {
                     try await scene.onLoop { service in
                         var settings = service.settings
                         settings.homeAgent.addresses = addresses
-                        service.take(HomeAgentFiles(settings: settings, nodes: []))
+                        service.change(to: HomeAgentFiles(settings: settings, nodes: []))
                     }
                 }
                 try await change([Self.agent])

@@ -237,7 +237,8 @@ extension MobileNodeConfiguration {
                 "\(all.count) prefixes with those of the configuration, where \(Self.maximumPrefixes) can be registered"
         }
         // One that is configured may be delegated as well, and one may be named twice: that is registered once.
-        guard let (holder, held) = IPv6Prefix.firstOverlap(among: all.map { ($0, owner: $0) }) else { return nil }
+        let owned = all.enumerated().map { OwnedPrefix(prefix: $0.element, owner: $0.offset) }
+        guard let (holder, held) = OwnedPrefix.firstOverlap(of: owned) else { return nil }
         let isHolderConfigured = prefixes.contains { $0.prefix == holder.prefix }
         let isHeldConfigured = prefixes.contains { $0.prefix == held.prefix }
         let (named, other) = isHeldConfigured ? (holder.prefix, held.prefix) : (held.prefix, holder.prefix)

@@ -2,8 +2,6 @@
 // prefixes overlap only if one holds the other, so in the order of address and length those that hold a prefix are
 // among the ones just before it: one pass with a stack finds a conflict.
 
-import Wire
-
 /// A prefix, and whose it is.
 public struct OwnedPrefix: Hashable, Sendable {
     /// The prefix.
