@@ -75,7 +75,7 @@ final class Network: @unchecked Sendable {
         try ip("node", "address add \(Self.careOfAddress)/24 dev agent")
         try ip("node", "route add default via 203.0.113.1")
         try ip("agent", "route add \(Self.sinkAddress)/32 via \(Self.careOfAddress)")
-        try ip("node", "route add blackhole \(Self.sinkAddress)/32")
+        try makeSink()
     }
 
     private func link(_ left: String, _ right: String) throws {

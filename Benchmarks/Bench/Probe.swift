@@ -47,7 +47,7 @@ struct Probe: ParsableCommand {
 
     func run() throws {
         let sender = mooring_udp6_in(source)
-        let receiver = mooring_capture_in(sink, device, Int32(ipVersion))
+        let capture = mooring_capture_in(sink, device, Int32(ipVersion))
         var address = sockaddr_in6()
         address.sin6_family = sa_family_t(AF_INET6)
         address.sin6_port = UInt16(9).bigEndian
@@ -57,7 +57,7 @@ struct Probe: ParsableCommand {
                 connect(sender, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
             }
         }
-        guard sender >= 0, receiver >= 0, connected == 0 else {
+        guard sender >= 0, let capture, connected == 0 else {
             throw BenchError("no probe: \(String(cString: strerror(errno)))")
         }
         // Where that is allowed; a probe that is late says nothing of the forwarder.
@@ -68,7 +68,7 @@ struct Probe: ParsableCommand {
         var stretch = Stretch()
         // A minute at the most, in steps of a thousandth of each.
         var latencies = Histogram<UInt64>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .three)
-        var packet = [UInt8](repeating: 0, count: 2048)
+        var packet = [UInt8](repeating: 0, count: Int(MOORING_CAPTURE_FRAME))
         var next = Self.now(CLOCK_MONOTONIC) + pause
         var due = 0.0
         // What is still under way when a stretch ends counts in the next one.
@@ -82,7 +82,7 @@ struct Probe: ParsableCommand {
                 if Self.send(sender) { stretch.sent += 1 }
                 due -= 1
             }
-            while let latency = Self.receive(receiver, &packet) { latencies.record(latency) }
+            while let latency = Self.receive(capture, &packet) { latencies.record(latency) }
             var ready = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
             guard poll(&ready, 1, 0) > 0 else { continue }
             guard readLine() != nil else { return }
@@ -110,10 +110,10 @@ struct Probe: ParsableCommand {
     }
 
     /// The latency of the next probe that is there, in nanoseconds.
-    private static func receive(_ receiver: Int32, _ packet: inout [UInt8]) -> UInt64? {
+    private static func receive(_ capture: OpaquePointer, _ packet: inout [UInt8]) -> UInt64? {
         var arrival: Int64 = 0
         while true {
-            let length = mooring_receive_timed(receiver, &packet, UInt(packet.count), &arrival)
+            let length = mooring_capture_next(capture, &packet, &arrival)
             guard length >= 0 else { return nil }
             guard length > payloadLength, length <= packet.count else { continue }
             let (mark, start) = packet.withUnsafeBytes {

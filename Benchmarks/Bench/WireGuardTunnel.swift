@@ -19,7 +19,6 @@ struct WireGuardTunnel: TunnelSetup {
         try network.ip("agent", "route add 2001:db8:1::/48 dev \(Self.device("agent"))")
         try network.ip("node", "address add \(Network.nodeAddress)/128 dev \(Self.device("node")) nodad")
         try network.ip("node", "route add ::/0 dev \(Self.device("node"))")
-        try network.ip("node", "route add blackhole \(Network.sinkPrefix)")
         // Keys are agreed on with the first packet.
         try network.waitUntilReached(Network.nodeAddress)
         return StartedTunnel(forwarder: agent, arrival: (Self.device("node"), 6))

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,46 +87,62 @@ int mooring_udp6_in(const char *network_namespace) {
     return result;
 }
 
-int mooring_capture_in(const char *network_namespace, const char *interface_name, int version) {
+#define CAPTURE_BLOCK (1u << 20)
+#define CAPTURE_BLOCKS 32u
+
+struct mooring_capture {
+    int socket;
+    uint8_t *ring;
+    uint32_t next;
+};
+
+struct mooring_capture *mooring_capture_in(const char *network_namespace, const char *interface_name, int version) {
     uint16_t protocol = htons(version == 6 ? ETH_P_IPV6 : ETH_P_IP);
+    struct mooring_capture *capture = calloc(1, sizeof *capture);
+    if (!capture) return NULL;
+    capture->ring = MAP_FAILED;
     int result = enter(network_namespace);
-    if (result == 0) result = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    if (result == 0) result = capture->socket = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (result >= 0) {
         struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = protocol};
         address.sll_ifindex = (int)if_nametoindex(interface_name);
-        int yes = 1, space = 64 << 20;
-        setsockopt(result, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof space);
-        if (address.sll_ifindex == 0 || bind(result, (struct sockaddr *)&address, sizeof address) != 0
-            || setsockopt(result, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) != 0) {
+        struct tpacket_req request = {
+            .tp_block_size = CAPTURE_BLOCK, .tp_block_nr = CAPTURE_BLOCKS, .tp_frame_size = MOORING_CAPTURE_FRAME,
+            .tp_frame_nr = CAPTURE_BLOCK / MOORING_CAPTURE_FRAME * CAPTURE_BLOCKS};
+        int layout = TPACKET_V2;
+        if (address.sll_ifindex == 0
+            || setsockopt(capture->socket, SOL_PACKET, PACKET_VERSION, &layout, sizeof layout) != 0
+            || setsockopt(capture->socket, SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0
+            || (capture->ring = mmap(
+                    NULL, (size_t)CAPTURE_BLOCK * CAPTURE_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, capture->socket, 0))
+                == MAP_FAILED
+            || bind(capture->socket, (struct sockaddr *)&address, sizeof address) != 0) {
             int error = errno;
-            close(result);
+            close(capture->socket);
             errno = error;
             result = -1;
         }
     }
     int error = errno;
     leave();
+    if (result < 0) {
+        if (capture->ring != MAP_FAILED) munmap(capture->ring, (size_t)CAPTURE_BLOCK * CAPTURE_BLOCKS);
+        free(capture);
+        capture = NULL;
+    }
     errno = error;
-    return result;
+    return capture;
 }
 
-long mooring_receive_timed(int socket, void *packet, unsigned long capacity, int64_t *time) {
-    union {
-        char bytes[256];
-        struct cmsghdr aligned;
-    } control;
-    struct iovec piece = {.iov_base = packet, .iov_len = capacity};
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-    ssize_t length = recvmsg(socket, &message, MSG_DONTWAIT);
-    if (length < 0) return -1;
-    *time = 0;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_TIMESTAMPNS) continue;
-        struct timespec stamp;
-        memcpy(&stamp, CMSG_DATA(header), sizeof stamp);
-        *time = (int64_t)stamp.tv_sec * 1000000000 + stamp.tv_nsec;
-    }
+long mooring_capture_next(struct mooring_capture *capture, void *packet, int64_t *time) {
+    struct tpacket2_hdr *frame = (void *)(capture->ring + (size_t)capture->next * MOORING_CAPTURE_FRAME);
+    if (!(__atomic_load_n(&frame->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) return -1;
+    long length = frame->tp_snaplen;
+    if (length > MOORING_CAPTURE_FRAME) length = 0;
+    memcpy(packet, (uint8_t *)frame + frame->tp_net, (size_t)length);
+    *time = (int64_t)frame->tp_sec * 1000000000 + frame->tp_nsec;
+    __atomic_store_n(&frame->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+    capture->next = (capture->next + 1) % (CAPTURE_BLOCK / MOORING_CAPTURE_FRAME * CAPTURE_BLOCKS);
     return length;
 }
 

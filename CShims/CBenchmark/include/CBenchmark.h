@@ -14,13 +14,20 @@ int mooring_send_many(int socket, const void *payload, uint32_t length, uint32_t
 /// _GNU_SOURCE. The calling thread is back in its own namespace afterwards, or the process ends.
 int mooring_udp6_in(const char *network_namespace);
 
-/// A socket that gets all packets of IP version 4 or 6 that come to an interface in that namespace, from the IP header
-/// on, with the time at which the kernel got each; -1 with errno. It does not wait.
-int mooring_capture_in(const char *network_namespace, const char *interface_name, int version);
+/// What comes to an interface, in memory that the kernel writes to (PACKET_RX_RING, packet(7)): to read it takes no system
+/// call, so that whoever measures is not what takes the time.
+struct mooring_capture;
 
-/// Receives a packet of such a socket, and when the kernel got it, in nanoseconds of CLOCK_REALTIME. Returns its length,
-/// -1 where none is there.
-long mooring_receive_timed(int socket, void *packet, unsigned long capacity, int64_t *time);
+/// Bytes that a captured packet has at the most; what is longer comes cut off. With the kernel's header before it.
+#define MOORING_CAPTURE_FRAME 256
+
+/// Captures all packets of IP version 4 or 6 that come to an interface in that namespace, from the IP header on, until the
+/// process ends; NULL with errno. 128 Ki packets wait at the most.
+struct mooring_capture *mooring_capture_in(const char *network_namespace, const char *interface_name, int version);
+
+/// The next packet that was captured, and when the kernel got it, in nanoseconds of CLOCK_REALTIME. `packet` has
+/// MOORING_CAPTURE_FRAME bytes. Returns its length, -1 where none is there.
+long mooring_capture_next(struct mooring_capture *capture, void *packet, int64_t *time);
 
 /// Datagrams that one call below sends or takes at the most.
 #define MOORING_DATAGRAMS 64
