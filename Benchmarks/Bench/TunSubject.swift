@@ -32,7 +32,12 @@ struct TunSubject: Hashable {
 
         /// mooringd's `--offload`, and its `--access-offload`.
         var settings: (home: String, access: String) {
-            self == .whole ? ("push", "whole") : (rawValue, "off")
+            switch self {
+            case .off, .push: (rawValue, "off")
+            // What no program in the kernel is needed for.
+            case .split: ("split", "datagrams")
+            case .whole: ("push", "whole")
+            }
         }
     }
 

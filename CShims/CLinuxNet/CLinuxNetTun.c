@@ -43,7 +43,9 @@ int clinuxnet_tun_attach(int descriptor, const char *name, bool exclusive, bool 
 
 int clinuxnet_tun_offload(int descriptor, bool tcp, bool udp)
 {
-    unsigned int offloads = tcp ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0;
+    unsigned int offloads = tcp || udp ? TUN_F_CSUM : 0;
+    if (tcp)
+        offloads |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
     if (udp)
         offloads |= TUN_F_USO4 | TUN_F_USO6;
     return ioctl(descriptor, TUNSETOFFLOAD, offloads) < 0 ? -errno : 0;

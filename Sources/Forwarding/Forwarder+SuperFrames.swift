@@ -56,6 +56,9 @@ extension Forwarder {
         }
         let (size, limit) = (superFrame.size, superFrame.limit)
         let largest = frame.headerLength + size
+        let isTrain = sendsTrains && record.pointee.form.isUDP && largest <= limit
+        var train = DatagramTrain()
+        defer { dispatch(train, &batch) }
         while superFrame.payload < frame.payloadLength {
             guard batch.generatedRoom > 0,
                 largest <= limit || hasRoom(forFragmentsOf: 2 * largest, limit: limit, batch),
@@ -65,18 +68,20 @@ extension Forwarder {
             superFrame.payload += size
             superFrame.segments += 1
             let segment = Packet(start: start, length: length, slot: 0, ingress: .home)
-            send(segment, record, reference, isIPv4: isIPv4, limit: limit, madeFrom: index, &batch)
+            let isAdded = send(segment, record, reference, isIPv4: isIPv4, limit: limit, madeFrom: index, &batch)
+            if isTrain, isAdded { couple(&train, &batch) }
         }
         count(CounterIndex.generated, .access, by: superFrame.segments - frame.segmentCount)
         endSuperFrame(&batch[index])
         return true
     }
 
-    /// Whether a super-frame may go into a tunnel whole.
+    /// Whether a super-frame may go into a tunnel whole. In a UDP tunnel a train comes before that: whoever is at the other end
+    /// can be given one whole, and no super-frame behind two headers of UDP.
     private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference)
         -> Bool
     {
-        record.pointee.form.carriesSuperFrames && !reference.usesHomeAddress
+        record.pointee.form.carriesSuperFrames && !(sendsTrains && record.pointee.form.isUDP) && !reference.usesHomeAddress
             && record.pointee.sequence == PrefixTable.noValue && !record.pointee.hasChecksum
     }
 
@@ -125,10 +130,12 @@ extension Forwarder {
     }
 
     /// Sends a segment by itself, in fragments where it is larger than `limit`, for which there is room.
+    /// - Returns: whether it is in the batch now, to be transmitted.
+    @discardableResult
     private mutating func send(
         _ segment: Packet, _ record: UnsafePointer<BindingRecord>, _ reference: BindingReference, isIPv4: Bool,
         limit: Int, madeFrom index: Int, _ batch: inout PacketBatch
-    ) {
+    ) -> Bool {
         var segment = segment
         traffic[Int(record.pointee.traffic)].addToNode(bytes: segment.length, isShared: isShared)
         if segment.length > limit {
@@ -136,7 +143,7 @@ extension Forwarder {
         } else if enterTunnel(&segment, record, isIPv4: isIPv4, usesHomeAddress: reference.usesHomeAddress) {
             transmit(&segment, to: .access)
         }
-        appendSegment(segment, madeFrom: index, to: &batch)
+        return appendSegment(segment, madeFrom: index, to: &batch)
     }
 
     /// Sends copies of each segment of a super-frame to the members of a group.
@@ -191,10 +198,13 @@ extension Forwarder {
     }
 
     /// Adds a segment, or an answer to it, to the batch, where it is to be transmitted. It was counted with its super-frame.
-    private mutating func appendSegment(_ segment: Packet, madeFrom index: Int, to batch: inout PacketBatch) {
-        guard segment.verdict == .transmitAccess || segment.verdict == .transmitHome else { return }
+    /// - Returns: whether it was.
+    @discardableResult
+    private mutating func appendSegment(_ segment: Packet, madeFrom index: Int, to batch: inout PacketBatch) -> Bool {
+        guard segment.verdict == .transmitAccess || segment.verdict == .transmitHome else { return false }
         batch.appendGenerated(
             start: segment.start, length: segment.length, madeFrom: index, verdict: segment.verdict)
+        return true
     }
 
     private mutating func endSuperFrame(_ packet: inout Packet) {

@@ -32,6 +32,8 @@ public struct ForwarderSettings: Sendable {
     public var timeToLive: UInt8 = 64
     /// Whether a super-frame may leave whole, with one set of headers before it.
     public var sendsSuperFrames = false
+    /// Whether datagrams of a UDP tunnel may leave as one super-frame of UDP, where a super-frame can't leave whole.
+    public var sendsTrains = false
     /// Whether the home side takes super-frames, so that packets of a flow may be joined.
     public var joinsSegments = false
     /// Whether that is so of datagrams of UDP, too.
@@ -90,6 +92,7 @@ public struct Forwarder: ~Copyable {
     let singleDevice: Bool
     let timeToLive: UInt8
     let sendsSuperFrames: Bool
+    let sendsTrains: Bool
     private let joinsSegments: Bool
     let joinsDatagrams: Bool
     let isRouter: Bool
@@ -157,6 +160,7 @@ public struct Forwarder: ~Copyable {
         singleDevice = settings.singleDevice
         timeToLive = settings.timeToLive
         sendsSuperFrames = settings.sendsSuperFrames
+        sendsTrains = settings.sendsTrains
         joinsSegments = settings.joinsSegments
         joinsDatagrams = settings.joinsDatagrams
         frames = OpenFrames(batchCapacity: batchCapacity)

@@ -27,7 +27,8 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     case transmitHome
     /// Written to the access side.
     case transmitAccess
-    /// Written to the home side as one super-frame with those behind it in the batch that are joined to it.
+    /// Written as one super-frame with those that are joined to it: a received packet to the home side, with those behind it in
+    /// its chain; one that the forwarder made to the access side, with those made right after it.
     case transmitJoined
     /// Leaves with the packet that it is joined to: these bytes are payload.
     case joined
@@ -213,6 +214,10 @@ public struct PacketBatch: ~Copyable {
     /// The packet that the forwarder made at `index`, below `generatedCount`. It has no slot.
     @inlinable @inline(__always)
     public func generatedPacket(at index: Int) -> Packet { generated[index] }
+
+    /// Puts another in the place of the packet that the forwarder made at `index`.
+    @inlinable @inline(__always)
+    public mutating func replaceGenerated(at index: Int, by packet: Packet) { generated[index] = packet }
 
     /// Whether the packet that the forwarder made at `index` leaves before the received packet at `place`.
     @inlinable @inline(__always)

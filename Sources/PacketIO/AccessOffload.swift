@@ -8,13 +8,15 @@ public enum AccessOffloadChoice: String, Sendable, CaseIterable {
     case automatic
     /// They come whole, from a packet socket.
     case whole
+    /// Those of UDP tunnels come whole, from the access device; the kernel cuts others.
+    case datagrams
     /// The kernel cuts them before they come.
     case off
 }
 
 /// What came of an `AccessOffloadChoice`, and what it needs for as long as packets are forwarded.
 public struct AccessFrameWay: ~Copyable, Sendable {
-    /// `whole` or `off`.
+    /// `whole`, `datagrams` or `off`.
     public let choice: AccessOffloadChoice
     /// Why it is not the best that was asked for; else empty.
     public let reason: String
@@ -32,9 +34,10 @@ public struct AccessFrameWay: ~Copyable, Sendable {
         _ wanted: AccessOffloadChoice, _ queues: inout PortQueues, count: Int, isSuccession: Bool
     ) {
         self.wanted = wanted
+        let second: AccessOffloadChoice = wanted != .off && queues.hasTrains ? .datagrams : .off
         if let obstacle = Self.obstacle(to: wanted, queues, isSuccession: isSuccession) {
             queues.removeFrameSockets()
-            (choice, reason) = (.off, obstacle)
+            (choice, reason) = (second, second == wanted ? "" : obstacle)
             program = nil
             return
         }
@@ -45,7 +48,7 @@ public struct AccessFrameWay: ~Copyable, Sendable {
         } catch {
             queues.removeFrameSockets()
             program = nil
-            (choice, reason) = (.off, error.description)
+            (choice, reason) = (second, error.description)
         }
     }
 
@@ -54,6 +57,9 @@ public struct AccessFrameWay: ~Copyable, Sendable {
         to wanted: AccessOffloadChoice, _ queues: borrowing PortQueues, isSuccession: Bool
     ) -> String? {
         if wanted == .off { return "" }
+        if wanted == .datagrams, queues.hasSuperFrames {
+            return "the access device has no virtio headers, or the kernel knows no super-frames of UDP (Linux 6.2)"
+        }
         guard queues.hasSuperFrames else {
             // Who has super-frames off, or one device for both sides, is told so elsewhere.
             if wanted == .automatic { return "" }

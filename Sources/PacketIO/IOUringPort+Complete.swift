@@ -30,8 +30,27 @@ extension IOUringPort {
     @usableFromInline @inline(never)
     mutating func writeGenerated(_ batch: borrowing PacketBatch, _ next: inout Int, before place: Int) {
         while batch.leaves(next, before: place) {
-            _ = write(batch.generatedPacket(at: next), slot: RequestKind.noSlot)
-            next &+= 1
+            let packet = batch.generatedPacket(at: next)
+            if packet.verdict == .transmitJoined {
+                writeTrain(batch, next)
+            } else {
+                _ = write(packet, slot: RequestKind.noSlot)
+            }
+            next &+= Int(packet.segmentCount)
+        }
+    }
+
+    /// Queues one write of a train. Where the kernel takes no requests, it is given up.
+    private mutating func writeTrain(_ batch: borrowing PacketBatch, _ first: Int) {
+        let packets = UInt64(batch.generatedPacket(at: first).segmentCount)
+        if let gathered = vectors.gatherGenerated(batch, first, header: accessHeader),
+            rings.ring.write(
+                file: accessFile, vectors: UnsafeBufferPointer(gathered),
+                userData: RequestKind.writeAccess | UInt64(RequestKind.noSlot) | packets << 48)
+        {
+            writesUnderWay &+= 1
+        } else {
+            failedWrites.access &+= packets
         }
     }
 

@@ -10,7 +10,7 @@ extension IOUringPort {
     public mutating func receive(into batch: inout PacketBatch, wait: Bool) throws(PortError) {
         precondition(batch.isEmpty, "the packets of the last batch await their verdicts")
         if !isStarted { try start() }
-        backlog.move(to: &batch)
+        takeBacklog(into: &batch)
         // Lost packets are to be told too, though none is there.
         let failuresBefore = failedReads
         failedReads.access &+= lostFrames.takeTurn()
@@ -161,8 +161,43 @@ extension IOUringPort {
             post(slot)
             return false
         }
-        if batch.isFull { backlog.append(packet) } else { batch.append(packet) }
+        place(packet, into: &batch)
         return true
+    }
+
+    /// Adds a packet to the batch or, where others wait or there is no place, to the backlog. A train is cut first.
+    @inlinable @inline(__always)
+    mutating func place(_ packet: Packet, into batch: inout PacketBatch) {
+        if batch.isFull || train.isUnderWay {
+            backlog.append(packet)
+        } else if packet.isSuperFrame {
+            placeSuperFrame(packet, into: &batch)
+        } else {
+            batch.append(packet)
+        }
+    }
+
+    @usableFromInline @inline(never)
+    mutating func placeSuperFrame(_ packet: Packet, into batch: inout PacketBatch) {
+        guard ArrivedTrain.isTrain(packet) else {
+            batch.append(packet)
+            return
+        }
+        train.begin(packet)
+        cutTrain(into: &batch)
+    }
+
+    private mutating func cutTrain(into batch: inout PacketBatch) {
+        if let slot = train.cut(into: &batch, &pool) { post(slot) }
+    }
+
+    /// Adds what waits, from the front, as far as there is place.
+    @usableFromInline
+    mutating func takeBacklog(into batch: inout PacketBatch) {
+        if train.isUnderWay { cutTrain(into: &batch) }
+        while backlog.count > 0 && !batch.isFull && !train.isUnderWay {
+            place(backlog.removeFirst(), into: &batch)
+        }
     }
 
     /// Adds what came by the socket for frames, as `append`.
@@ -183,7 +218,7 @@ extension IOUringPort {
             post(slot)
             return false
         }
-        if batch.isFull { backlog.append(packet) } else { batch.append(packet) }
+        place(packet, into: &batch)
         return true
     }
 

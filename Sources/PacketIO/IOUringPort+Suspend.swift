@@ -10,12 +10,12 @@ extension IOUringPort {
         precondition(batch.isEmpty, "the packets of the last batch await their verdicts")
         // Nothing stands before the first `receive`.
         guard isStarted else { return true }
-        backlog.move(to: &batch)
+        takeBacklog(into: &batch)
         // Where the queue is full of writes, the next call has room.
         if isReadUnderWay { _ = rings.ring.cancelAll(userData: RequestKind.cancel) }
         _ = try enter(wait: false)
         try sort(into: &batch)
-        return batch.isEmpty && backlog.count == 0 && !isReadUnderWay && writesUnderWay == 0
+        return batch.isEmpty && backlog.count == 0 && !train.isUnderWay && !isReadUnderWay && writesUnderWay == 0
     }
 
     private var isReadUnderWay: Bool { homeRead.isUnderWay || accessRead.isUnderWay || frameRead.isUnderWay }

@@ -20,7 +20,10 @@ import PacketBuffer
 /// that first calls `receive`, and must end there.
 public struct IOUringPort: ~Copyable, PacketPort {
     @usableFromInline var rings: PortRing
-    @usableFromInline let pool: PacketPool
+    /// Of its slots the first are lent to the ring; others, where there are any, are for datagrams that were cut off a train.
+    @usableFromInline var pool: PacketPool
+    @usableFromInline let lentSlotCount: Int
+    @usableFromInline var train = ArrivedTrain()
     /// Bytes of a buffer: one more than the largest packet, and the header of its device.
     @usableFromInline let homeBufferLength: UInt32
     @usableFromInline let accessBufferLength: UInt32
@@ -69,21 +72,23 @@ public struct IOUringPort: ~Copyable, PacketPort {
     init(
         rings: consuming PortRing, devices: consuming PortDevices, waker: PortWaker, configuration: PortConfiguration
     ) throws(PortError) {
+        // Of the last batch, whose writes are not submitted yet, and of the next.
+        let slotCount = configuration.slotCount + (devices.mayHaveTrains ? 2 * configuration.batchCapacity : 0)
         var pool: PacketPool
         do {
-            pool = try PacketPool(
-                slotCount: configuration.slotCount, packetCapacity: devices.slotCapacity(configuration))
+            pool = try PacketPool(slotCount: slotCount, packetCapacity: devices.slotCapacity(configuration))
         } catch { throw PortError(error.description) }
+        lentSlotCount = configuration.slotCount
         backlog = PacketBacklog(capacity: configuration.slotCount)
-        vectors = WriteVectors(capacity: configuration.slotCount)
-        slotsBehind = .allocate(capacity: configuration.slotCount)
-        slotsBehind.initialize(repeating: RequestKind.noSlot, count: configuration.slotCount)
+        vectors = WriteVectors(slotCount: slotCount)
+        slotsBehind = .allocate(capacity: slotCount)
+        slotsBehind.initialize(repeating: RequestKind.noSlot, count: slotCount)
         homeHeader = devices.headerLength(.home)
         accessHeader = devices.headerLength(.access)
         homeBufferLength = UInt32(devices.packetCapacity(configuration) + 1 + homeHeader)
         let frames = devices.frameDescriptor
         accessBufferLength = UInt32(
-            frames >= 0
+            frames >= 0 || devices.mayHaveTrains
                 ? devices.packetCapacity(configuration) + 1 + max(accessHeader, FrameSocket.headerLength)
                 : configuration.packetCapacity + 1 + accessHeader)
         frameRead = frames >= 0 ? .wanted : .unused
@@ -91,8 +96,10 @@ public struct IOUringPort: ~Copyable, PacketPort {
         lostFrames = LostFrames(of: frames)
         accessFile = devices.isShared ? PortFile.home : PortFile.access
         accessRead = devices.isShared ? .unused : .wanted
-        // All slots are lent to the ring for as long as it lives.
-        while pool.take() != nil {}
+        // For as long as the ring lives.
+        for slot in 0..<UInt32(configuration.slotCount) {
+            precondition(pool.take() == slot, "a new pool gives its slots in their order")
+        }
         self.pool = pool
         self.rings = rings
         self.devices = devices
@@ -165,7 +172,7 @@ public struct IOUringPort: ~Copyable, PacketPort {
     /// How many slots wait for a packet.
     public var idleSlots: Int { homePosted + accessPosted }
 
-    /// Lends a slot to its side's reads; the kernel knows of it after `publish`.
+    /// Lends a slot to its side's reads, or gives it back for trains; the kernel knows of it after `publish`.
     @inlinable @inline(__always)
     mutating func post(_ slot: UInt32) {
         precondition(Int(slot) < pool.slotCount, "a packet lies in a slot of another pool")
@@ -174,6 +181,8 @@ public struct IOUringPort: ~Copyable, PacketPort {
             rings.homeBuffers.add(
                 address - homeHeader, length: homeBufferLength, number: UInt16(truncatingIfNeeded: slot))
             homePosted &+= 1
+        } else if slot >= lentSlotCount {
+            pool.give(slot)
         } else {
             rings.accessBuffers.add(
                 address - accessHeader, length: accessBufferLength, number: UInt16(truncatingIfNeeded: slot))

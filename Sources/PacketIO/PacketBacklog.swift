@@ -29,13 +29,14 @@ struct PacketBacklog: ~Copyable {
         count &+= 1
     }
 
-    /// Moves packets from the front to the batch, until that is full or this is empty.
-    @inlinable
-    mutating func move(to batch: inout PacketBatch) {
-        while count > 0 && !batch.isFull {
-            batch.append(storage[head & mask])
+    /// Takes the packet at the front; there must be one.
+    @inlinable @inline(__always)
+    mutating func removeFirst() -> Packet {
+        precondition(count > 0, "nothing waits")
+        defer {
             head &+= 1
             count &-= 1
         }
+        return storage[head & mask]
     }
 }

@@ -63,6 +63,9 @@ public struct PortDevices: ~Copyable, Sendable {
         }
     }
 
+    /// Whether the access device may hand over super-frames: whoever had it before may have asked for them.
+    var mayHaveTrains: Bool { home.headerLength > 0 && !isShared && headerLength(.access) > 0 }
+
     /// The largest packet that is received, in bytes; a super-frame where the home device has those.
     func packetCapacity(_ configuration: PortConfiguration) -> Int {
         home.headerLength > 0 ? Int(UInt16.max) : configuration.packetCapacity
@@ -171,6 +174,14 @@ public struct PortQueues: ~Copyable, Sendable {
 
     /// Whether the kernel knows super-frames of UDP (Linux 6.2).
     var hasDatagramFrames: Bool { home.segmentKinds.contains(.udp) }
+
+    /// Whether datagrams of a UDP tunnel come together from the access device.
+    var hasTrains: Bool {
+        switch access {
+        case .some(let access): hasSuperFrames && access.segmentKinds.contains(.udp)
+        case .none: false
+        }
+    }
 
     /// The kernel's number of the access device, where that has virtio headers.
     var accessWithHeaders: UInt32? {

@@ -20,6 +20,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     @usableFromInline let accessOutput: Int32
     @usableFromInline var lostFrames: LostFrames
     @usableFromInline var vectors: WriteVectors
+    @usableFromInline var train = ArrivedTrain()
     @usableFromInline var failedWrites = PortFailures()
     @usableFromInline var failedReads = PortFailures()
     let devices: PortDevices
@@ -36,7 +37,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
                 slotCount: configuration.slotCount, packetCapacity: devices.slotCapacity(configuration))
         } catch { throw PortError(error.description) }
         self.pool = pool
-        vectors = WriteVectors(capacity: configuration.batchCapacity)
+        vectors = WriteVectors(slotCount: configuration.batchCapacity)
         homeHeader = devices.headerLength(.home)
         accessHeader = devices.headerLength(.access)
         homeDescriptor = devices.home.descriptor
@@ -45,7 +46,9 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         var sources = [PortSource(homeDescriptor, .home, header: homeHeader, largest: largest)]
         if !devices.isShared {
             sources.append(
-                PortSource(accessOutput, .access, header: accessHeader, largest: configuration.packetCapacity))
+                PortSource(
+                    accessOutput, .access, header: accessHeader,
+                    largest: devices.mayHaveTrains ? largest : configuration.packetCapacity))
         }
         let frames = devices.frameDescriptor
         if frames >= 0 {
@@ -97,6 +100,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     /// Reads what lies ready, up to the batch's capacity.
     @inlinable
     mutating func fill(_ batch: inout PacketBatch) throws(PortError) {
+        if train.isUnderWay { cutTrain(into: &batch) }
         // A bit for each source.
         var ready: UInt8 = 0
         for number in 0..<sourceCount where sources[number].pause.isOver { ready |= 1 << UInt8(number) }
@@ -104,7 +108,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         firstSource = following(firstSource)
         // Packets that are too large count too, so that a stream of them can't hold the worker.
         var readsLeft = batch.capacity
-        while readsLeft > 0 && ready != 0 {
+        while readsLeft > 0 && ready != 0 && !batch.isFull {
             guard let slot = pool.take() else { return }
             while ready & 1 << UInt8(next) == 0 { next = following(next) }
             let number = next
@@ -117,7 +121,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
                 var packet = Packet(
                     start: start, length: result &- header, slot: slot, ingress: sources[number].side)
                 if header == 0 || packet.takeVirtioNetHeader(header) {
-                    batch.append(packet)
+                    if packet.isSuperFrame { place(packet, into: &batch) } else { batch.append(packet) }
                     continue
                 }
             }
@@ -131,6 +135,22 @@ public struct SystemCallPort: ~Copyable, PacketPort {
             if result < 0 && errno == EAGAIN { continue }
             try readFailed(number)
         }
+    }
+
+    /// Adds a super-frame to the batch; of a train the datagrams, as far as there is place.
+    @usableFromInline @inline(never)
+    mutating func place(_ packet: Packet, into batch: inout PacketBatch) {
+        guard ArrivedTrain.isTrain(packet) else {
+            batch.append(packet)
+            return
+        }
+        train.begin(packet)
+        cutTrain(into: &batch)
+    }
+
+    @usableFromInline
+    mutating func cutTrain(into batch: inout PacketBatch) {
+        if let slot = train.cut(into: &batch, &pool) { pool.give(slot) }
     }
 
     /// The source that comes behind another.
@@ -161,9 +181,29 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     @usableFromInline @inline(never)
     mutating func writeGenerated(_ batch: borrowing PacketBatch, _ next: inout Int, before place: Int) {
         while batch.leaves(next, before: place) {
-            write(batch.generatedPacket(at: next))
-            next &+= 1
+            let packet = batch.generatedPacket(at: next)
+            if packet.verdict == .transmitJoined { writeTrain(batch, next) } else { write(packet) }
+            next &+= Int(packet.segmentCount)
         }
+    }
+
+    /// Writes a train at once. Its memory stays until the batch is done.
+    private mutating func writeTrain(_ batch: borrowing PacketBatch, _ first: Int) {
+        vectors.removeAll()
+        guard let gathered = vectors.gatherGenerated(batch, first, header: accessHeader) else {
+            preconditionFailure("there are as many vectors as packets that a forwarder makes")
+        }
+        if !write(gathered, to: accessOutput) {
+            failedWrites.access += UInt64(batch.generatedPacket(at: first).segmentCount)
+        }
+    }
+
+    /// Returns false where the kernel refused it.
+    private func write(_ vectors: UnsafeMutableBufferPointer<iovec>, to descriptor: Int32) -> Bool {
+        let count = Int32(truncatingIfNeeded: vectors.count)
+        var result = writev(descriptor, vectors.baseAddress, count)
+        while result < 0 && errno == EINTR { result = writev(descriptor, vectors.baseAddress, count) }
+        return result >= 0
     }
 
     @inlinable @inline(__always)
@@ -192,10 +232,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
         guard let gathered = vectors.gather(batch, first, header: homeHeader) else {
             preconditionFailure("there are as many vectors as packets in a batch")
         }
-        let (start, count) = (gathered.baseAddress, Int32(truncatingIfNeeded: gathered.count))
-        var result = writev(homeDescriptor, start, count)
-        while result < 0 && errno == EINTR { result = writev(homeDescriptor, start, count) }
-        if result < 0 { failedWrites.home &+= UInt64(batch[first].segmentCount) }
+        if !write(gathered, to: homeDescriptor) { failedWrites.home &+= UInt64(batch[first].segmentCount) }
     }
 
     @usableFromInline @inline(never)

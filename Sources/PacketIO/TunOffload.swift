@@ -11,7 +11,9 @@ public enum TunOffload: Sendable {
     case none
     /// A virtio header before each, so that super-frames may be written. What is read is as on a wire.
     case header
-    /// That, and super-frames may be read.
+    /// That, and super-frames of UDP may be read.
+    case datagrams
+    /// A header, and super-frames of TCP and UDP may be read.
     case superFrames
 
     /// Of the header before each packet, in bytes.
@@ -20,7 +22,11 @@ public enum TunOffload: Sendable {
     /// Asks the kernel for all that it knows, with or without UDP.
     /// - Returns: the kinds of super-frames that it will hand over; empty where it refuses them.
     func apply(to descriptor: Int32) -> [SegmentKind] {
-        guard self == .superFrames else { return [] }
+        switch self {
+        case .none, .header: return []
+        case .datagrams: return clinuxnet_tun_offload(descriptor, false, true) == 0 ? [.udp] : []
+        case .superFrames: break
+        }
         let tcp: [SegmentKind] = [.tcpIPv4, .tcpIPv6]
         if clinuxnet_tun_offload(descriptor, true, true) == 0 { return tcp + [.udp] }
         if clinuxnet_tun_offload(descriptor, true, false) == 0 { return tcp }
@@ -34,7 +40,7 @@ public enum OffloadChoice: String, Sendable, CaseIterable {
     case automatic
     /// They leave whole, with headers that a program in the kernel makes a tunnel's.
     case push
-    /// They are cut into segments here.
+    /// They are cut into segments here, which leave together in a UDP tunnel, each by itself in others.
     case split
     /// There are none: the kernel cuts them before they come.
     case off
@@ -43,7 +49,10 @@ public enum OffloadChoice: String, Sendable, CaseIterable {
     public var ofHome: TunOffload { self == .off ? .none : .superFrames }
 
     /// What the access device is to have for it.
-    public var ofAccess: TunOffload { self == .push || self == .automatic ? .header : .none }
+    /// - Parameter choice: what is wanted of super-frames in tunnels.
+    public func ofAccess(_ choice: AccessOffloadChoice) -> TunOffload {
+        self == .off ? .none : choice == .off ? .header : .datagrams
+    }
 }
 
 /// What came of an `OffloadChoice`, and what it needs for as long as packets are forwarded.
@@ -57,12 +66,15 @@ public struct SuperFrameWay: ~Copyable, Sendable {
     private let wanted: OffloadChoice
     /// Whether the home device takes super-frames of UDP, beside those of TCP, where there are any.
     public let takesDatagrams: Bool
+    /// Whether the access device takes those of UDP, so that datagrams of a UDP tunnel may leave together.
+    public let takesTrains: Bool
     private let program: PushProgram?
 
     /// Sees what the devices and the kernel have for a choice, and attaches the program where headers are pushed.
     public init(_ wanted: OffloadChoice, _ queues: borrowing PortQueues) {
         self.wanted = wanted
         takesDatagrams = queues.hasDatagramFrames
+        takesTrains = takesDatagrams && queues.accessWithHeaders != nil
         guard queues.hasSuperFrames else {
             choice = .off
             program = nil

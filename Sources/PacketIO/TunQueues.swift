@@ -54,10 +54,10 @@ public struct TunQueues: ~Copyable, Sendable {
 
     /// Takes over queues that another process attached to, in their order, and owns their descriptors from now on. The
     /// device keeps the program by which it chooses one.
-    /// - Parameter isSuperFrameDevice: whether super-frames may be read from it, where it has virtio headers. The device
-    ///   keeps those or does without.
+    /// - Parameter offload: what is to be passed with the packets, where it has virtio headers. The device keeps those or does
+    ///   without.
     /// - Throws: where they are of no device of that name.
-    public init(name: String, adopting descriptors: [Int32], isSuperFrameDevice: Bool) throws(TunDeviceError) {
+    public init(name: String, adopting descriptors: [Int32], offload: TunOffload) throws(TunDeviceError) {
         precondition((1...Steering.queueLimit).contains(descriptors.count), "a device has queues")
         do throws(TunDeviceError) {
             interfaceIndex = if_nametoindex(name)
@@ -75,7 +75,7 @@ public struct TunQueues: ~Copyable, Sendable {
         self.name = name
         self.descriptors = descriptors
         wasCreated = false
-        segmentKinds = isSuperFrameDevice && headerLength > 0 ? TunOffload.superFrames.apply(to: descriptors[0]) : []
+        segmentKinds = headerLength > 0 ? offload.apply(to: descriptors[0]) : []
     }
 
     deinit {

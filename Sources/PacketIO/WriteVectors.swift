@@ -1,4 +1,5 @@
-// Vectors for the writes of joined packets: a packet is in one write at a time, so there are as many as slots.
+// Vectors for the writes of joined packets: a packet is in one write at a time, so there are as many as slots, and as packets
+// that the forwarder makes for a batch.
 
 import Glibc
 import PacketBuffer
@@ -10,8 +11,9 @@ struct WriteVectors {
     private let capacity: Int
     @usableFromInline var used = 0
 
-    init(capacity: Int) {
-        self.capacity = capacity
+    /// - Parameter slotCount: packets that were received and may be in a write.
+    init(slotCount: Int) {
+        capacity = slotCount + PacketBatch.generatedCapacity
         start = .allocate(capacity: capacity)
         start.initialize(repeating: iovec(), count: capacity)
     }
@@ -26,20 +28,36 @@ struct WriteVectors {
     mutating func gather(
         _ batch: borrowing PacketBatch, _ first: Int, header: Int
     ) -> UnsafeMutableBufferPointer<iovec>? {
-        let packet = batch[first]
-        let count = Int(packet.segmentCount)
-        guard used + count <= capacity else { return nil }
-        packet.writeVirtioNetHeader()
-        let vectors = UnsafeMutableBufferPointer(start: start + used, count: count)
-        vectors[0] = iovec(iov_base: packet.start - header, iov_len: packet.length + header)
+        guard let vectors = begin(batch[first], header: header) else { return nil }
         var last = first
-        for place in 1..<count {
+        for place in 1..<vectors.count {
             guard let next = batch.joined(behind: last) else {
                 preconditionFailure("a super-frame has all its packets")
             }
             vectors[place] = iovec(iov_base: batch[next].start, iov_len: batch[next].length)
             last = next
         }
+        return vectors
+    }
+
+    /// The same of packets that the forwarder made, one behind the other.
+    mutating func gatherGenerated(
+        _ batch: borrowing PacketBatch, _ first: Int, header: Int
+    ) -> UnsafeMutableBufferPointer<iovec>? {
+        guard let vectors = begin(batch.generatedPacket(at: first), header: header) else { return nil }
+        for place in 1..<vectors.count {
+            let next = batch.generatedPacket(at: first + place)
+            vectors[place] = iovec(iov_base: next.start, iov_len: next.length)
+        }
+        return vectors
+    }
+
+    private mutating func begin(_ packet: Packet, header: Int) -> UnsafeMutableBufferPointer<iovec>? {
+        let count = Int(packet.segmentCount)
+        guard used + count <= capacity else { return nil }
+        packet.writeVirtioNetHeader()
+        let vectors = UnsafeMutableBufferPointer(start: start + used, count: count)
+        vectors[0] = iovec(iov_base: packet.start - header, iov_len: packet.length + header)
         used += count
         return vectors
     }

@@ -97,6 +97,33 @@ public struct SuperFrameView: BitwiseCopyable {
         return new
     }
 
+    /// Writes a datagram of UDP over IPv4 without a checksum: that of one that came from the kernel was verified, or was never
+    /// made.
+    /// - Parameters: as of `writeSegment`.
+    /// - Returns: how many bytes it has.
+    public func writeDatagram(at offset: Int, to target: UnsafeMutableRawPointer) -> Int {
+        let payload = min(segmentSize, payloadLength - offset)
+        let length = headerLength + payload
+        target.copyMemory(from: start, byteCount: headerLength)
+        writeIPv4Header(of: length, number: offset / segmentSize, to: target)
+        let transport = target + transportOffset
+        transport.storeNetwork(UInt16(UDP.headerLength + payload), at: UDP.Offset.length)
+        transport.storeNetwork(UInt16(0), at: UDP.Offset.checksum)
+        (target + headerLength).copyMemory(from: start + headerLength + offset, byteCount: payload)
+        return length
+    }
+
+    /// Makes a copy of the IPv4 header that of a segment.
+    /// - Parameters:
+    ///   - length: of the segment with all headers, in bytes.
+    ///   - number: how many come before it.
+    private func writeIPv4Header(of length: Int, number: Int, to target: UnsafeMutableRawPointer) {
+        target.storeNetwork(UInt16(truncatingIfNeeded: length), at: IPv4.Offset.totalLength)
+        let first = start.networkUInt16(at: IPv4.Offset.identification)
+        target.storeNetwork(first &+ UInt16(truncatingIfNeeded: number), at: IPv4.Offset.identification)
+        IPv4Header.writeChecksum(at: target, headerLength: Int(start.byte(0) & 0xF) * 4)
+    }
+
     /// Writes a segment.
     /// - Parameters:
     ///   - offset: where its payload begins in that of all, a multiple of `size`.
@@ -108,11 +135,7 @@ public struct SuperFrameView: BitwiseCopyable {
         let length = headerLength + payload
         target.copyMemory(from: start, byteCount: headerLength)
         if isIPv4 {
-            target.storeNetwork(UInt16(truncatingIfNeeded: length), at: IPv4.Offset.totalLength)
-            let first = start.networkUInt16(at: IPv4.Offset.identification)
-            target.storeNetwork(
-                first &+ UInt16(truncatingIfNeeded: offset / size), at: IPv4.Offset.identification)
-            IPv4Header.writeChecksum(at: target, headerLength: Int(start.byte(0) & 0xF) * 4)
+            writeIPv4Header(of: length, number: offset / size, to: target)
         } else {
             target.storeNetwork(
                 UInt16(truncatingIfNeeded: length - IPv6.headerLength), at: IPv6.Offset.payloadLength)

@@ -140,6 +140,7 @@ extension MooringDaemonCommand {
         var forwarderSettings = ForwarderSettings(settings)
         forwarderSettings.sendsSuperFrames = workers.superFrames.choice == .push
         forwarderSettings.joinsSegments = workers.superFrames.choice != .off
+        forwarderSettings.sendsTrains = workers.superFrames.takesTrains
         forwarderSettings.joinsDatagrams = workers.superFrames.takesDatagrams
         nonisolated(unsafe) let daemon = Daemon(
             configuration: settings, table: table, workers: workers, hostSetup: hostSetup, eventLoop: eventLoop,
@@ -285,7 +286,7 @@ extension MooringDaemonCommand {
         }
         let home = try openDevice(settings.homeDevice, queues: count, side: .home, settings.offload.ofHome, logger)
         let access = try openDevice(
-            settings.accessDevice, queues: count, side: .access, settings.offload.ofAccess, logger)
+            settings.accessDevice, queues: count, side: .access, settings.offload.ofAccess(settings.accessOffload), logger)
         return PortQueues(home: home, access: access)
     }
 

@@ -63,7 +63,7 @@ struct MooringDaemonCommand: ParsableCommand {
     @Option(help: "automatic, io_uring or plain. (default: automatic)") var io: IOChoice?
     @Option(help: "Super-frames of the home device: automatic, push, split or off. (default: automatic)")
     var offload: OffloadChoice?
-    @Option(help: "Super-frames that come in tunnels: automatic, whole or off. (default: automatic)")
+    @Option(help: "Super-frames that come in tunnels: automatic, whole, datagrams or off. (default: automatic)")
     var accessOffload: AccessOffloadChoice?
     @Option(help: "Threads that forward, 1 to 16, or auto: one for each processor. (default: 1)")
     var workers: WorkerCount?

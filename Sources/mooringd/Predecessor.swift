@@ -64,10 +64,11 @@ final class Predecessor {
         let count = settings.workerCount
         defer { queues = [] }
         let home = try TunQueues(
-            name: settings.homeDevice, adopting: Array(queues[..<count]), isSuperFrameDevice: !settings.singleDevice)
+            name: settings.homeDevice, adopting: Array(queues[..<count]), offload: settings.singleDevice ? .none : .superFrames)
         if settings.singleDevice { return PortQueues(shared: home) }
         let access = try TunQueues(
-            name: settings.accessDevice, adopting: Array(queues[count..<2 * count]), isSuperFrameDevice: false)
+            name: settings.accessDevice, adopting: Array(queues[count..<2 * count]),
+            offload: settings.offload.ofAccess(settings.accessOffload))
         let frames = Array(queues[(2 * count)...])
         return PortQueues(
             home: home, access: access,

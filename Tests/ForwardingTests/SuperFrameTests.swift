@@ -12,7 +12,7 @@ import Wire
 struct SuperFrameTests {
     /// A tunnel of each kind.
     enum Kind: String, CaseIterable {
-        case direct, homeAddress, gre, greWithAll, udp, greInUDP, minimal
+        case direct, homeAddress, gre, greWithAll, udp, udpHomeAddress, greInUDP, minimal, minimalInUDP
     }
 
     private static let group = IPv6Address("ff3e::1234")!
@@ -24,7 +24,7 @@ struct SuperFrameTests {
                 ? [
                     BoundPrefix(
                         IPv6Prefix("2001:db8:1::/48")!,
-                        tunnel: [.homeAddress, .minimal].contains(kind) ? .homeAddress : .careOf)
+                        tunnel: [.homeAddress, .udpHomeAddress, .minimal, .minimalInUDP].contains(kind) ? .homeAddress : .careOf)
                 ] : [])
         binding.homeAddress = id == "mn1" ? IPv4Address("198.51.100.7") : nil
         switch kind {
@@ -33,17 +33,19 @@ struct SuperFrameTests {
         case .greWithAll:
             binding.encapsulation = .gre
             binding.gre = GREOptions(key: 7, sequence: true, checksum: true)
-        case .udp, .greInUDP:
+        case .udp, .udpHomeAddress, .greInUDP, .minimalInUDP:
             binding.encapsulation = .udp
             binding.udpPort = 40_000
             if kind == .greInUDP { binding.udpEncapsulation = .gre }
+            if kind == .minimalInUDP { binding.udpEncapsulation = .minimal }
         case .minimal: binding.encapsulation = .minimal
         }
         return binding
     }
 
-    private static func forwarder(
-        _ kind: Kind, groupMembers: Int = 0, errors: Bool = false, sendsSuperFrames: Bool = false
+    static func forwarder(
+        _ kind: Kind, groupMembers: Int = 0, errors: Bool = false, sendsSuperFrames: Bool = false,
+        sendsTrains: Bool = false
     ) throws -> TestForwarder {
         var configuration = BindingTable.Configuration()
         configuration.endpoint = IPv4Address("192.0.2.1")!
@@ -57,17 +59,18 @@ struct SuperFrameTests {
         var settings = TestForwarder.settings
         if !errors { settings.errorsPerSecond = 0 }
         settings.sendsSuperFrames = sendsSuperFrames
+        settings.sendsTrains = sendsTrains
         return try TestForwarder(table, settings: settings)
     }
 
-    private static func given(_ vector: SuperFrameVectors.Case) -> Given {
+    static func given(_ vector: SuperFrameVectors.Case) -> Given {
         .superFrame(
             vector.frame.bytes, kind: vector.kind, size: vector.segmentSize, transportOffset: vector.transportOffset,
             count: UInt16(vector.segments.count))
     }
 
     /// All that leaves, in its order.
-    private func sent(_ forwarder: TestForwarder, _ packets: [Given]) -> [Outcome] {
+    static func sent(_ forwarder: TestForwarder, _ packets: [Given]) -> [Outcome] {
         let outcomes = forwarder.process(packets)
         var all: [Outcome] = []
         for place in 0...packets.count {
@@ -78,7 +81,7 @@ struct SuperFrameTests {
     }
 
     /// Counters beside those of what is made here: copies and fragments of segments count as those of packets do.
-    private func compare(
+    static func compare(
         _ whole: TestForwarder, _ single: TestForwarder, _ comment: Comment,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -93,11 +96,11 @@ struct SuperFrameTests {
         arguments: Kind.allCases, SuperFrameVectors.all.cases.filter { !$0.name.contains("too big") })
     func segments(_ kind: Kind, _ vector: SuperFrameVectors.Case) throws {
         let (whole, single) = (try Self.forwarder(kind), try Self.forwarder(kind))
-        let outcome = sent(whole, [Self.given(vector)])
-        let expected = vector.segments.flatMap { sent(single, [.home($0.bytes)]) }
+        let outcome = Self.sent(whole, [Self.given(vector)])
+        let expected = vector.segments.flatMap { Self.sent(single, [.home($0.bytes)]) }
         #expect(outcome == expected)
         if !vector.name.contains("group") { #expect(outcome.count == vector.segments.count) }
-        compare(whole, single, "\(kind)")
+        Self.compare(whole, single, "\(kind)")
         #expect((whole.resumptions > 0) == (vector.segments.count > PacketBatch.generatedCapacity))
     }
 
@@ -136,8 +139,8 @@ struct SuperFrameTests {
     func whole(_ kind: Kind, _ vector: SuperFrameVectors.Case) throws {
         let (whole, single) = (try Self.forwarder(kind, sendsSuperFrames: true), try Self.forwarder(kind))
         let outer = [Kind.direct: 20, .gre: 24, .udp: 32][kind]!
-        let outcome = sent(whole, [Self.given(vector)]).compactMap(\.bytes)
-        let expected = vector.segments.flatMap { sent(single, [.home($0.bytes)]) }.compactMap(\.bytes)
+        let outcome = Self.sent(whole, [Self.given(vector)]).compactMap(\.bytes)
+        let expected = vector.segments.flatMap { Self.sent(single, [.home($0.bytes)]) }.compactMap(\.bytes)
         let cut = outcome.flatMap { packet in
             packet.count - outer <= vector.segments[0].bytes.count
                 ? [packet]
@@ -150,15 +153,15 @@ struct SuperFrameTests {
         let isLargest = vector.frame.bytes.count + outer > 65_535
         #expect(outcome.count == (isLargest ? 2 : 1))
         #expect(outcome.allSatisfy { $0.count <= 65_535 })
-        compare(whole, single, "\(kind)")
+        Self.compare(whole, single, "\(kind)")
     }
 
     @Test("In tunnels whose headers differ from packet to packet, or of two, none leaves whole")
     func notWhole() throws {
         let vector = SuperFrameVectors.named("TCP over IPv6, the last shorter")
-        for kind in [Kind.homeAddress, .greWithAll, .greInUDP, .minimal] {
+        for kind in [Kind.homeAddress, .greWithAll, .udpHomeAddress, .greInUDP, .minimal, .minimalInUDP] {
             let forwarder = try Self.forwarder(kind, sendsSuperFrames: true)
-            #expect(sent(forwarder, [Self.given(vector)]).count == vector.segments.count, "\(kind)")
+            #expect(Self.sent(forwarder, [Self.given(vector)]).count == vector.segments.count, "\(kind)")
         }
     }
 
@@ -169,21 +172,21 @@ struct SuperFrameTests {
         let (whole, single) = (try Self.forwarder(.greWithAll), try Self.forwarder(.greWithAll))
         let packets: [Given] = [.home(other.segments[0].bytes), Self.given(vector), .home(other.segments[1].bytes)]
         var outcome: [Outcome] = []
-        outcome = sent(whole, packets + [Self.given(other)])
+        outcome = Self.sent(whole, packets + [Self.given(other)])
         let expected = [other.segments[0]] + vector.segments + [other.segments[1]] + other.segments
         // Those of an unfinished batch come out by the rounds in which they leave, so numbers are compared, not places.
         let sequences = { (outcomes: [Outcome]) in outcomes.compactMap(\.bytes).map { Array($0[32..<36]) } }
-        let singles = expected.flatMap { sent(single, [.home($0.bytes)]) }
+        let singles = expected.flatMap { Self.sent(single, [.home($0.bytes)]) }
         #expect(Set(sequences(outcome)) == Set(sequences(singles)))
         #expect(outcome.count == singles.count)
-        compare(whole, single, "")
+        Self.compare(whole, single, "")
     }
 
     @Test("Segments that are too big: their source is told once, and all are dropped", arguments: [6, 4])
     func tooBig(_ version: Int) throws {
         let vector = SuperFrameVectors.named("TCP over IPv\(version), too big")
         let forwarder = try Self.forwarder(.direct, errors: true)
-        let outcome = sent(forwarder, [Self.given(vector)])
+        let outcome = Self.sent(forwarder, [Self.given(vector)])
         #expect(outcome.count == 1)
         guard case .home(let answer) = outcome.first else {
             Issue.record("no answer")
@@ -200,7 +203,7 @@ struct SuperFrameTests {
     func smaller() throws {
         let vector = SuperFrameVectors.named("TCP over IPv4, too big, may be fragmented")
         let forwarder = try Self.forwarder(.direct)
-        let inner = sent(forwarder, [Self.given(vector)]).compactMap(\.bytes).map { Array($0[20...]) }
+        let inner = Self.sent(forwarder, [Self.given(vector)]).compactMap(\.bytes).map { Array($0[20...]) }
         // Of 1280 bytes 40 are headers.
         #expect(inner.map(\.count) == [1280, 1280, 1280, 1280, 5000 - 4 * 1240 + 40])
         #expect(inner.flatMap { $0[40...] } == vector.segments.flatMap { $0.bytes[40...] })
@@ -225,11 +228,11 @@ struct SuperFrameTests {
     func fragments(_ kind: Kind) throws {
         let vector = SuperFrameVectors.named("UDP over IPv4, too big, may be fragmented")
         let (whole, single) = (try Self.forwarder(kind), try Self.forwarder(kind))
-        let outcome = sent(whole, [Self.given(vector)])
-        let expected = vector.segments.flatMap { sent(single, [.home($0.bytes)]) }
+        let outcome = Self.sent(whole, [Self.given(vector)])
+        let expected = vector.segments.flatMap { Self.sent(single, [.home($0.bytes)]) }
         #expect(outcome == expected)
         #expect(outcome.count > vector.segments.count)
-        compare(whole, single, "\(kind)")
+        Self.compare(whole, single, "\(kind)")
     }
 
     @Test("Without a binding its source is told once, and all are dropped")
@@ -237,7 +240,7 @@ struct SuperFrameTests {
         let vector = SuperFrameVectors.named("TCP over IPv6, the last shorter")
         let forwarder = try Self.forwarder(.direct, errors: true)
         _ = forwarder.table.remove(["mn1"])
-        let outcome = sent(forwarder, [Self.given(vector)])
+        let outcome = Self.sent(forwarder, [Self.given(vector)])
         #expect(outcome.count == 1)
         #expect(forwarder.dropped == [.noBinding: UInt64(vector.segments.count)])
         #expect(forwarder.counters.isConserved)
@@ -249,11 +252,11 @@ struct SuperFrameTests {
         let (whole, single) = (
             try Self.forwarder(.direct, groupMembers: count), try Self.forwarder(.direct, groupMembers: count)
         )
-        let outcome = sent(whole, [Self.given(vector)])
-        let expected = vector.segments.flatMap { sent(single, [.home($0.bytes)]) }
+        let outcome = Self.sent(whole, [Self.given(vector)])
+        let expected = vector.segments.flatMap { Self.sent(single, [.home($0.bytes)]) }
         #expect(outcome.count == count * vector.segments.count)
         #expect(outcome == expected)
-        compare(whole, single, "")
+        Self.compare(whole, single, "")
     }
 
     @Test("One whose count is not that of its segments is dropped, and counted as it came")
@@ -266,7 +269,7 @@ struct SuperFrameTests {
         let given = Given.superFrame(
             bytes, kind: vector.kind, size: vector.segmentSize, transportOffset: vector.transportOffset,
             count: UInt16(vector.segments.count))
-        #expect(sent(forwarder, [given]) == [])
+        #expect(Self.sent(forwarder, [given]) == [])
         #expect(forwarder.dropped == [.superFrameMalformed: UInt64(vector.segments.count)])
         #expect(forwarder.counters.isConserved)
     }

@@ -37,7 +37,7 @@ enum Outcome: Hashable, Sendable {
     case released
     case home([UInt8])
     case access([UInt8])
-    /// To the home side, many segments in one.
+    /// Many segments in one: to the home side, or a train to the access side.
     case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16)
     /// Part of one that is before it.
     case joined
@@ -212,8 +212,12 @@ final class TestForwarder {
             while batch.leaves(next, before: slot) {
                 let packet = batch.generatedPacket(at: next)
                 let bytes = Array(packet.bytes)
-                generated.append((slot, packet.verdict == .transmitHome ? .home(bytes) : .access(bytes)))
-                next += 1
+                if packet.verdict == .transmitJoined {
+                    generated.append((slot, train(at: next)))
+                } else {
+                    generated.append((slot, packet.verdict == .transmitHome ? .home(bytes) : .access(bytes)))
+                }
+                next += Int(packet.segmentCount)
             }
             if slot < packets.count, let outcome = outcome(of: batch[slot], packets[slot], slot: slot) {
                 #expect(outcomes[slot] == nil, "a packet has one verdict")
@@ -221,6 +225,20 @@ final class TestForwarder {
             }
         }
         #expect(next == batch.generatedCount, "what is made leaves in the order of the batch")
+    }
+
+    /// Packets that the forwarder made, and that leave in one write.
+    private func train(at first: Int) -> Outcome {
+        let packet = batch.generatedPacket(at: first)
+        var bytes = Array(packet.bytes)
+        for index in first + 1..<first + Int(packet.segmentCount) {
+            let next = batch.generatedPacket(at: index)
+            #expect(next.verdict == .joined && next.segmentCount == 1, "parts stand behind the first")
+            bytes += Array(next.bytes)
+        }
+        return .superFrame(
+            bytes, kind: packet.segmentKind, size: packet.segmentSize, transportOffset: packet.transportOffset,
+            count: packet.segmentCount)
     }
 
     /// - Returns: nil where the packet is unfinished, or was carried out before.

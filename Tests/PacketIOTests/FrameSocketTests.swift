@@ -229,8 +229,8 @@ struct FrameSocketTests {
             let descriptors = first.descriptors.map { dup($0) }
             #expect(descriptors.count == 3)
             var second = PortQueues(
-                home: try TunQueues(name: "home", adopting: [descriptors[0]], isSuperFrameDevice: true),
-                access: try TunQueues(name: "access", adopting: [descriptors[1]], isSuperFrameDevice: false),
+                home: try TunQueues(name: "home", adopting: [descriptors[0]], offload: .superFrames),
+                access: try TunQueues(name: "access", adopting: [descriptors[1]], offload: .header),
                 frames: try FrameSockets(deviceNamed: "access", adopting: [descriptors[2]]))
             let next = AccessFrameWay(.automatic, &second, count: 1, isSuccession: true)
             #expect(next.choice == .whole)
@@ -248,8 +248,8 @@ struct FrameSocketTests {
             }
             let others = [dup(descriptors[0]), dup(descriptors[1])]
             var third = PortQueues(
-                home: try TunQueues(name: "home", adopting: [others[0]], isSuperFrameDevice: true),
-                access: try TunQueues(name: "access", adopting: [others[1]], isSuperFrameDevice: false))
+                home: try TunQueues(name: "home", adopting: [others[0]], offload: .superFrames),
+                access: try TunQueues(name: "access", adopting: [others[1]], offload: .header))
             let none = AccessFrameWay(.automatic, &third, count: 1, isSuccession: true)
             #expect(none.choice == .off && none.reason.contains("restart"))
             #expect(third.descriptors.count == 2)

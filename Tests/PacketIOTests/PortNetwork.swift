@@ -89,10 +89,12 @@ struct PortNetwork: ~Copyable {
     }
 
     /// Devices of the names “home” and “access”, up, without IPv6 of the kernel's own, and with room for a flood.
-    static func makeDevices(mtu: Int = 1500, homeOffload: TunOffload = .none) throws -> PortDevices {
+    static func makeDevices(
+        mtu: Int = 1500, homeOffload: TunOffload = .none, accessOffload: TunOffload = .none
+    ) throws -> PortDevices {
         try silenceIPv6()
         let home = try TunDevice(name: "home", offload: homeOffload)
-        let access = try TunDevice(name: "access")
+        let access = try TunDevice(name: "access", offload: accessOffload)
         for name in ["home", "access"] {
             try NetworkNamespace.shell("ip link set \(name) mtu \(mtu) txqueuelen 16384 && ip link set \(name) up")
         }
@@ -101,11 +103,12 @@ struct PortNetwork: ~Copyable {
 
     init(
         _ choice: IOChoice, packetCapacity: Int = 1500, slotCount: Int = 64, batchCapacity: Int = 16, mtu: Int = 1500,
-        homeOffload: TunOffload = .none
+        homeOffload: TunOffload = .none, accessOffload: TunOffload = .none
     ) throws {
         try self.init(
-            choice, devices: try Self.makeDevices(mtu: mtu, homeOffload: homeOffload), packetCapacity: packetCapacity,
-            slotCount: slotCount, batchCapacity: batchCapacity)
+            choice,
+            devices: try Self.makeDevices(mtu: mtu, homeOffload: homeOffload, accessOffload: accessOffload),
+            packetCapacity: packetCapacity, slotCount: slotCount, batchCapacity: batchCapacity)
     }
 
     /// On devices of the names “home” and “access”, which are there and up.
