@@ -81,7 +81,8 @@ extension Forwarder {
     private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference)
         -> Bool
     {
-        record.pointee.form.carriesSuperFrames && !(sendsTrains && record.pointee.form.isUDP) && !reference.usesHomeAddress
+        record.pointee.form.carriesSuperFrames && !(sendsTrains && record.pointee.form.isUDP)
+            && !reference.usesHomeAddress
             && record.pointee.sequence == PrefixTable.noValue && !record.pointee.hasChecksum
     }
 

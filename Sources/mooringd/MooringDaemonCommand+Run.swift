@@ -286,7 +286,8 @@ extension MooringDaemonCommand {
         }
         let home = try openDevice(settings.homeDevice, queues: count, side: .home, settings.offload.ofHome, logger)
         let access = try openDevice(
-            settings.accessDevice, queues: count, side: .access, settings.offload.ofAccess(settings.accessOffload), logger)
+            settings.accessDevice, queues: count, side: .access, settings.offload.ofAccess(settings.accessOffload),
+            logger)
         return PortQueues(home: home, access: access)
     }
 

@@ -64,7 +64,8 @@ final class Predecessor {
         let count = settings.workerCount
         defer { queues = [] }
         let home = try TunQueues(
-            name: settings.homeDevice, adopting: Array(queues[..<count]), offload: settings.singleDevice ? .none : .superFrames)
+            name: settings.homeDevice, adopting: Array(queues[..<count]),
+            offload: settings.singleDevice ? .none : .superFrames)
         if settings.singleDevice { return PortQueues(shared: home) }
         let access = try TunQueues(
             name: settings.accessDevice, adopting: Array(queues[count..<2 * count]),

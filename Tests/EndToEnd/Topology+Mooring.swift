@@ -19,7 +19,14 @@ enum Offload: String, CaseIterable, CustomTestStringConvertible {
     case whole
 
     /// What mooringd's settings are.
-    var settings: (home: String, access: String) { self == .whole ? ("push", "whole") : (rawValue, "off") }
+    var settings: (home: String, access: String) {
+        switch self {
+        case .push, .off: (rawValue, "off")
+        // What no program in the kernel is needed for.
+        case .split: (rawValue, "datagrams")
+        case .whole: ("push", "whole")
+        }
+    }
 
     /// How mooringd is told.
     var options: [String] { ["--offload", settings.home, "--access-offload", settings.access] }

@@ -24,7 +24,8 @@ struct SuperFrameTests {
                 ? [
                     BoundPrefix(
                         IPv6Prefix("2001:db8:1::/48")!,
-                        tunnel: [.homeAddress, .udpHomeAddress, .minimal, .minimalInUDP].contains(kind) ? .homeAddress : .careOf)
+                        tunnel: [.homeAddress, .udpHomeAddress, .minimal, .minimalInUDP].contains(kind)
+                            ? .homeAddress : .careOf)
                 ] : [])
         binding.homeAddress = id == "mn1" ? IPv4Address("198.51.100.7") : nil
         switch kind {

@@ -36,7 +36,9 @@ struct TrainTests {
         }
     }
 
-    private static func word(_ bytes: [UInt8], at offset: Int) -> Int { Int(bytes[offset]) << 8 | Int(bytes[offset + 1]) }
+    private static func word(_ bytes: [UInt8], at offset: Int) -> Int {
+        Int(bytes[offset]) << 8 | Int(bytes[offset + 1])
+    }
 
     private static func store(_ value: Int, in bytes: inout [UInt8], at offset: Int) {
         bytes.replaceSubrange(offset..<offset + 2, with: [UInt8(value >> 8 & 0xFF), UInt8(value & 0xFF)])
