@@ -1,9 +1,10 @@
 // The program on the ingress of the access device that makes a tunnel of what mooringd writes there. A super-frame is written
 // with its outer headers before it, as any packet; but the kernel would take it for a super-frame of those headers and refuse
 // it. So the program takes them off and has the kernel put them on again as a tunnel's: then the super-frame stays whole on
-// its way to the wire, and each segment gets the headers there (SKB_GSO_IPXIP4, _GRE and _UDP_TUNNEL of linux/skbuff.h).
+// its way to the wire, and each segment gets the headers there (SKB_GSO_IPXIP4 and _GRE of linux/skbuff.h).
 //
-// The headers come with their packet, so none can meet another's, whatever was lost before. What is no super-frame passes.
+// The headers come with their packet, so none can meet another's, whatever was lost before. What is no super-frame passes, and
+// so does a super-frame of UDP: it is a train of datagrams (Forwarder+Trains.swift), which the kernel takes as it is.
 // What can't be made a tunnel of is dropped here: the kernel would not send it either.
 //
 // Scripts/compile-programs makes Sources/PacketIO/PushProgram+Instructions.swift of it.
@@ -26,8 +27,8 @@ static long (*bpf_skb_adjust_room)(struct __sk_buff *, __s32 difference, __u32 m
 // So that a super-frame is not taken apart twice where another mooringd takes over and both have this program there.
 #define PUSHED 0x4D6F6F72
 
-// Of all headers, in bytes: IPv4; with GRE; with GRE and a key; with UDP and Mobile Tunnel Data (RFC 3519, 3.3).
-enum { IN_IP = 20, IN_GRE = 24, IN_GRE_WITH_KEY = 28, IN_UDP = 32 };
+// Of all headers, in bytes: IPv4; with GRE; with GRE and a key.
+enum { IN_IP = 20, IN_GRE = 24, IN_GRE_WITH_KEY = 28 };
 
 static inline __attribute__((always_inline)) int push(struct __sk_buff *packet, const unsigned char *headers, int length, __u64 kind)
 {
@@ -49,7 +50,7 @@ int mooring_push(struct __sk_buff *packet)
     if (packet->gso_size == 0 || packet->cb[4] == PUSHED)
         return TC_ACT_UNSPEC;
     packet->cb[4] = PUSHED;
-    unsigned char headers[IN_UDP];
+    unsigned char headers[IN_GRE_WITH_KEY];
     if (bpf_skb_load_bytes(packet, 0, headers, sizeof headers))
         return TC_ACT_SHOT;
     switch (headers[9]) {
@@ -61,7 +62,7 @@ int mooring_push(struct __sk_buff *packet)
             return push(packet, headers, IN_GRE_WITH_KEY, BPF_F_ADJ_ROOM_ENCAP_L4_GRE);
         return push(packet, headers, IN_GRE, BPF_F_ADJ_ROOM_ENCAP_L4_GRE);
     case IPPROTO_UDP:
-        return push(packet, headers, IN_UDP, BPF_F_ADJ_ROOM_ENCAP_L4_UDP);
+        return TC_ACT_UNSPEC;
     default:
         return TC_ACT_SHOT;
     }

@@ -76,13 +76,11 @@ extension Forwarder {
         return true
     }
 
-    /// Whether a super-frame may go into a tunnel whole. In a UDP tunnel a train comes before that: whoever is at the other end
-    /// can be given one whole, and no super-frame behind two headers of UDP.
+    /// Whether a super-frame may go into a tunnel whole.
     private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference)
         -> Bool
     {
-        record.pointee.form.carriesSuperFrames && !(sendsTrains && record.pointee.form.isUDP)
-            && !reference.usesHomeAddress
+        record.pointee.form.carriesSuperFrames && !reference.usesHomeAddress
             && record.pointee.sequence == PrefixTable.noValue && !record.pointee.hasChecksum
     }
 

@@ -71,8 +71,8 @@ enum TunnelForm: UInt8, BitwiseCopyable {
     var isMinimal: Bool { rawValue & 3 == 2 }
 
     /// Whether the kernel can cut a super-frame behind such headers: one tunnel, of a kind that it knows, and nothing in its
-    /// headers that is another in each segment but lengths and checksums.
-    var carriesSuperFrames: Bool { self == .direct || self == .gre || self == .udp }
+    /// headers that is another in each segment but lengths and checksums. UDP has a way of its own (`DatagramTrain`).
+    var carriesSuperFrames: Bool { self == .direct || self == .gre }
 }
 
 /// A tunnel packet, opened as far as its first inner header.
