@@ -37,7 +37,12 @@ struct Tun: ParsableCommand {
         help: ArgumentHelp(
             "The node's end of mooringd's tunnel for TCP: mooringd, or kernel, which takes little; both where absent."))
     var far: [TunSubject.End] = []
-    @Option(help: "Kinds of tunnel: ip-in-ip, gre, minimal, udp, or all of them.") var tunnel: [String] = ["ip-in-ip"]
+    @Option(
+        help: ArgumentHelp(
+            "Kinds of tunnel: ip-in-ip, gre, minimal, udp, or all of them; where absent ip-in-ip.",
+            discussion: "And then udp too, for TCP between two mooringd with --offload split: the best that there is "
+                + "without a program in the kernel."))
+    var tunnel: [String] = []
     @Option(help: "Beside whom: kernel-forwarding, tc-program, wireguard-go, tayga; all where absent.")
     var peer: [TunPeer] = []
     @Flag(inversion: .prefixedNo, help: "Measure others beside mooringd.") var peers = true
@@ -61,7 +66,8 @@ struct Tun: ParsableCommand {
 
     private var tunnels: [TunSubject.Tunnel] {
         get throws {
-            try tunnel.flatMap { name in
+            if tunnel.isEmpty { return [.ipInIP] }
+            return try tunnel.flatMap { name in
                 if name == "all" { return TunSubject.Tunnel.allCases }
                 guard let kind = TunSubject.Tunnel(rawValue: name) else {
                     throw ValidationError("--tunnel is ip-in-ip, gre, minimal, udp or all")
@@ -154,6 +160,9 @@ struct Tun: ParsableCommand {
                         subjects += (ends.filter { $0 != .kernel || tunnel == .ipInIP } + [.sink]).map {
                             TunSubject(forwarder: .mooringd(way), end: $0, tunnel: tunnel)
                         }
+                    }
+                    if tunnel.isEmpty, offload == .split, ends.contains(.mooringd) {
+                        subjects.append(TunSubject(forwarder: .mooringd(way), end: .mooringd, tunnel: .udp))
                     }
                 }
             }

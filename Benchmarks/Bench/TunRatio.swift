@@ -27,8 +27,12 @@ struct TunRatio: Encodable {
             guard let ratio = results.ratio(one, to: other, work) else { return }
             ratios.append(TunRatio(name: name, ratio: ratio, wanted: wanted, isAtMost: isAtMost))
         }
-        func mooringd(_ io: TunSubject.IO, _ offload: TunSubject.Offload, _ end: TunSubject.End) -> TunSubject {
-            TunSubject(forwarder: .mooringd(TunSubject.Way(io: io, offload: offload, workers: 1)), end: end)
+        func mooringd(
+            _ io: TunSubject.IO, _ offload: TunSubject.Offload, _ end: TunSubject.End,
+            _ tunnel: TunSubject.Tunnel = .ipInIP
+        ) -> TunSubject {
+            let way = TunSubject.Way(io: io, offload: offload, workers: 1)
+            return TunSubject(forwarder: .mooringd(way), end: end, tunnel: tunnel)
         }
         func peer(_ peer: TunPeer, _ end: TunSubject.End = .own) -> TunSubject {
             TunSubject(forwarder: .peer(peer), end: end)
@@ -39,10 +43,13 @@ struct TunRatio: Encodable {
                 mooringd(io, .push, .kernel), to: peer(.tcProgram), .download, wanted: 0.8)
         }
         for (offload, wanted) in [(TunSubject.Offload.split, 6.0), (.push, 10), (.whole, 10)] {
-            for io in TunSubject.IO.allCases {
-                add(
-                    "TCP download, \(io.rawValue) \(offload.rawValue), both ends, of wireguard-go",
-                    mooringd(io, offload, .mooringd), to: peer(.wireguardGo), .download, wanted: wanted)
+            for tunnel in [TunSubject.Tunnel.ipInIP, .udp] {
+                for io in TunSubject.IO.allCases {
+                    let subject = mooringd(io, offload, .mooringd, tunnel)
+                    add(
+                        "TCP download, \(subject.name), both ends, of wireguard-go", subject, to: peer(.wireguardGo),
+                        .download, wanted: wanted)
+                }
             }
         }
         for offload in [TunSubject.Offload.split, .push, .whole] {
@@ -54,8 +61,8 @@ struct TunRatio: Encodable {
         }
         for offload in TunSubject.Offload.allCases {
             add(
-                "UDP of 18 bytes, io_uring \(offload.rawValue), of plain \(offload.rawValue)",
-                mooringd(.ioUring, offload, .sink), to: mooringd(.plain, offload, .sink), .udp18, wanted: 1.5)
+                "UDP of 18 bytes, io_uring \(offload.rawValue), of plain off", mooringd(.ioUring, offload, .sink),
+                to: mooringd(.plain, .off, .sink), .udp18, wanted: 1.5)
         }
         for offload in TunSubject.Offload.allCases {
             for io in TunSubject.IO.allCases {
