@@ -27,6 +27,7 @@ struct DaemonConfiguration: Equatable {
     var offload = OffloadChoice.automatic
     var accessOffload = AccessOffloadChoice.automatic
     var workers = WorkerCount.exactly(1)
+    var processors: ProcessorList?
     var setup = true
     var forwarding = true
     var socket = "/run/mooring/mooringd.sock"
@@ -65,6 +66,7 @@ struct DaemonConfiguration: Equatable {
                 "the access device's MTU \(accessMTU) is too small for tunnel MTU \(tunnelMTU): "
                     + "it needs 20 bytes more for the outer header")
         }
+        try processors?.check(workers: workerCount)
     }
 
     /// Where no endpoint is configured, takes that of the binding file.
@@ -108,6 +110,7 @@ struct DaemonConfiguration: Equatable {
         compare("offload", \.offload)
         compare("accessOffload", \.accessOffload)
         compare("workers", \.workers)
+        compare("processors", \.processors)
         compare("setup", \.setup)
         compare("forwarding", \.forwarding)
         compare("socket", \.socket)
@@ -135,7 +138,8 @@ extension DaemonConfiguration {
     static let keys = [
         "endpoints", "sharedEndpoint", "divert", "homeDevice", "accessDevice", "homeAddresses", "homeRoutes",
         "homeMTU", "accessMTU", "tunnelMTU", "outerTimeToLive", "errorsPerSecond", "io", "offload",
-        "accessOffload", "workers", "setup", "forwarding", "socket", "socketGroup", "allowUsers", "allowGroups",
+        "accessOffload", "workers", "processors", "setup", "forwarding", "socket", "socketGroup", "allowUsers",
+        "allowGroups",
         "bindings", "checkpoint", "checkpointInterval", "maxBindings", "maxPrefixes", "maxMembers", "logLevel",
     ]
 
@@ -171,6 +175,9 @@ extension DaemonConfiguration {
         if let value = file["offload"] { offload = try value.choice(of: OffloadChoice.self) }
         if let value = file["accessOffload"] { accessOffload = try value.choice(of: AccessOffloadChoice.self) }
         if let value = file["workers"] { workers = try WorkerCount(value) }
+        if let value = file["processors"] {
+            processors = try value.parsed(ProcessorList.self, "a list of processors such as \"2-5,8\"")
+        }
         if let value = file["setup"] { setup = try value.bool() }
         if let value = file["forwarding"] { forwarding = try value.bool() }
         if let value = file["socket"] { socket = try value.string() }

@@ -155,7 +155,7 @@ extension MooringDaemonCommand {
         // They ask for short waits before they give up the right to.
         try privileged.run {
             workers.start(
-                table: table, settings: forwarderSettings,
+                table: table, settings: forwarderSettings, processors: settings.processors,
                 punted: { eventLoop.execute { daemon.punts.run() } },
                 waiting: { eventLoop.execute { daemon.watchWaiting(on: eventLoop) } },
                 ended: { error in

@@ -67,6 +67,11 @@ struct MooringDaemonCommand: ParsableCommand {
     var accessOffload: AccessOffloadChoice?
     @Option(help: "Threads that forward, 1 to 16, or auto: one for each processor. (default: 1)")
     var workers: WorkerCount?
+    @Option(
+        help: ArgumentHelp(
+            "Processors that those threads are pinned to, one each, such as 2-5,8. (default: none)",
+            valueName: "list"))
+    var processors: ProcessorList?
     @Flag(inversion: .prefixedNo, help: "Set up addresses, routes and sysctls. (default: yes)") var setup: Bool?
     @Flag(
         inversion: .prefixedNo,
@@ -123,6 +128,7 @@ struct MooringDaemonCommand: ParsableCommand {
         take(maxPrefixes, \.maxPrefixes)
         take(maxMembers, \.maxMembers)
         take(logLevel, \.logLevel)
+        if let processors { result.processors = processors }
         if let socketGroup { result.socketGroup = socketGroup }
         if let bindings { result.bindings = bindings }
         if let checkpoint { result.checkpoint = checkpoint }

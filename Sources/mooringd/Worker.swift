@@ -218,6 +218,7 @@ final class Worker: Sendable {
 
     /// Starts forwarding on a thread of its own; to be called once.
     /// - Parameters:
+    ///   - processor: that it is pinned to; nil: it runs where the scheduler wants it.
     ///   - handedOver: called on that thread with the workers that packets were handed to, a bit each. They are to be
     ///     woken.
     ///   - punted: called on that thread when packets wait for the control plane; until they are taken once only.
@@ -225,7 +226,8 @@ final class Worker: Sendable {
     ///     be called every few milliseconds, until it returns false.
     ///   - ended: called on that thread when it has come to its end: nil after `stop`, else why it can't go on.
     func start(
-        table: BindingTable, settings: ForwarderSettings, handedOver: @escaping @Sendable (UInt64) -> Void,
+        table: BindingTable, settings: ForwarderSettings, processor: Int?,
+        handedOver: @escaping @Sendable (UInt64) -> Void,
         punted: @escaping @Sendable () -> Void, waiting: @escaping @Sendable () -> Void,
         ended: @escaping @Sendable (PortError?) -> Void
     ) {
@@ -233,6 +235,9 @@ final class Worker: Sendable {
         let tableReader = table.reader
         startThread(named: "mooring-fwd-\(place.index)") { [self] in
             ForwardingThread.askForShortWaits()
+            if let processor {
+                do throws(PortError) { try ForwardingThread.pin(to: processor) } catch { return ended(error) }
+            }
             // To forward takes none.
             do { try Capabilities.keep(only: []) } catch { return ended(PortError("\(error)")) }
             let forwarder = Forwarder(

@@ -53,17 +53,20 @@ final class Workers: Sendable {
 
     /// Starts all; to be called once. Where one ends by itself, the others are stopped.
     /// - Parameters:
+    ///   - processors: that they are pinned to, one each; nil: they run where the scheduler wants them.
     ///   - punted: called on a worker's thread when packets wait for the control plane; until they are taken once only.
     ///   - waiting: called on a worker's thread when packets begin to wait for others of their tunnel; `releaseWaiting` is
     ///     then to be called every few milliseconds, until it returns false.
     ///   - ended: called when all have come to their end: nil after `stop`, else why the first could not go on.
     func start(
-        table: BindingTable, settings: ForwarderSettings, punted: @escaping @Sendable () -> Void,
-        waiting: @escaping @Sendable () -> Void, ended: @escaping @Sendable (PortError?) -> Void
+        table: BindingTable, settings: ForwarderSettings, processors: ProcessorList?,
+        punted: @escaping @Sendable () -> Void, waiting: @escaping @Sendable () -> Void,
+        ended: @escaping @Sendable (PortError?) -> Void
     ) {
-        for worker in all {
+        for (index, worker) in all.enumerated() {
             worker.start(
-                table: table, settings: settings, handedOver: { [self] others in wake(others) }, punted: punted,
+                table: table, settings: settings, processor: processors?.numbers[index],
+                handedOver: { [self] others in wake(others) }, punted: punted,
                 waiting: waiting,
                 ended: { [self] error in
                     if error != nil { stop() }

@@ -15,13 +15,8 @@ extension EndToEnd {
         private static func prefix(_ node: Int) -> String { "2001:db8:1:\(node + 16)::/64" }
         private static func address(_ node: Int) -> String { "2001:db8:1:\(node + 16)::1" }
 
-        /// Whether a daemon with several workers can be had here: their devices need a program in the kernel.
         private func start(_ topology: Topology, _ options: [String]) async throws {
-            do { try await topology.startMooringd(.homeAgent, ["--workers", "2"] + options) } catch {
-                guard "\(error)".contains("CAP_BPF") else { throw error }
-                topology.daemons[.homeAgent] = nil
-                throw Topology.CannotBeHere(reason: "\(error)")
-            }
+            try await topology.startWorkers(2, options)
         }
 
         /// Leaves out what only quotes a packet, in answer to it.
@@ -193,6 +188,19 @@ extension EndToEnd {
                 #expect(try await daemon.wait() == 1)
                 #expect(daemon.errorOutput.contains("was deleted while in use"))
             }
+        }
+    }
+}
+
+extension Topology {
+    /// Starts the home agent's daemon with so many workers. Where several can't be had, since their devices need a program in
+    /// the kernel, the test is cancelled.
+    @discardableResult
+    func startWorkers(_ count: Int, _ options: [String]) async throws -> ChildProcess {
+        do { return try await startMooringd(.homeAgent, ["--workers", "\(count)"] + options) } catch {
+            guard "\(error)".contains("CAP_BPF") else { throw error }
+            daemons[.homeAgent] = nil
+            throw CannotBeHere(reason: "\(error)")
         }
     }
 }

@@ -77,6 +77,8 @@ import Wire
             (#"{ "io": "fast" }"#, "io"),
             (#"{ "setup": 1 }"#, "setup"),
             (#"{ "workers": 0 }"#, "workers"), (#"{ "workers": 17 }"#, "workers"), (#"{ "workers": "two" }"#, "auto"),
+            (#"{ "processors": "1-" }"#, "processors"), (#"{ "processors": "8191" }"#, "8191"),
+            (#"{ "processors": "0", "workers": 2 }"#, "2 workers"),
             (#"{ "maxBindings": 0 }"#, "maxBindings"), (#"{ "maxMembers": 0 }"#, "maxMembers"),
             (#"{ "tunnelMTU": 1480, "accessMTU": 1499 }"#, "1499"),
             (#"[]"#, "object"),
@@ -165,10 +167,23 @@ import Wire
         #expect(after.settingsThatNeedRestart(comparedTo: before).isEmpty)
         after.homeDevice = "h0"
         after.workers = .exactly(2)
+        after.processors = ProcessorList("0-1")
         after.maxBindings = 1
         after.maxMembers = 1
         #expect(
-            after.settingsThatNeedRestart(comparedTo: before) == ["homeDevice", "workers", "maxBindings", "maxMembers"])
+            after.settingsThatNeedRestart(comparedTo: before)
+                == ["homeDevice", "workers", "processors", "maxBindings", "maxMembers"])
+    }
+
+    @Test(
+        "A list of processors is as the kernel writes it",
+        arguments: [
+            ("0", [0]), ("2-5,8", [2, 3, 4, 5, 8]), ("8,2-3", [8, 2, 3]), ("7-7", [7]), ("", nil), ("1,", nil),
+            ("3-1", nil), ("1-2-3", nil), ("-1", nil), ("0,0", nil), ("1-3,2", nil), ("8192", nil), ("a", nil),
+            ("0-99999999999999999999", nil),
+        ] as [(String, [Int]?)])
+    func processors(_ text: String, _ expected: [Int]?) {
+        #expect(ProcessorList(text)?.numbers == expected)
     }
 
     @Test("The number of workers is one that is named, or that of the processors")
