@@ -31,19 +31,24 @@ extension Forwarder {
             }
             join(segment, place, bucket, batch)
         }
-        for number in 0..<frames.count where frames[number].count > 1 { Self.settle(frames[number], batch) }
+        for number in 0..<frames.count where frames[number].count > 1 {
+            Self.settle(frames[number], batch)
+            batch[Int(frames[number].first)].verdict = .transmitJoined
+        }
     }
 
     /// Joins a packet to the super-frame of its flow, or begins one.
+    /// - Parameter pending: towards a tunnel, its number among those that need a binding.
     @inline(__always)
-    private mutating func join(
-        _ segment: FlowSegment, _ place: Int, _ bucket: Int, _ batch: borrowing PacketBatch
+    mutating func join(
+        _ segment: FlowSegment, _ place: Int, _ bucket: Int, _ batch: borrowing PacketBatch,
+        towardsTunnel pending: Int? = nil
     ) {
         let found = frames.find(segment, in: bucket) { UnsafeRawPointer(batch[Int($0)].start) }
         let mayBeJoined = segment.mayBeJoined && (segment.isTCP || joinsDatagrams)
         var isVerified = false
         if let found {
-            if mayBeJoined, Self.fits(segment, frames[found], batch) {
+            if mayBeJoined, Self.fits(segment, frames[found], batch), goSameWay(pending, frames[found]) {
                 isVerified = segment.verifiesChecksum
                 if isVerified, Self.isFirstVerified(&frames[found], batch) {
                     Self.append(segment, place, to: &frames[found], batch)
@@ -54,11 +59,17 @@ extension Forwarder {
         }
         guard mayBeJoined, !segment.isTCP || !segment.pushes else { return }
         var frame = OpenFrame(
-            ports: segment.ports, first: UInt16(truncatingIfNeeded: place), last: UInt16(truncatingIfNeeded: place),
+            first: UInt16(truncatingIfNeeded: place), last: UInt16(truncatingIfNeeded: place),
             segmentSize: UInt16(truncatingIfNeeded: segment.payloadLength),
+            headerLength: UInt8(truncatingIfNeeded: segment.headerLength),
             payload: UInt32(truncatingIfNeeded: segment.payloadLength), isOpen: true, isIPv4: segment.isIPv4)
         frame.isVerified = isVerified
-        frames.open(frame, in: bucket)
+        if let pending {
+            guard let limit = limitOfFrame(beginningWith: pending, batch) else { return }
+            frame.limit = limit
+            frame.pending = UInt16(truncatingIfNeeded: pending)
+        }
+        frames.open(frame, ports: segment.ports, in: bucket)
     }
 
     /// Whether a packet is what comes next in a super-frame.
@@ -66,7 +77,7 @@ extension Forwarder {
     private static func fits(_ segment: FlowSegment, _ frame: OpenFrame, _ batch: borrowing PacketBatch) -> Bool {
         let start = UnsafeRawPointer(batch[Int(frame.first)].start)
         guard segment.hasSameHeaders(as: start), segment.payloadLength <= Int(frame.segmentSize),
-            segment.headerLength &+ Int(frame.payload) &+ segment.payloadLength <= Int(UInt16.max)
+            segment.headerLength &+ Int(frame.payload) &+ segment.payloadLength <= Int(frame.limit)
         else { return false }
         if segment.isTCP {
             let first = (start + segment.transportOffset).networkUInt32(at: TCP.Offset.sequence)
@@ -82,9 +93,7 @@ extension Forwarder {
     @inline(__always)
     private static func isFirstVerified(_ frame: inout OpenFrame, _ batch: borrowing PacketBatch) -> Bool {
         if frame.isVerified { return true }
-        let packet = batch[Int(frame.first)]
-        frame.isVerified =
-            FlowSegment(packet.start, length: packet.length, isIPv4: frame.isIPv4)?.verifiesChecksum ?? false
+        frame.isVerified = firstSegment(of: frame, batch).verifiesChecksum
         return frame.isVerified
     }
 
@@ -94,7 +103,9 @@ extension Forwarder {
     ) {
         if frame.count == 1 { batch.beginJoining(Int(frame.first)) }
         batch.join(place, behind: Int(frame.last))
-        batch[place].removeFirst(segment.headerLength)
+        batch[place].start += segment.headerLength
+        // Behind the IP packet there may be more.
+        batch[place].length = segment.payloadLength
         batch[place].verdict = .joined
         frame.last = UInt16(truncatingIfNeeded: place)
         frame.count &+= 1
@@ -104,19 +115,26 @@ extension Forwarder {
         frame.isOpen = segment.payloadLength == Int(frame.segmentSize) && !frame.pushes
     }
 
-    /// Makes the first packet's header that of the super-frame.
-    private static func settle(_ frame: OpenFrame, _ batch: borrowing PacketBatch) {
-        let index = Int(frame.first)
-        let packet = batch[index]
-        guard let segment = FlowSegment(packet.start, length: packet.length, isIPv4: frame.isIPv4) else {
+    /// The packet that a super-frame begins with, while its header is still its own.
+    @inline(__always)
+    private static func firstSegment(of frame: OpenFrame, _ batch: borrowing PacketBatch) -> FlowSegment {
+        let length = Int(frame.headerLength) &+ Int(frame.segmentSize)
+        guard let segment = FlowSegment(batch[Int(frame.first)].start, length: length, isIPv4: frame.isIPv4) else {
             preconditionFailure("it was one before")
         }
-        segment.becomeSuperFrame(packet.start, payload: Int(frame.payload), pushes: frame.pushes)
+        return segment
+    }
+
+    /// Makes the first packet's header that of the super-frame.
+    static func settle(_ frame: OpenFrame, _ batch: borrowing PacketBatch) {
+        let index = Int(frame.first)
+        let segment = firstSegment(of: frame, batch)
+        segment.becomeSuperFrame(batch[index].start, payload: Int(frame.payload), pushes: frame.pushes)
+        batch[index].length = segment.headerLength &+ segment.payloadLength
         let kind: SegmentKind = segment.isTCP ? frame.isIPv4 ? .tcpIPv4 : .tcpIPv6 : .udp
         batch[index].segmentKind = kind.rawValue
         batch[index].transportOffset = UInt8(segment.transportOffset)
         batch[index].segmentSize = frame.segmentSize
         batch[index].segmentCount = frame.count
-        batch[index].verdict = .transmitJoined
     }
 }

@@ -26,6 +26,10 @@ extension Forwarder {
     /// - Returns: false where room for them is missing; the next call goes on behind what was sent.
     mutating func sendSegments(_ batch: inout PacketBatch, _ work: UnsafeMutablePointer<PendingPacket>) -> Bool {
         let index = Int(work.pointee.packet)
+        if Self.isJoined(batch[index], work.pointee) {
+            sendJoined(&batch, work.pointee)
+            return true
+        }
         guard let frame = Self.view(of: batch[index], work.pointee) else {
             drop(&batch[index], .superFrameMalformed)
             return true
@@ -77,7 +81,8 @@ extension Forwarder {
     }
 
     /// Whether a super-frame may go into a tunnel whole.
-    private mutating func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference)
+    @inline(__always)
+    func carriesSuperFrames(_ record: UnsafePointer<BindingRecord>, _ reference: BindingReference)
         -> Bool
     {
         record.pointee.form.carriesSuperFrames && !reference.usesHomeAddress
@@ -112,20 +117,30 @@ extension Forwarder {
             packet.length = frame.length - count * frame.segmentSize
             packet.segmentCount -= UInt16(count)
         }
-        let bytes = packet.length + (Int(packet.segmentCount) - 1) * frame.headerLength
+        enterTunnelWhole(&packet, record, isIPv4: isIPv4, headerLength: frame.headerLength)
+        batch[index] = packet
+        return true
+    }
+
+    /// Writes a binding's headers before a super-frame that is to leave whole, and counts it.
+    /// - Parameters:
+    ///   - packet: of as many bytes as all of it has.
+    ///   - headerLength: of its own headers, in bytes.
+    mutating func enterTunnelWhole(
+        _ packet: inout Packet, _ record: UnsafePointer<BindingRecord>, isIPv4: Bool, headerLength: Int
+    ) {
+        let repetitions = Int(packet.segmentCount) - 1
+        let bytes = packet.length
         traffic[Int(record.pointee.traffic)].addToNode(
-            bytes: bytes, packets: Int(packet.segmentCount), isShared: isShared)
+            bytes: bytes + repetitions * headerLength, packets: Int(packet.segmentCount), isShared: isShared)
         guard enterTunnel(&packet, record, isIPv4: isIPv4, usesHomeAddress: false) else {
             preconditionFailure("a tunnel without numbers needs no other worker")
         }
-        skipIdentifications(Int(packet.segmentCount) - 1, to: record.pointee.careOfAddress)
+        let outer = packet.length - bytes
+        skipIdentifications(repetitions, to: record.pointee.careOfAddress)
         packet.transportOffset += UInt8(outer)
         transmit(&packet, to: .access)
-        count(
-            CounterIndex.transmittedBytes, .access,
-            by: (Int(packet.segmentCount) - 1) * (outer + frame.headerLength))
-        batch[index] = packet
-        return true
+        count(CounterIndex.transmittedBytes, .access, by: repetitions * (outer + headerLength))
     }
 
     /// Sends a segment by itself, in fragments where it is larger than `limit`, for which there is room.

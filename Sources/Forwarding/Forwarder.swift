@@ -30,13 +30,13 @@ public struct ForwarderSettings: Sendable {
     public var singleDevice = false
     /// Of IPv4 packets that the forwarder makes itself.
     public var timeToLive: UInt8 = 64
-    /// Whether a super-frame may leave whole, with one set of headers before it.
+    /// Whether a super-frame may leave whole, with one set of headers before it. Then packets of a flow are joined into some.
     public var sendsSuperFrames = false
     /// Whether datagrams of a UDP tunnel may leave as one super-frame of UDP, where a super-frame can't leave whole.
     public var sendsTrains = false
     /// Whether the home side takes super-frames, so that packets of a flow may be joined.
     public var joinsSegments = false
-    /// Whether that is so of datagrams of UDP, too.
+    /// Whether the kernel knows super-frames of UDP: what is said of packets of a flow, to either side, holds for datagrams too.
     public var joinsDatagrams = false
     /// Whether the host forwards, so that nodes may take it for a router (RFC 4861, 4.4).
     public var isRouter = true
@@ -106,10 +106,11 @@ public struct Forwarder: ~Copyable {
     var superFrame = SuperFrameProgress()
     /// Of the batch, that are being joined.
     var frames: OpenFrames
+    let firstPackets = FirstPackets()
     /// Of the batch.
     var now: UInt64 = 0
     /// How many packets of the batch need a binding, and how many of them have their verdict.
-    private(set) var pendingCount = 0
+    var pendingCount = 0
     private var finishedCount = 0
     var errorLimit: TokenBucket
     private let identifications: Identifications
@@ -187,6 +188,7 @@ public struct Forwarder: ~Copyable {
         counters.deallocate()
         endpoints.deallocate()
         identifications.deallocate()
+        firstPackets.deallocate()
     }
 
     /// Gives every packet of the batch its verdict, and writes headers where it is to be transmitted. Where it leaves the
@@ -212,6 +214,7 @@ public struct Forwarder: ~Copyable {
         fetch(left)
         pendingCount = left
         finishedCount = 0
+        if sendsSuperFrames { joinTowardsTunnels(&batch) }
         if reordering.count > 0 { releaseDue(into: &batch) }
         finish(&batch)
     }
@@ -306,7 +309,13 @@ public struct Forwarder: ~Copyable {
     @inline(never)
     private mutating func suspend(_ batch: inout PacketBatch, at index: Int) {
         finishedCount = index
-        for index in index..<pendingCount { batch[Int(pending[index].packet)].verdict = .unfinished }
+        for index in index..<pendingCount {
+            let packet = Int(pending[index].packet)
+            batch[packet].verdict = .unfinished
+            if Self.isJoined(batch[packet], pending[index]) {
+                Self.setOthers(joinedTo: packet, .unfinished, batch)
+            }
+        }
         batch.isUnfinished = true
     }
 

@@ -4,15 +4,19 @@ import Wire
 
 /// A super-frame that is being joined, or the packet that may become its first.
 struct OpenFrame: BitwiseCopyable {
-    /// Both ports of the flow.
-    var ports: UInt32
     /// The place in the batch of its first packet, and of its last.
     var first: UInt16
     var last: UInt16
+    /// Towards a tunnel, the number of the first among those that need a binding.
+    var pending: UInt16 = 0
     /// How many packets.
     var count: UInt16 = 1
     /// Payload of each but the last, in bytes.
     var segmentSize: UInt16
+    /// The most that headers and the payload of all may be, in bytes: what is put before them counts too.
+    var limit = UInt16.max
+    /// All headers of a packet, in bytes.
+    var headerLength: UInt8
     /// Payload of all, in bytes.
     var payload: UInt32
     /// Whether anything may be joined behind the last.
@@ -30,26 +34,32 @@ struct OpenFrames: ~Copyable {
     static let bucketCount = 16
     static let waysPerBucket = 8
 
-    /// All of the batch, in the order of their first packets.
+    /// All of the batch.
     private let frames: UnsafeMutablePointer<OpenFrame>
     private(set) var count = 0
-    /// The numbers of frames in each bucket.
-    private let places: UnsafeMutablePointer<UInt16>
+    /// What is found in a bucket: the ports stand beside the number, since most are others'.
+    private struct Way: BitwiseCopyable {
+        var ports: UInt32 = 0
+        var number: UInt32 = 0
+    }
+
+    /// Those of each bucket.
+    private let ways: UnsafeMutablePointer<Way>
     /// How many frames were put into each bucket.
     private let filled: UnsafeMutablePointer<UInt16>
 
     /// - Parameter batchCapacity: packets in a batch at the most.
     init(batchCapacity: Int) {
         frames = .allocate(capacity: batchCapacity)
-        places = .allocate(capacity: Self.bucketCount * Self.waysPerBucket)
-        places.initialize(repeating: 0, count: Self.bucketCount * Self.waysPerBucket)
+        ways = .allocate(capacity: Self.bucketCount * Self.waysPerBucket)
+        ways.initialize(repeating: Way(), count: Self.bucketCount * Self.waysPerBucket)
         filled = .allocate(capacity: Self.bucketCount)
         filled.initialize(repeating: 0, count: Self.bucketCount)
     }
 
     deinit {
         frames.deallocate()
-        places.deallocate()
+        ways.deallocate()
         filled.deallocate()
     }
 
@@ -75,10 +85,12 @@ struct OpenFrames: ~Copyable {
     func find(
         _ segment: FlowSegment, in bucket: Int, start: (UInt16) -> UnsafeRawPointer
     ) -> Int? {
-        for way in 0..<min(Int(filled[bucket]), Self.waysPerBucket) {
-            let number = Int(places[bucket &* Self.waysPerBucket &+ way])
+        let ports = segment.ports
+        let first = bucket &* Self.waysPerBucket
+        for way in 0..<min(Int(filled[bucket]), Self.waysPerBucket) where ways[first &+ way].ports == ports {
+            let number = Int(ways[first &+ way].number)
             let frame = frames + number
-            if frame.pointee.isOpen, frame.pointee.ports == segment.ports, frame.pointee.isIPv4 == segment.isIPv4,
+            if frame.pointee.isOpen, frame.pointee.isIPv4 == segment.isIPv4,
                 segment.isSameFlow(as: start(frame.pointee.first))
             {
                 return number
@@ -88,11 +100,12 @@ struct OpenFrames: ~Copyable {
     }
 
     /// Adds a frame.
+    /// - Parameter ports: both of its flow.
     @inline(__always)
-    mutating func open(_ frame: OpenFrame, in bucket: Int) {
+    mutating func open(_ frame: OpenFrame, ports: UInt32, in bucket: Int) {
         (frames + count).initialize(to: frame)
-        let place = bucket &* Self.waysPerBucket &+ Int(filled[bucket]) % Self.waysPerBucket
-        places[place] = UInt16(truncatingIfNeeded: count)
+        let way = bucket &* Self.waysPerBucket &+ Int(filled[bucket]) % Self.waysPerBucket
+        ways[way] = Way(ports: ports, number: UInt32(truncatingIfNeeded: count))
         filled[bucket] &+= 1
         count &+= 1
     }

@@ -27,8 +27,8 @@ public enum Verdict: UInt8, Sendable, BitwiseCopyable {
     case transmitHome
     /// Written to the access side.
     case transmitAccess
-    /// Written as one super-frame with those that are joined to it: a received packet to the home side, with those behind it in
-    /// its chain; one that the forwarder made to the access side, with those made right after it.
+    /// Written to the side opposite of its ingress as one super-frame with those that are joined to it: of a received packet
+    /// those behind it in its chain, of one that the forwarder made those made right after it.
     case transmitJoined
     /// Leaves with the packet that it is joined to: these bytes are payload.
     case joined

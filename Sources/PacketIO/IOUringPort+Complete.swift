@@ -88,14 +88,16 @@ extension IOUringPort {
         }
         slotsBehind[Int(last)] = RequestKind.noSlot
         let packets = UInt64(batch[first].segmentCount)
-        if let gathered = vectors.gather(batch, first, header: homeHeader),
+        let isHome = batch[first].ingress == .access
+        if let gathered = vectors.gather(batch, first, header: isHome ? homeHeader : accessHeader),
             rings.ring.write(
-                file: PortFile.home, vectors: UnsafeBufferPointer(gathered),
-                userData: RequestKind.writeJoined | UInt64(slot) | packets << 48)
+                file: isHome ? PortFile.home : accessFile, vectors: UnsafeBufferPointer(gathered),
+                userData: (isHome ? RequestKind.writeJoinedHome : RequestKind.writeJoinedAccess) | UInt64(slot)
+                    | packets << 48)
         {
             writesUnderWay &+= 1
         } else {
-            failedWrites.home &+= packets
+            if isHome { failedWrites.home &+= packets } else { failedWrites.access &+= packets }
             giveBackJoined(slot)
         }
     }

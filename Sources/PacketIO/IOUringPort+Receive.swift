@@ -130,9 +130,13 @@ extension IOUringPort {
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.access &+= RequestKind.packets(completion.userData) }
                 giveBack(UInt32(truncatingIfNeeded: completion.userData))
-            case RequestKind.writeJoined:
+            case RequestKind.writeJoinedHome:
                 writesUnderWay &-= 1
                 if completion.result < 0 { failedWrites.home &+= RequestKind.packets(completion.userData) }
+                giveBackJoined(UInt32(truncatingIfNeeded: completion.userData))
+            case RequestKind.writeJoinedAccess:
+                writesUnderWay &-= 1
+                if completion.result < 0 { failedWrites.access &+= RequestKind.packets(completion.userData) }
                 giveBackJoined(UInt32(truncatingIfNeeded: completion.userData))
             default:
                 try sortRare(completion)

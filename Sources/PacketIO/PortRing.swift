@@ -51,9 +51,10 @@ enum RequestKind {
     @inlinable static var resumeHome: UInt64 { 5 << 32 }
     @inlinable static var resumeAccess: UInt64 { 6 << 32 }
     @inlinable static var cancel: UInt64 { 7 << 32 }
-    @inlinable static var writeJoined: UInt64 { 8 << 32 }
+    @inlinable static var writeJoinedHome: UInt64 { 8 << 32 }
     @inlinable static var readFrames: UInt64 { 9 << 32 }
     @inlinable static var resumeFrames: UInt64 { 10 << 32 }
+    @inlinable static var writeJoinedAccess: UInt64 { 11 << 32 }
     @inlinable static var mask: UInt64 { 0xffff_0000_0000 }
     /// How many packets a write is of.
     @inlinable @inline(__always)

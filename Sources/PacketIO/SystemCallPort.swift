@@ -229,10 +229,13 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     @usableFromInline @inline(never)
     mutating func writeJoined(_ batch: borrowing PacketBatch, _ first: Int) {
         vectors.removeAll()
-        guard let gathered = vectors.gather(batch, first, header: homeHeader) else {
+        let isHome = batch[first].ingress == .access
+        guard let gathered = vectors.gather(batch, first, header: isHome ? homeHeader : accessHeader) else {
             preconditionFailure("there are as many vectors as packets in a batch")
         }
-        if !write(gathered, to: homeDescriptor) { failedWrites.home &+= UInt64(batch[first].segmentCount) }
+        guard !write(gathered, to: isHome ? homeDescriptor : accessOutput) else { return }
+        let packets = UInt64(batch[first].segmentCount)
+        if isHome { failedWrites.home &+= packets } else { failedWrites.access &+= packets }
     }
 
     @usableFromInline @inline(never)

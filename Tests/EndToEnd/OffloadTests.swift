@@ -67,6 +67,50 @@ extension EndToEnd {
             }
         }
 
+        /// What `burst.py receive` prints.
+        private struct Burst: Decodable {
+            let received, late, damaged: Int
+        }
+
+        @Test(
+            "datagrams of a flow that wait together go into the tunnel in few writes, and come as they were sent",
+            arguments: IO.allCases, [Tunnel.ipInIP, .gre, .udp])
+        func datagrams(io: IO, tunnel: Tunnel) async throws {
+            try await Topology.run { topology in
+                try await topology.requireIO(io)
+                try await topology.requireOffload(.push)
+                try await topology.startBoth(
+                    tunnel, byHomeAddress: false, Offload.push.options + ["--io", io.rawValue])
+                if tunnel == .gre {
+                    try await topology.mooring(
+                        .homeAgent, ["binding", "put", "mn1", "--update", "--no-gre-checksum"])
+                    try await topology.mooring(
+                        .node, ["binding", "put", "home-agent", "--update", "--no-gre-checksum"])
+                }
+                let daemon = try #require(topology.daemons[.homeAgent])
+                let (count, size) = (512, 200)
+                for address in [Topology.nodeAddress, Topology.nodeIPv4Address] {
+                    try await topology.ping(from: .correspondent, to: address)
+                    let before = try await topology.deviceStatistics(.homeAgent, "mooring-access").received
+                    let receiver = try topology.start(
+                        in: .node, ["python3", Topology.script("burst.py"), "receive", "4400", "\(count)", "\(size)"])
+                    try await poll(for: "receiver") { receiver.errorOutput.contains("listening") }
+                    // So that it finds all together, however busy the machine is.
+                    daemon.send(SIGSTOP)
+                    defer { daemon.send(SIGCONT) }
+                    try await topology.run(
+                        in: .correspondent,
+                        ["python3", Topology.script("burst.py"), "send", address, "4400", "\(count)", "\(size)"])
+                    daemon.send(SIGCONT)
+                    #expect(try await receiver.wait() == 0, "\(receiver.errorOutput)")
+                    let burst = try JSONDecoder().decode(Burst.self, from: Data(receiver.output.utf8))
+                    #expect(burst.received == count && burst.late == 0 && burst.damaged == 0, "\(address): \(burst)")
+                    let writes = try await topology.deviceStatistics(.homeAgent, "mooring-access").received - before
+                    #expect(writes < count / 4, "\(address): \(writes)")
+                }
+            }
+        }
+
         @Test("mooringd warns of a way that was named and can't be had, and goes on with the next best")
         func unfulfilled() async throws {
             try await Topology.run { topology in

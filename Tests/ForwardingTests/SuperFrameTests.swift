@@ -105,31 +105,6 @@ struct SuperFrameTests {
         #expect((whole.resumptions > 0) == (vector.segments.count > PacketBatch.generatedCapacity))
     }
 
-    /// What the kernel makes of a super-frame with outer headers before it: the segments, each with those headers and what
-    /// differs in them from one to the next.
-    private static func cut(_ packet: [UInt8], outer: Int, isTCP: Bool, size: Int, transportOffset: Int) -> [[UInt8]] {
-        let inner = Array(packet[outer...])
-        return inner.withUnsafeBytes { bytes -> [[UInt8]] in
-            guard
-                let frame = SuperFrameView(
-                    bytes, isTCP: isTCP, segmentSize: size, transportOffset: transportOffset - outer)
-            else { return [] }
-            return (0..<frame.segmentCount).map { number in
-                let segment = [UInt8](unsafeUninitializedCapacity: frame.headerLength + size) { target, count in
-                    count = frame.writeSegment(
-                        at: number * size, size: size, to: UnsafeMutableRawPointer(target.baseAddress!))
-                }
-                var result = Array(packet[..<outer]) + segment
-                let first = Int(packet[4]) << 8 | Int(packet[5])
-                result.replaceSubrange(2..<4, with: [UInt8(result.count >> 8), UInt8(result.count & 0xFF)])
-                result.replaceSubrange(
-                    4..<6, with: [UInt8((first + number) >> 8 & 0xFF), UInt8((first + number) & 0xFF)])
-                PacketMutation.mendIPv4Checksum(&result)
-                return result
-            }
-        }
-    }
-
     @Test(
         "One that leaves whole becomes the same segments, and counts the same", arguments: [Kind.direct, .gre],
         SuperFrameVectors.all.cases.filter { !$0.name.contains("too big") && !$0.name.contains("group") })
@@ -141,7 +116,7 @@ struct SuperFrameTests {
         let cut = outcome.flatMap { packet in
             packet.count - outer <= vector.segments[0].bytes.count
                 ? [packet]
-                : Self.cut(
+                : TunnelledFrame.cut(
                     packet, outer: outer, isTCP: vector.kind != SegmentKind.udp.rawValue,
                     size: Int(vector.segmentSize), transportOffset: Int(vector.transportOffset) + outer)
         }

@@ -46,6 +46,7 @@ struct HotPathTests {
         Function("Forwarder.takeOfLink", "$s10Forwarding9ForwarderV10takeOfLink"),
         Function("Forwarder.answer", "$s10Forwarding9ForwarderV6answer_7dropped"),
         Function("Forwarder.joinSegments", "$s10Forwarding9ForwarderV12joinSegments"),
+        Function("Forwarder.joinTowardsTunnels", "$s10Forwarding9ForwarderV18joinTowardsTunnels"),
         Function("Forwarder.leaveWhole", "$s10Forwarding9ForwarderV10leaveWhole"),
         Function("Forwarder.publishCounters", "$s10Forwarding9ForwarderV15publishCounters"),
     ]
