@@ -2,6 +2,13 @@
 // devices' hooks make.
 
 extension Network {
+    /// Has super-frames cut before they go to the node, as a network card does that knows none: what comes there is what is
+    /// on a wire, and may be counted.
+    func cutFramesToNode() throws {
+        // Whatever is around them: the kernel cuts where a card does not know all of it.
+        try run(in: "agent", ["ethtool", "-K", "node", "tso", "off", "gso", "off", "tx-udp-segmentation", "off"])
+    }
+
     private static let prefix = "2001:db8:1::/48"
     // Neither address is anybody's: the entries below say what link address each has.
     private static let (agentGateway, nodeGateway) = ("fe80::1:1", "fe80::1:2")

@@ -18,6 +18,7 @@ struct Pipeline: ParsableCommand {
               swift run Bench pipeline --bindings 1000000 --layout operator --layout spread
               swift run Bench pipeline --encapsulation gre --inner ipv4 --bindings 1000000
               swift run Bench pipeline --all-tunnels --size 64 --json
+              swift run Bench pipeline --push --direction encapsulate --size 64
             """)
 
     enum Direction: String, CaseIterable, ExpressibleByArgument { case encapsulate, decapsulate }
@@ -29,6 +30,11 @@ struct Pipeline: ParsableCommand {
     @Option(help: "Whose packets: ipv4, ipv6 (to the care-of address) or ipv6-home-address.")
     var inner = PipelinePackets.Inner.ipv6
     @Flag(help: "Every tunnel kind with every kind of packet that it carries.") var allTunnels = false
+    @Flag(
+        help: ArgumentHelp(
+            "As where super-frames leave whole: the forwarder looks for packets that it can join.",
+            discussion: "Each packet of a batch is of a flow of its own, so that there are none."))
+    var push = false
     @Option(
         help: "Where the prefixes lie: in one operator's /32 as those of Bench lpm, or spread over all of 2000::/3.")
     var layout: [PrefixLayout] = [.operator]
@@ -70,7 +76,8 @@ struct Pipeline: ParsableCommand {
     private func report(
         _ setup: PipelineSetup, _ inner: PipelinePackets.Inner, _ direction: Direction, size: Int
     ) throws {
-        let figures = try setup.measure(direction, inner, size: size, batch: batch, packets: packets)
+        let figures = try setup.measure(
+            direction, inner, size: size, batch: batch, packets: packets, pushes: push)
         let nanoseconds = figures.nanoseconds / Double(figures.packets)
         let allocations = Double(figures.allocations) / Double(figures.packets)
         if output.json {
@@ -129,12 +136,14 @@ final class PipelineSetup {
     }
 
     func measure(
-        _ direction: Pipeline.Direction, _ inner: PipelinePackets.Inner, size: Int, batch capacity: Int, packets: Int
+        _ direction: Pipeline.Direction, _ inner: PipelinePackets.Inner, size: Int, batch capacity: Int, packets: Int,
+        pushes: Bool
     ) throws -> Figures {
         var pool = try PacketPool(slotCount: capacity, packetCapacity: 2048 - PacketPool.headroom)
         var batch = PacketBatch(capacity: capacity)
         var settings = ForwarderSettings()
         settings.endpoints = [PipelinePackets.endpoint]
+        (settings.sendsSuperFrames, settings.joinsDatagrams) = (pushes, pushes)
         var forwarder = Forwarder(reading: table.reader, settings: settings, batchCapacity: capacity)
         let maker = PipelinePackets(
             encapsulation: encapsulation, inner: inner, prefixes: prefixes, size: size)
@@ -150,7 +159,8 @@ final class PipelineSetup {
                 let start = pool.packetStart(slot)
                 let length =
                     direction == .encapsulate
-                    ? maker.writeToNode(node, at: start) : maker.writeFromNode(node, at: start)
+                    ? maker.writeToNode(node, flow: UInt16(truncatingIfNeeded: slot), at: start)
+                    : maker.writeFromNode(node, at: start)
                 batch.append(
                     Packet(
                         start: start, length: length, slot: slot, ingress: direction == .encapsulate ? .home : .access))

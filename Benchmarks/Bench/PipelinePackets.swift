@@ -53,9 +53,16 @@ struct PipelinePackets {
     // MARK: Packets
 
     /// Writes a packet from the home side.
+    /// - Parameter flow: its source port.
     /// - Returns: its length.
-    func writeToNode(_ node: Int, at start: UnsafeMutableRawPointer) -> Int {
+    func writeToNode(_ node: Int, flow: UInt16, at start: UnsafeMutableRawPointer) -> Int {
         writeInner(node, toNode: true, at: start)
+        var udp = UDPHeader(sourcePort: flow, destinationPort: Self.port)
+        let headerLength = inner == .ipv4 ? IPv4.minimumHeaderLength : IPv6.headerLength
+        udp.length = UInt16(size - headerLength)
+        udp.write(to: start + headerLength)
+        // Some checksum: nobody looks whether it is right where there is nothing to join.
+        start.storeNetwork(UInt16(1), at: headerLength + UDP.Offset.checksum)
         return size
     }
 

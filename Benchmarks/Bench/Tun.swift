@@ -8,7 +8,8 @@ struct Tun: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Gbit/s, packets a second and latency through real TUN devices, beside other forwarders.",
         discussion: """
-            Needs iperf3, iproute2, and root or `unshare -rnm sh -c 'ip link set lo up; mount -t tmpfs tmpfs /run; …'`.
+            Needs iperf3, iproute2, ethtool for UDP, and root or
+            `unshare -rnm sh -c 'ip link set lo up; mount -t tmpfs tmpfs /run; …'`.
             Peers whose programs are not there are left out and named; that within the kernel needs root itself.
 
             Examples:

@@ -28,7 +28,9 @@ struct TunTrial {
     func run(_ works: [TunWork], _ program: KernelProgram?) throws -> [TunWork: TunFigure] {
         try network.renew()
         let tunnel = try subject.setup(program).start(in: network)
-        if subject.end != .sink {
+        if subject.end == .sink {
+            try network.cutFramesToNode()
+        } else {
             try network.waitUntilReached(tunnel.nodeAddress)
             _ = try network.start(in: "node", ["iperf3", "-s"])
             try network.waitUntil("iperf3 listens") {
@@ -102,7 +104,7 @@ struct TunTrial {
         }
     }
 
-    /// Packets that arrived at the node's interface: each of them was forwarded.
+    /// Packets that arrived at the node's interface: each of them was forwarded, and was cut before where it was more than one.
     private func arrived() throws -> Int {
         struct Link: Decodable {
             struct Statistics: Decodable {
