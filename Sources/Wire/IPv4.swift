@@ -91,12 +91,29 @@ public struct IPv4View: BitwiseCopyable {
         guard headerLength >= IPv4.minimumHeaderLength, headerLength <= bytes.count else { throw .ipv4HeaderLength }
         let totalLength = Int(start.networkUInt16(at: IPv4.Offset.totalLength))
         guard totalLength >= headerLength, totalLength <= bytes.count else { throw .ipv4TotalLength }
-        guard InternetChecksum.verifies(UnsafeRawBufferPointer(start: start, count: headerLength)) else {
-            throw .ipv4Checksum
-        }
+        guard Self.verifies(start, headerLength: headerLength) else { throw .ipv4Checksum }
         self.start = start
         self.headerLength = headerLength
         self.totalLength = totalLength
+    }
+
+    /// Whether a header's checksum is right. Almost all have no options, and are summed without a loop.
+    @inlinable @inline(__always)
+    static func verifies(_ start: UnsafeRawPointer, headerLength: Int) -> Bool {
+        guard headerLength == IPv4.minimumHeaderLength else {
+            return InternetChecksum.verifies(UnsafeRawBufferPointer(start: start, count: headerLength))
+        }
+        // In memory order, which does not change whether all bits are set in the end (RFC 1071, 2 B).
+        let (first, second) = (
+            start.loadUnaligned(as: UInt64.self), start.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        )
+        var sum = (first & 0xFFFF_FFFF) &+ (first >> 32) &+ (second & 0xFFFF_FFFF) &+ (second >> 32)
+        sum &+= UInt64(start.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+        // That of a right header stays a multiple of 0xFFFF, in 35 bits, then 33, 17 and 16.
+        sum = (sum & 0xFFFF_FFFF) &+ (sum >> 32)
+        sum = (sum & 0xFFFF) &+ (sum >> 16)
+        sum = (sum & 0xFFFF) &+ (sum >> 16)
+        return sum == 0xFFFF
     }
 
     /// DSCP and ECN.

@@ -111,6 +111,30 @@ struct IPv4Tests {
         }
     }
 
+    @Test("a right checksum is right whatever carries there are, and each other one is wrong")
+    func carries() {
+        var random: UInt64 = 1
+        for round in 0..<4000 {
+            var packet = [UInt8](repeating: 0, count: 20)
+            for index in packet.indices {
+                random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                // The more bits are set, the more is carried.
+                packet[index] = UInt8(truncatingIfNeeded: random >> 56) | (round.isMultiple(of: 2) ? 0xFE : 0)
+            }
+            packet.replaceSubrange(0..<4, with: [0x45, packet[1], 0, 20])
+            sumUp(&packet, headerLength: 20)
+            #expect(refusal(of: packet) == nil, "\(packet)")
+            let right = UInt16(packet[10]) << 8 | UInt16(packet[11])
+            for difference: UInt16 in [1, 2, 3, 0x100, 0x7FFF, 0x8000, 0xFFFE] {
+                let wrong = right &+ difference
+                // 0 and 0xFFFF are two ways to write the same.
+                if [right, wrong].allSatisfy({ $0 == 0 || $0 == 0xFFFF }) { continue }
+                (packet[10], packet[11]) = (UInt8(wrong >> 8), UInt8(wrong & 0xFF))
+                #expect(refusal(of: packet) == .ipv4Checksum, "\(packet)")
+            }
+        }
+    }
+
     private func refusal(of packet: [UInt8]) -> DropReason? {
         withExactMemory(of: packet) { bytes in reason { () throws(DropReason) in _ = try IPv4View(bytes) } }
     }
