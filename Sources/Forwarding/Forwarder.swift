@@ -266,7 +266,8 @@ public struct Forwarder: ~Copyable {
         }
     }
 
-    /// Has what the last stage reads of bindings fetched, so that it need not wait for each by itself.
+    /// Has what the last stage reads and counts of bindings fetched, so that it need not wait for each by itself. All at
+    /// once: in turns with the last stage, fewer are under way at a time, and a large table is slower for it.
     @inline(__always)
     private func fetch(_ count: Int) {
         for index in 0..<count {
@@ -274,8 +275,9 @@ public struct Forwarder: ~Copyable {
             CPrefetch_line(records + BindingReference(rawValue: pending[index].record).record)
         }
         for index in 0..<count where pending[index].record != PrefixTable.noValue && pending[index].lookup != .group {
-            let record = BindingReference(rawValue: pending[index].record).record
-            CPrefetch_line(traffic + Int(records[record].traffic))
+            let record = records + BindingReference(rawValue: pending[index].record).record
+            CPrefetch_line(traffic + Int(record.pointee.traffic))
+            if !pending[index].isFromTunnel { identifications.prefetch(to: record.pointee.careOfAddress) }
         }
     }
 

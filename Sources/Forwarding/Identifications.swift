@@ -3,6 +3,7 @@
 // is no room for a counter each: addresses share counters by a hash, which leaves gaps and repeats nothing. Of several
 // workers each has its own numbers: every second, fourth, eighth or sixteenth.
 
+import CPrefetch
 import Wire
 
 /// The next identification to each destination.
@@ -36,6 +37,10 @@ struct Identifications {
         counter.pointee &+= step
         return counter.pointee
     }
+
+    /// Has the counter of a destination fetched.
+    @inline(__always)
+    func prefetch(to destination: IPv4Address) { CPrefetch_line(counter(of: destination)) }
 
     /// Leaves out the next `count`.
     func skip(_ count: Int, to destination: IPv4Address) {
