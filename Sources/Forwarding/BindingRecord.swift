@@ -148,7 +148,7 @@ struct BindingRecord: BitwiseCopyable {
 
     /// Of the minimal forwarding header of IPv6 by way of the home address, in bytes. At the home agent the source is that
     /// of the outer header.
-    private var lengthOfMinimalHeader: Int {
+    fileprivate var lengthOfMinimalHeader: Int {
         isMobileNode ? MinimalEncapsulation.longHeaderLength : MinimalEncapsulation.shortHeaderLength
     }
 
@@ -156,7 +156,10 @@ struct BindingRecord: BitwiseCopyable {
     static var largestHeaderLength: Int {
         2 * IPv4.minimumHeaderLength + UDPTunnel.headerLength + GRE.maximumHeaderLength
     }
+}
 
+// Of a pointer, since a record that lends itself to a function that is not inlined is copied for that, packet by packet.
+extension UnsafePointer<BindingRecord> {
     /// Writes all headers before a packet; IPv4 in minimal encapsulation is `MinimalTunnel.encapsulate`'s. GRE's sequence
     /// number and checksum are left as they are.
     /// - Parameters:
@@ -169,51 +172,54 @@ struct BindingRecord: BitwiseCopyable {
         before inner: UnsafeMutableRawPointer, innerLength: Int, isIPv4: Bool, usesHomeAddress: Bool,
         innerTrafficClass: TrafficClass, dontFragment: UInt16, identification: UInt16
     ) -> Int {
-        let trafficClass = innerTrafficClass.rawValue & copiedOut
+        let trafficClass = innerTrafficClass.rawValue & pointee.copiedOut
         var start = inner
         var payload = isIPv4 ? IPProtocol.ipv4 : IPProtocol.ipv6
-        if usesHomeAddress, !form.isMinimal {
+        if usesHomeAddress, !pointee.form.isMinimal {
             start -= IPv4.minimumHeaderLength
             writeIPv4Header(
-                at: start, sum: middleSum, source: middleSource, destination: middleDestination, protocol: payload,
-                trafficClass: trafficClass,
+                at: start, sum: pointee.middleSum, source: pointee.middleSource, destination: pointee.middleDestination,
+                protocol: payload, trafficClass: trafficClass,
                 totalLength: innerLength &+ IPv4.minimumHeaderLength, dontFragment: dontFragment,
                 identification: identification)
             payload = IPProtocol.ipv4
         }
-        if form != .direct { payload = writeTunnelHeaders(before: &start, payload: payload, end: inner + innerLength) }
+        if pointee.form != .direct {
+            (start, payload) = writeTunnelHeaders(before: start, payload: payload, end: inner + innerLength)
+        }
         start -= IPv4.minimumHeaderLength
         let length = inner - start
         writeIPv4Header(
-            at: start, sum: outerSum, source: endpoint, destination: careOfAddress, protocol: payload,
-            trafficClass: trafficClass,
+            at: start, sum: pointee.outerSum, source: pointee.endpoint, destination: pointee.careOfAddress,
+            protocol: payload, trafficClass: trafficClass,
             totalLength: innerLength &+ length, dontFragment: dontFragment, identification: identification)
         return length
     }
 
     /// Writes what stands between the outer header and the packet.
     /// - Parameters:
-    ///   - start: of the packet with what was written before it; moves to the first byte of what is written here.
+    ///   - start: of the packet with what was written before it.
     ///   - end: of the packet.
-    /// - Returns: the protocol of what was written.
+    /// - Returns: the first byte of what was written, and its protocol.
     @inline(never)
     private func writeTunnelHeaders(
-        before start: inout UnsafeMutableRawPointer, payload: UInt8, end: UnsafeMutableRawPointer
-    ) -> UInt8 {
-        var payload = payload
-        if form.isGRE {
-            start -= Int(greLength)
-            payload = GRETunnel.write(to: start, payload: payload, flags: greFlags, key: key)
-        } else if form.isMinimal {
-            start -= lengthOfMinimalHeader
+        before start: UnsafeMutableRawPointer, payload: UInt8, end: UnsafeMutableRawPointer
+    ) -> (start: UnsafeMutableRawPointer, protocol: UInt8) {
+        var (start, payload) = (start, payload)
+        if pointee.form.isGRE {
+            start -= Int(pointee.greLength)
+            payload = GRETunnel.write(to: start, payload: payload, flags: pointee.greFlags, key: pointee.key)
+        } else if pointee.form.isMinimal {
+            start -= pointee.lengthOfMinimalHeader
             payload = MinimalTunnel.write(
-                to: start, source: isMobileNode ? homeAddress : nil, destination: middleDestination)
+                to: start, source: pointee.isMobileNode ? pointee.homeAddress : nil,
+                destination: pointee.middleDestination)
         }
-        if form.isUDP {
+        if pointee.form.isUDP {
             start -= UDPTunnel.headerLength
-            payload = UDPTunnel.write(to: start, payload: payload, ports: ports, length: end - start)
+            payload = UDPTunnel.write(to: start, payload: payload, ports: pointee.ports, length: end - start)
         }
-        return payload
+        return (start, payload)
     }
 
     @inline(__always)
@@ -230,7 +236,7 @@ struct BindingRecord: BitwiseCopyable {
         sum = sum &+ UInt32(dontFragment) &+ UInt32(`protocol`)
         sum = (sum & 0xFFFF) &+ (sum >> 16)
         sum = (sum & 0xFFFF) &+ (sum >> 16)
-        let hops = UInt64(timeToLive) << 56 | UInt64(`protocol`) << 48
+        let hops = UInt64(pointee.timeToLive) << 56 | UInt64(`protocol`) << 48
         let second = hops | UInt64(~sum & 0xFFFF) << 32 | UInt64(source.rawValue)
         start.storeNetwork(first, at: 0)
         start.storeNetwork(second, at: 8)

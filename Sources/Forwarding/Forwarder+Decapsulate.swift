@@ -10,56 +10,60 @@ extension Forwarder {
     @inline(__always)
     mutating func decapsulate(_ packet: inout Packet, _ pending: UnsafeMutablePointer<PendingPacket>) -> Bool {
         if pending.pointee.isHeldFragment {
-            if countsInTunnel(pending.pointee) { return false }
+            if countsInTunnel(pending) { return false }
             // It may have been left for later with others of its batch.
             packet.verdict = .release
             return true
         }
         if pending.pointee.isLinkLocal { findTunnel(of: packet, pending) }
-        let work = pending.pointee
-        guard work.record != PrefixTable.noValue else {
+        let work = UnsafePointer(pending)
+        guard work.pointee.record != PrefixTable.noValue else {
             // What passes by on its way to another's endpoint is nobody's exception.
-            if isTunnelEnd(work.outerDestination) {
-                dropAsException(&packet, .innerSourceUnregistered, work)
+            if isTunnelEnd(work.pointee.outerDestination) {
+                dropAsException(&packet, .innerSourceUnregistered, work.pointee)
             } else {
                 drop(&packet, .notForEndpoint)
             }
             return true
         }
-        let reference = BindingReference(rawValue: work.record)
+        let reference = BindingReference(rawValue: work.pointee.record)
         let record = records + reference.record
-        let usesHomeAddress = reference.usesHomeAddress || work.isListenerMessage
-        if let reason = refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) {
+        let usesHomeAddress = reference.usesHomeAddress || work.pointee.isListenerMessage
+        if let reason = refusal(of: work, record, usesHomeAddress: usesHomeAddress) {
             if reason.isSecurityException {
-                dropAsException(&packet, reason, work)
+                dropAsException(&packet, reason, work.pointee)
             } else {
                 drop(&packet, reason)
             }
             return true
         }
-        if work.hasSequence, record.pointee.sequence != PrefixTable.noValue { return false }
+        if work.pointee.hasSequence, record.pointee.sequence != PrefixTable.noValue { return false }
         leaveTunnel(&packet, work, record)
         return true
     }
 
     /// Takes the headers off a packet that its binding allows.
     @inline(__always)
-    mutating func leaveTunnel(_ packet: inout Packet, _ work: PendingPacket, _ record: UnsafePointer<BindingRecord>) {
-        packet.removeFirst(Int(work.innerOffset))
-        packet.length = Int(work.innerLength)
+    mutating func leaveTunnel(
+        _ packet: inout Packet, _ work: UnsafePointer<PendingPacket>, _ record: UnsafePointer<BindingRecord>
+    ) {
+        packet.removeFirst(Int(work.pointee.innerOffset))
+        packet.length = Int(work.pointee.innerLength)
         guard let new = innerClass(packet.start, work, copied: record.pointee.copiedIn) else {
             return drop(&packet, .ecnNotCapable)
         }
-        if work.isIPv4 {
+        if work.pointee.isIPv4 {
             if new.rawValue != UnsafeRawPointer(packet.start).byte(IPv4.Offset.trafficClass) {
                 IPv4Header.setTrafficClass(new, at: packet.start)
             }
         } else if new != IPv6Header.trafficClass(at: packet.start) {
             IPv6Header.setTrafficClass(new, at: packet.start)
         }
-        if packet.isSuperFrame { return leaveWhole(&packet, work, record) }
+        if packet.isSuperFrame { return leaveWhole(&packet, work.pointee, record) }
         traffic[Int(record.pointee.traffic)].addFromNode(bytes: packet.length, isShared: isShared)
-        if work.isLinkLocal || work.isListenerMessage { return takeOfLink(&packet, work, record) }
+        if work.pointee.isLinkLocal || work.pointee.isListenerMessage {
+            return takeOfLink(&packet, work.pointee, record)
+        }
         transmit(&packet, to: .home)
     }
 
@@ -70,8 +74,8 @@ extension Forwarder {
     private mutating func findTunnel(of packet: Packet, _ pending: UnsafeMutablePointer<PendingPacket>) {
         if pending.pointee.record != PrefixTable.noValue {
             let registered = BindingReference(rawValue: pending.pointee.record)
-            let record = records[registered.record]
-            if refusal(of: pending.pointee, record, usesHomeAddress: registered.usesHomeAddress) == nil { return }
+            let record = records + registered.record
+            if refusal(of: pending, record, usesHomeAddress: registered.usesHomeAddress) == nil { return }
         }
         let work = pending.pointee
         let usesHomeAddress = work.homeAddress.rawValue != 0
@@ -91,7 +95,7 @@ extension Forwarder {
             let reference = BindingReference(number, usesHomeAddress: usesHomeAddress)
             let record = records + reference.record
             guard solicitation.target == record.pointee.linkLocalAddress(usesHomeAddress: usesHomeAddress),
-                refusal(of: work, record.pointee, usesHomeAddress: usesHomeAddress) == nil
+                refusal(of: pending, record, usesHomeAddress: usesHomeAddress) == nil
             else { continue }
             pending.pointee.record = reference.rawValue
             return
@@ -100,56 +104,63 @@ extension Forwarder {
 
     /// Whether a fragment that is held has a number in a tunnel of its binding.
     @inline(never)
-    private mutating func countsInTunnel(_ work: PendingPacket) -> Bool {
-        guard work.record != PrefixTable.noValue else { return false }
-        let record = records[BindingReference(rawValue: work.record).record]
-        return record.sequence != PrefixTable.noValue && refusal(of: work, record, usesHomeAddress: true) == nil
+    private mutating func countsInTunnel(_ work: UnsafePointer<PendingPacket>) -> Bool {
+        guard work.pointee.record != PrefixTable.noValue else { return false }
+        let record = records + BindingReference(rawValue: work.pointee.record).record
+        return record.pointee.sequence != PrefixTable.noValue && refusal(of: work, record, usesHomeAddress: true) == nil
     }
 
-    /// Why the binding does not allow the packet; nil where it does.
+    /// Why the binding does not allow the packet; nil where it does. By pointers, since both would be copied otherwise.
     @inline(__always)
     private mutating func refusal(
-        of work: PendingPacket, _ record: BindingRecord, usesHomeAddress: Bool
+        of work: UnsafePointer<PendingPacket>, _ record: UnsafePointer<BindingRecord>, usesHomeAddress: Bool
     ) -> DropReason? {
-        let isByHomeAddress = work.homeAddress.rawValue != 0
+        let isByHomeAddress = work.pointee.homeAddress.rawValue != 0
         // The home address is the outer source where the packet came without the IPv4 tunnel.
         let isWithoutTunnel =
-            usesHomeAddress && !isByHomeAddress && work.outerSource == record.homeAddress && !record.isMobileNode
-        guard isWithoutTunnel || work.outerSource == record.careOfAddress else { return .outerSourceMismatch }
+            usesHomeAddress && !isByHomeAddress && work.pointee.outerSource == record.pointee.homeAddress
+            && !record.pointee.isMobileNode
+        guard isWithoutTunnel || work.pointee.outerSource == record.pointee.careOfAddress else {
+            return .outerSourceMismatch
+        }
         if isByHomeAddress {
             // That it comes from the home agent was seen when a mobile node's home address was found.
-            guard work.isAtNode == record.isMobileNode else { return .notForEndpoint }
-            guard work.homeAddress == record.homeAddress else {
-                return work.isAtNode ? .notForEndpoint : .outerSourceMismatch
+            guard work.pointee.isAtNode == record.pointee.isMobileNode else { return .notForEndpoint }
+            guard work.pointee.homeAddress == record.pointee.homeAddress else {
+                return work.pointee.isAtNode ? .notForEndpoint : .outerSourceMismatch
             }
         }
         // A node that has just moved still gets what was sent to where it was.
-        guard work.outerDestination == record.endpoint || isEndpoint(work.outerDestination) else {
-            return .notForEndpoint
-        }
-        if isWithoutTunnel { return work.form == .direct ? nil : .tunnelMismatch }
-        guard isByHomeAddress == usesHomeAddress, work.form == record.form else {
+        guard work.pointee.outerDestination == record.pointee.endpoint || isEndpoint(work.pointee.outerDestination)
+        else { return .notForEndpoint }
+        if isWithoutTunnel { return work.pointee.form == .direct ? nil : .tunnelMismatch }
+        guard isByHomeAddress == usesHomeAddress, work.pointee.form == record.pointee.form else {
             return .tunnelMismatch
         }
-        if record.form.isGRE, work.hasKey != record.hasKey || work.key != record.key { return .greKey }
-        guard record.form.isUDP else { return nil }
-        return work.port == record.port && work.isToOwnPort == record.hasOwnPort ? nil : .udpPortMismatch
+        if record.pointee.form.isGRE,
+            work.pointee.hasKey != record.pointee.hasKey || work.pointee.key != record.pointee.key
+        {
+            return .greKey
+        }
+        guard record.pointee.form.isUDP else { return nil }
+        let isItsPort = work.pointee.port == record.pointee.port
+        return isItsPort && work.pointee.isToOwnPort == record.pointee.hasOwnPort ? nil : .udpPortMismatch
     }
 
     /// DSCP and ECN of the packet itself when all headers are off; nil where it must be dropped.
     @inline(__always)
     private func innerClass(
-        _ inner: UnsafeMutableRawPointer, _ work: PendingPacket, copied: UInt8
+        _ inner: UnsafeMutableRawPointer, _ work: UnsafePointer<PendingPacket>, copied: UInt8
     ) -> TrafficClass? {
-        var outer = TrafficClass(rawValue: work.outerClass)
-        if work.homeAddress.rawValue != 0 {
-            guard let middle = Self.decapsulated(TrafficClass(rawValue: work.middleClass), outer, copied) else {
+        var outer = TrafficClass(rawValue: work.pointee.outerClass)
+        if work.pointee.homeAddress.rawValue != 0 {
+            guard let middle = Self.decapsulated(TrafficClass(rawValue: work.pointee.middleClass), outer, copied) else {
                 return nil
             }
             outer = middle
         }
         let own =
-            work.isIPv4
+            work.pointee.isIPv4
             ? TrafficClass(rawValue: UnsafeRawPointer(inner).byte(IPv4.Offset.trafficClass))
             : IPv6Header.trafficClass(at: inner)
         return Self.decapsulated(own, outer, copied)

@@ -9,28 +9,28 @@ import Wire
 extension Forwarder {
     /// - Returns: false where it must be sent in segments or fragments.
     @inline(__always)
-    mutating func encapsulate(_ packet: inout Packet, _ work: PendingPacket) -> Bool {
-        guard work.record != PrefixTable.noValue else {
-            answer(&packet, dropped: work.isLinkLocal ? .linkLocal : .noBinding, work, mtu: 0)
+    mutating func encapsulate(_ packet: inout Packet, _ work: UnsafePointer<PendingPacket>) -> Bool {
+        guard work.pointee.record != PrefixTable.noValue else {
+            answer(&packet, dropped: work.pointee.isLinkLocal ? .linkLocal : .noBinding, work.pointee, mtu: 0)
             return true
         }
         if packet.isSuperFrame { return false }
-        let reference = BindingReference(rawValue: work.record)
+        let reference = BindingReference(rawValue: work.pointee.record)
         let record = records + reference.record
-        let limit = tunnelMTU(record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress)
-        if work.isIPv4 {
-            if let reason = refusal(of: packet.start, record.pointee, length: work.innerLength, limit: limit) {
+        let limit = tunnelMTU(record, isIPv4: work.pointee.isIPv4, usesHomeAddress: reference.usesHomeAddress)
+        if work.pointee.isIPv4 {
+            if let reason = refusal(of: packet.start, record.pointee, length: work.pointee.innerLength, limit: limit) {
                 if reason == .packetTooBig, Self.mayFragment(packet.start) { return false }
-                answer(&packet, dropped: reason, work, mtu: limit)
+                answer(&packet, dropped: reason, work.pointee, mtu: limit)
                 return true
             }
-        } else if work.innerLength > limit {
-            answer(&packet, dropped: .packetTooBig, work, mtu: limit)
+        } else if work.pointee.innerLength > limit {
+            answer(&packet, dropped: .packetTooBig, work.pointee, mtu: limit)
             return true
         }
-        packet.length = Int(work.innerLength)
+        packet.length = Int(work.pointee.innerLength)
         traffic[Int(record.pointee.traffic)].addToNode(bytes: packet.length, isShared: isShared)
-        if enterTunnel(&packet, record, isIPv4: work.isIPv4, usesHomeAddress: reference.usesHomeAddress) {
+        if enterTunnel(&packet, record, isIPv4: work.pointee.isIPv4, usesHomeAddress: reference.usesHomeAddress) {
             transmit(&packet, to: .access)
         }
         return true
@@ -91,7 +91,7 @@ extension Forwarder {
             dontFragment = mayFragment ? 0 : dontFragmentIPv6(record, usesHomeAddress: usesHomeAddress)
             innerClass = IPv6Header.trafficClass(at: inner)
         }
-        let length = record.pointee.writeHeaders(
+        let length = record.writeHeaders(
             before: packet.start, innerLength: packet.length, isIPv4: isIPv4, usesHomeAddress: usesHomeAddress,
             innerTrafficClass: innerClass, dontFragment: dontFragment,
             identification: nextIdentification(to: record.pointee.careOfAddress))

@@ -143,7 +143,7 @@ extension Forwarder {
         count(CounterIndex.absorbed)
         count(CounterIndex.generated, .access)
         // It is small and may not be fragmented, so its identification says nothing (RFC 6864, 4.1).
-        let length = record.pointee.writeHeaders(
+        let length = record.writeHeaders(
             before: packet.start, innerLength: packet.length, isIPv4: false, usesHomeAddress: usesHomeAddress,
             innerTrafficClass: TrafficClass(rawValue: 0), dontFragment: IPv4.dontFragment, identification: 0)
         packet.prepend(length)

@@ -27,7 +27,7 @@ extension Forwarder {
             noteTurn(work.sequence, ahead: ahead, of: tunnel, &batch, index)
             return true
         }
-        leaveTunnel(&batch[index], work, record)
+        withUnsafePointer(to: work) { leaveTunnel(&batch[index], $0, record) }
         guard batch[index].verdict == .transmitHome else {
             // It was dropped, punted or answered: nothing of it goes on, and those behind it need not wait for it.
             noteTurn(work.sequence, ahead: ahead, of: tunnel, &batch, index)

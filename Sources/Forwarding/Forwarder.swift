@@ -152,7 +152,10 @@ public struct Forwarder: ~Copyable {
         records = table.records
         traffic = table.traffic
         self.batchCapacity = batchCapacity
-        pending = .allocate(capacity: batchCapacity)
+        // Each in a line of its own.
+        pending = UnsafeMutableRawPointer.allocate(
+            byteCount: batchCapacity * MemoryLayout<PendingPacket>.stride, alignment: 64
+        ).bindMemory(to: PendingPacket.self, capacity: batchCapacity)
         counters = .allocate(capacity: CounterIndex.count)
         counters.initialize(repeating: 0, count: CounterIndex.count)
         endpointCount = settings.endpoints.count
@@ -206,7 +209,7 @@ public struct Forwarder: ~Copyable {
         var left = 0
         for index in 0..<batch.count {
             if classify(&batch[index], into: pending + left) {
-                pending[left].packet = UInt32(truncatingIfNeeded: index)
+                pending[left].packet = UInt16(truncatingIfNeeded: index)
                 left &+= 1
             }
         }
@@ -297,7 +300,7 @@ public struct Forwarder: ~Copyable {
                 if decapsulate(&batch[packet], pending + index) || takeInSequence(&batch, pending[index]) { continue }
                 suspend(&batch, at: index)
                 break
-            } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending[index]) {
+            } else if pending[index].lookup != .group, encapsulate(&batch[packet], pending + index) {
                 continue
             } else if !multiply(&batch, pending + index) {
                 suspend(&batch, at: index)

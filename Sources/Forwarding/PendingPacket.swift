@@ -16,7 +16,7 @@ enum BindingLookup: UInt8, BitwiseCopyable {
     case group
 }
 
-/// A packet that waits for its binding.
+/// A packet that waits for its binding. 64 bytes, which is one cache line.
 struct PendingPacket: BitwiseCopyable {
     /// Where the record stands, in bytes; the address stands first. Tables write to it.
     static var recordOffset: Int { 16 }
@@ -25,8 +25,26 @@ struct PendingPacket: BitwiseCopyable {
     var address: IPv6Address
     /// The binding's record, when it has been looked up; of a group, the member whose turn it is.
     var record = PrefixTable.noValue
-    /// Its place in the batch.
-    var packet: UInt32 = 0
+    /// Its place in the batch, which holds fewer than 65,535.
+    var packet: UInt16 = 0
+    /// Out of a tunnel: bytes before it.
+    var innerOffset: UInt16 = 0
+    /// Bytes of the packet itself.
+    var innerLength: UInt32
+
+    // Out of a tunnel only.
+    var outerSource = IPv4Address.unspecified
+    var outerDestination = IPv4Address.unspecified
+    /// The home address that the packet came from, or at a mobile node that it came to from its home agent; 0.0.0.0 where
+    /// there was one header only.
+    var homeAddress = IPv4Address.unspecified
+    /// Of GRE.
+    var key: UInt32 = 0
+    /// Of GRE.
+    var sequence: UInt32 = 0
+    /// The mobile node's, of UDP: where it came from, or at the mobile node where it came to.
+    var port: UInt16 = 0
+
     /// Whether the packet itself, the inner one where it comes from a tunnel, is IPv4.
     var isIPv4: Bool
     /// Where its binding is looked up.
@@ -44,31 +62,16 @@ struct PendingPacket: BitwiseCopyable {
     var isAnswered = false
     /// Whether it came by way of the home address to this side's own, which is a mobile node's.
     var isAtNode = false
-    /// Bytes of the packet itself.
-    var innerLength: UInt32
 
     // Out of a tunnel only.
     /// What it lies in.
     var form = TunnelForm.direct
-    /// Bytes before it.
-    var innerOffset: UInt16 = 0
     /// DSCP and ECN of the outer header.
     var outerClass: UInt8 = 0
     /// DSCP and ECN of the header from the home address.
     var middleClass: UInt8 = 0
     /// Of UDP: whether `port` is that which it was to.
     var isToOwnPort = false
-    var outerSource = IPv4Address.unspecified
-    var outerDestination = IPv4Address.unspecified
-    /// The home address that the packet came from, or at a mobile node that it came to from its home agent; 0.0.0.0 where
-    /// there was one header only.
-    var homeAddress = IPv4Address.unspecified
-    /// Of GRE.
-    var key: UInt32 = 0
-    /// Of GRE.
-    var sequence: UInt32 = 0
-    /// The mobile node's, of UDP: where it came from, or at the mobile node where it came to.
-    var port: UInt16 = 0
     var hasKey = false
     var hasSequence = false
 

@@ -13,10 +13,11 @@ struct BindingStoreTests {
             named: 1, record: 0)
     }
 
-    @Test("a binding takes a cache line, and its record another")
+    @Test("a binding takes a cache line, its record another, and so does a packet that waits for it")
     func size() {
         #expect(MemoryLayout<StoredBinding>.stride == 64)
         #expect(MemoryLayout<BindingRecord>.stride == 64)
+        #expect(MemoryLayout<PendingPacket>.stride == 64)
     }
 
     @Test(
