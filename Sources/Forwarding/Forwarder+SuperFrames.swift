@@ -53,7 +53,10 @@ extension Forwarder {
                 // TCP leaves it to who cuts how much a segment has; a datagram stays what it is.
                 if frame.isTCP { size = limit - frame.headerLength }
             }
-            if sendsSuperFrames, size == frame.segmentSize, carriesSuperFrames(record, reference) {
+            // What is fragmented goes by itself.
+            if sendsSuperFrames, size == frame.segmentSize, frame.headerLength + size <= limit,
+                carriesSuperFrames(record, reference)
+            {
                 return sendWhole(&batch, index, frame, record, reference)
             }
             (superFrame.size, superFrame.limit) = (size, limit)

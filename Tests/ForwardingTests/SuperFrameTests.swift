@@ -196,10 +196,13 @@ struct SuperFrameTests {
         #expect(counters.received.home == 4 && counters.generated.access == 1 && counters.transmitted.access == 5)
     }
 
-    @Test("Datagrams that are too big and may be fragmented are", arguments: [Kind.direct, .gre, .minimal])
-    func fragments(_ kind: Kind) throws {
+    @Test(
+        "Datagrams that are too big and may be fragmented are", arguments: [Kind.direct, .gre, .minimal], [false, true])
+    func fragments(_ kind: Kind, sendsSuperFrames: Bool) throws {
         let vector = SuperFrameVectors.named("UDP over IPv4, too big, may be fragmented")
-        let (whole, single) = (try Self.forwarder(kind), try Self.forwarder(kind))
+        let (whole, single) = (
+            try Self.forwarder(kind, sendsSuperFrames: sendsSuperFrames), try Self.forwarder(kind)
+        )
         let outcome = Self.sent(whole, [Self.given(vector)])
         let expected = vector.segments.flatMap { Self.sent(single, [.home($0.bytes)]) }
         #expect(outcome == expected)
