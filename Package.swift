@@ -178,7 +178,7 @@ let package = Package(
         // Runs the program, so it is built before.
         .testTarget(
             name: "ReplayTests",
-            dependencies: ["Replay", "Capture", "Bindings", "PacketBuffer", "mooring", "TestSupport"]),
+            dependencies: ["Replay", "Capture", "Bindings", "Forwarding", "PacketBuffer", "mooring", "TestSupport"]),
         .target(name: "NetworkNamespace", path: "Tests/NetworkNamespace"),
         .target(name: "TestThread", path: "Tests/TestThread"),
         .testTarget(name: "IOUringTests", dependencies: ["IOUring", "CLiburing", "TestThread"]),

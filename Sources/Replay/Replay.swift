@@ -109,12 +109,12 @@ public struct Replay: Sendable {
     }
 
     /// Room for all packets of a batch, in bytes, so that where batches end makes no difference.
-    private static let puntCapacity = 1 << 25
+    static let puntCapacity = 1 << 25
 
     /// Frames between two reports of progress.
     private static let reportInterval = 1 << 16
 
-    private func makeTable(now: UInt64) throws -> BindingTable {
+    func makeTable(now: UInt64) throws -> BindingTable {
         var configuration = BindingTable.Configuration()
         configuration.bindingLimit = max(configuration.bindingLimit, bindings.bindings.count)
         configuration.prefixLimit = max(
@@ -130,7 +130,7 @@ public struct Replay: Sendable {
     }
 
     /// Those of a daemon that was started with this file.
-    private var settings: ForwarderSettings {
+    var settings: ForwarderSettings {
         var settings = ForwarderSettings()
         settings.endpoints = [bindings.endpoint].compactMap(\.self)
         settings.errorSource = errorSource

@@ -78,7 +78,7 @@ public struct ReplayCase: Sendable {
         }
     }
 
-    private func makeReplay() throws(ReplayError) -> Replay {
+    func makeReplay() throws(ReplayError) -> Replay {
         do throws(BindingError) {
             var replay = Replay(
                 bindings: try BindingFile(contentsOf: path("bindings.json")), homeInput: existing("home-in.pcap"),
@@ -93,7 +93,7 @@ public struct ReplayCase: Sendable {
         }
     }
 
-    private func path(_ name: String) -> String { directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)" }
+    func path(_ name: String) -> String { directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)" }
 
-    private func existing(_ name: String) -> String? { access(path(name), F_OK) == 0 ? path(name) : nil }
+    func existing(_ name: String) -> String? { access(path(name), F_OK) == 0 ? path(name) : nil }
 }

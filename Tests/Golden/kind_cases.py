@@ -24,43 +24,54 @@ def bindings(names=None):
     return {"endpoint": tunnels.ENDPOINT, "bindings": chosen}
 
 
-def encapsulate(name):
-    case = Case(f"{name}-encapsulate", f"Packets to a node whose binding is {json.dumps(tunnels.BINDINGS[name])}.",
-                "H9, H10, T8, T9, T10, N1", bindings([name]))
-    sequence = 0
+class ToNode:
+    """Packets to a node, into its tunnel."""
 
-    def send(inner, by_home=False):
-        nonlocal sequence
+    def __init__(self, case, name):
+        self.case, self.name = case, name
+        self.sequence = 0
+        self.ends = tunnels.ENDPOINT, tunnels.care_of(name)
+
+    def send(self, inner, by_home=False):
+        name, case = self.name, self.case
         class_ = tunnels.outer_class(name, inner.tc if inner.version == 6 else inner.tos)
-        ends = tunnels.ENDPOINT, tunnels.care_of(name)
         if tunnels.is_minimal(name) and by_home:
-            middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=case.next_identification(tunnels.care_of(name)), tos=class_, ttl=64) / inner
-            out = tunnels.minimal_of(name, *ends, middle, keep_source=True)
+            middle = IP(src=tunnels.ENDPOINT, dst=tunnels.home(name), proto=41, id=self._number(), tos=class_, ttl=64) / inner
+            out = tunnels.minimal_of(name, *self.ends, middle, keep_source=True)
         elif tunnels.is_minimal(name):
-            out = tunnels.minimal_of(name, *ends, inner)
+            out = tunnels.minimal_of(name, *self.ends, inner)
         else:
-            number = case.next_identification(tunnels.care_of(name))
+            number = self._number()
             if by_home:
-                middle = IP(src=ends[0], dst=tunnels.home(name), proto=41, id=number, tos=class_, ttl=64) / inner
+                middle = IP(src=tunnels.ENDPOINT, dst=tunnels.home(name), proto=41, id=number, tos=class_, ttl=64) / inner
             out = tunnels.tunnelled(
-                name, middle if by_home else inner, *ends, number, sequence=sequence, tos=class_)
-        sequence += 1
+                name, middle if by_home else inner, *self.ends, number, sequence=self.sequence, tos=class_)
+        self.sequence += 1
         case.becomes("home", bytes(inner), [out])
 
-    def send_in_fragments(inner):
-        nonlocal sequence
+    def send_in_fragments(self, inner):
+        name, case = self.name, self.case
         class_ = tunnels.outer_class(name, inner.tos)
-        ends = tunnels.ENDPOINT, tunnels.care_of(name)
         if tunnels.is_minimal(name):
-            whole = IP(bytes(tunnels.minimal_of(name, *ends, inner)))
-            whole.id, whole.chksum = case.next_identification(tunnels.care_of(name)), None
+            whole = IP(bytes(tunnels.minimal_of(name, *self.ends, inner)))
+            whole.id, whole.chksum = self._number(), None
             case.becomes("home", bytes(inner), tunnels.cut(whole, 1280 + tunnels.growth(name)))
             return
         out = []
         for fragment in tunnels.cut(inner, 1280):
-            out.append(tunnels.tunnelled(name, fragment, *ends, case.next_identification(tunnels.care_of(name)), sequence=sequence, tos=class_))
-            sequence += 1
+            out.append(tunnels.tunnelled(name, fragment, *self.ends, self._number(), sequence=self.sequence, tos=class_))
+            self.sequence += 1
         case.becomes("home", bytes(inner), out)
+
+    def _number(self):
+        return self.case.next_identification(tunnels.care_of(self.name))
+
+
+def encapsulate(name):
+    case = Case(f"{name}-encapsulate", f"Packets to a node whose binding is {json.dumps(tunnels.BINDINGS[name])}.",
+                "H9, H10, T8, T9, T10, N1", bindings([name]))
+    node = ToNode(case, name)
+    send, send_in_fragments = node.send, node.send_in_fragments
 
     for tos in (0, 0xB9, 0x03):
         for flags in (0, "DF"):

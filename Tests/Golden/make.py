@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 
 import capture_cases
 import drop_cases
+import flow_cases
 import fragment_cases
 import fragment_ecn_cases
 import group_cases
@@ -35,7 +36,8 @@ from golden import HERE
 def main():
     cases = []
     for module in (tunnel_cases, drop_cases, kind_cases, fragment_cases, reassembly_cases, fragment_ecn_cases, group_cases,
-                   link_local_cases, network_cases, node_cases, node_link_cases, state_cases, link_cases, replay_cases, capture_cases):
+                   link_local_cases, network_cases, node_cases, node_link_cases, state_cases, link_cases, replay_cases, flow_cases,
+                   capture_cases):
         cases += module.make()
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
