@@ -74,7 +74,7 @@ extension EndToEnd {
 
         @Test(
             "datagrams of a flow that wait together go into the tunnel in few writes, and come as they were sent",
-            arguments: IO.allCases, [Tunnel.ipInIP, .gre, .udp])
+            arguments: IO.allCases, [Tunnel.ipInIP, .gre])
         func datagrams(io: IO, tunnel: Tunnel) async throws {
             try await Topology.run { topology in
                 try await topology.requireIO(io)
@@ -107,6 +107,42 @@ extension EndToEnd {
                     #expect(burst.received == count && burst.late == 0 && burst.damaged == 0, "\(address): \(burst)")
                     let writes = try await topology.deviceStatistics(.homeAgent, "mooring-access").received - before
                     #expect(writes < count / 4, "\(address): \(writes)")
+                }
+            }
+        }
+
+        @Test(
+            "datagrams that are sent at once arrive in each way, such as are fragmented too",
+            arguments: Offload.allCases)
+        func datagramsAtOnce(offload: Offload) async throws {
+            try await Topology.run { topology in
+                try await topology.requireOffload(offload)
+                try await topology.startBoth(.ipInIP, byHomeAddress: false, offload.options)
+                let script = Topology.script("datagrams.py")
+                let toNode = (Role.correspondent, Role.node)
+                let toCorrespondent = (Role.node, Role.correspondent)
+                for (ends, address, size) in [
+                    (toNode, Topology.nodeIPv4Address, 1000), (toNode, Topology.nodeAddress, 1000),
+                    (toCorrespondent, Topology.correspondentIPv4Address, 1000),
+                    (toCorrespondent, Topology.correspondentAddress, 1000),
+                    // Larger than the tunnel.
+                    (toNode, Topology.nodeIPv4Address, 1400),
+                ] {
+                    let before = try await topology.counters(.homeAgent)
+                    let receiver = try topology.start(
+                        in: ends.1, ["/usr/bin/python3", script, "receive", address, "\(size)"])
+                    try await poll(for: "receiver; \(receiver.errorOutput)") { receiver.output.contains("listening") }
+                    try await topology.run(in: ends.0, ["/usr/bin/python3", script, "send", address, "\(size)"])
+                    try await poll(for: "200 datagrams of \(size) bytes; \(receiver.output)") {
+                        receiver.output.contains("all")
+                    }
+                    await receiver.end()
+                    let after = try await topology.counters(.homeAgent)
+                    let sides = ends.0 == .correspondent ? ("home", "access") : ("access", "home")
+                    // Each in its tunnel, or in two fragments.
+                    #expect(after.received[sides.0]! - before.received[sides.0]! >= 200)
+                    let sent = after.transmitted[sides.1]! - before.transmitted[sides.1]!
+                    #expect((sent >= 400) == (size == 1400), "\(sent) packets for 200 datagrams of \(size) bytes")
                 }
             }
         }

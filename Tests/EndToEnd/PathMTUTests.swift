@@ -33,10 +33,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("TCP finds the tunnel MTU by itself, both ways")
-        func tcp() async throws {
+        @Test("TCP finds the tunnel MTU by itself, in each way of super-frames", arguments: Offload.allCases)
+        func tcp(offload: Offload) async throws {
             try await Topology.run { topology in
-                try await topology.startBoth()
+                try await topology.requireOffload(offload)
+                try await topology.startBoth(offload.options)
                 try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
                 // Both ends' links carry 1500 bytes, so the first full segments do not fit.
                 try await topology.transfer(from: .correspondent, to: .node, Topology.nodeAddress)

@@ -33,10 +33,13 @@ extension EndToEnd {
             }
         }
 
-        @Test("T8 congestion that the access network marked reaches the correspondent")
-        func congestionExperienced() async throws {
+        @Test(
+            "T8 congestion that the access network marked reaches the correspondent, in each way of super-frames",
+            arguments: Offload.allCases)
+        func congestionExperienced(offload: Offload) async throws {
             try await Topology.run { topology in
-                try await topology.startBoth()
+                try await topology.requireOffload(offload)
+                try await topology.startBoth(offload.options)
                 try await topology.ping(from: .correspondent, to: Topology.nodeAddress)
                 let capture = try await topology.startCapture(
                     at: .correspondent, interface: "home-agent", filter: "udp port 4300")
