@@ -59,7 +59,7 @@ extension Forwarder {
     func headersOfSegments(_ packet: Packet) -> Int {
         let transport = UnsafeRawPointer(packet.start) + Int(packet.transportOffset)
         let isTCP = packet.segmentKind != SegmentKind.udp.rawValue
-        let length = Int(packet.transportOffset) + (isTCP ? TCP.headerLength(at: transport) : UDP.headerLength)
+        let length = Int(packet.transportOffset) + TransportHeader.length(at: transport, isTCP: isTCP)
         return length * (Int(packet.segmentCount) - 1)
     }
 }

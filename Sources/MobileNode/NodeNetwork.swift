@@ -175,12 +175,7 @@ struct NodeNetwork: ~Copyable {
     /// - Returns: whether it was not there.
     @discardableResult
     private mutating func make(_ address: MobileNode.Address, on link: Link) throws(RouteError) -> Bool {
-        var isNew = false
-        try tolerating(.alreadyExists) { () throws(RouteError) in
-            try socket.add(interfaceAddress(address, link))
-            isNew = true
-        }
-        return isNew
+        try tolerating(.alreadyExists) { () throws(RouteError) in try socket.add(interfaceAddress(address, link)) }
     }
 
     /// By which the route leads; nil where it is not there.
@@ -201,12 +196,7 @@ struct NodeNetwork: ~Copyable {
             }
             try socket.replace(neighbor(route.agent, link))
         }
-        var isNew = false
-        try tolerating(.alreadyExists) { () throws(RouteError) in
-            try socket.add(kernelRoute(route, link))
-            isNew = true
-        }
-        return isNew
+        return try tolerating(.alreadyExists) { () throws(RouteError) in try socket.add(kernelRoute(route, link)) }
     }
 
     // MARK: A foreign agent

@@ -52,7 +52,7 @@ extension Packet {
         guard let kind = SegmentKind(rawValue: segmentKind) else { preconditionFailure("a super-frame has a kind") }
         let transport = UnsafeRawPointer(start) + Int(transportOffset)
         let isTCP = kind != .udp
-        let length = isTCP ? TCP.headerLength(at: transport) : UDP.headerLength
+        let length = TransportHeader.length(at: transport, isTCP: isTCP)
         let reducesWindow = isTCP && transport.byte(TCP.Offset.flags) & TCP.Flag.congestionWindowReduced != 0
         VirtioNetHeader(kind, segmentSize: segmentSize, transportOffset: UInt16(transportOffset))
             .write(

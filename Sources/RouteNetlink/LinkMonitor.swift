@@ -32,8 +32,7 @@ public struct LinkMonitor: ~Copyable, Sendable {
     /// Hears of what becomes of the devices in the calling thread's network namespace from now on. They need not be there.
     public init(devices: Set<String>) throws(RouteError) {
         self.devices = devices
-        let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        descriptor = try Self.openMonitor(type: type, groups: RTMGRP_LINK)
+        descriptor = try Self.openMonitor(flags: Int32(SOCK_NONBLOCK.rawValue), groups: RTMGRP_LINK)
     }
 
     deinit {
@@ -41,24 +40,10 @@ public struct LinkMonitor: ~Copyable, Sendable {
     }
 
     /// A socket to which the kernel tells changes of those groups (RTMGRP_…, linux/rtnetlink.h).
-    static func openMonitor(type: Int32, groups: Int32) throws(RouteError) -> Int32 {
+    /// - Parameter flags: of socket(2), beside SOCK_CLOEXEC.
+    static func openMonitor(flags: Int32, groups: Int32) throws(RouteError) -> Int32 {
         let doing = "listen for changes of the network"
-        let descriptor = socket(AF_NETLINK, type, NETLINK_ROUTE)
-        guard descriptor >= 0 else { throw RouteError(number: errno, doing: doing) }
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        address.nl_groups = UInt32(groups)
-        let bound = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
-            }
-        }
-        guard bound == 0 else {
-            let number = errno
-            close(descriptor)
-            throw RouteError(number: number, doing: doing)
-        }
-        return descriptor
+        return try RouteSocket.openNetlink(flags: flags, groups: groups, opening: doing, binding: doing)
     }
 
     /// What has become of them since the last time. Does not wait.

@@ -98,12 +98,16 @@ public struct RouteError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Runs the body, and takes an error of that reason for success.
+/// - Returns: whether it did not fail.
+@discardableResult
 public func tolerating(
     _ reason: RouteError.Reason, _ body: () throws(RouteError) -> Void
-) throws(RouteError) {
+) throws(RouteError) -> Bool {
     do throws(RouteError) {
         try body()
+        return true
     } catch {
         guard error.reason == reason else { throw error }
+        return false
     }
 }

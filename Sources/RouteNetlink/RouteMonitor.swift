@@ -12,8 +12,7 @@ public struct RouteMonitor: ~Copyable, Sendable {
     /// Hears of what changes in the calling thread's network namespace from now on.
     public init() throws(RouteError) {
         descriptor = try LinkMonitor.openMonitor(
-            type: Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue),
-            groups: RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE)
+            flags: 0, groups: RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE)
     }
 
     deinit {

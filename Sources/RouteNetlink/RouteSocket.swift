@@ -34,8 +34,8 @@ public struct RouteSocket: ~Copyable {
     }
 
     private static func open(port: UInt32) throws(RouteError) -> Int32 {
-        let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
-        guard descriptor >= 0 else { throw RouteError(number: errno, doing: "open an rtnetlink socket") }
+        let descriptor = try openNetlink(
+            port: port, opening: "open an rtnetlink socket", binding: "bind an rtnetlink socket")
         // Kernels that lack these go without the words, or without the filtering, which is repeated here.
         var on: Int32 = 1
         for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
@@ -43,9 +43,25 @@ public struct RouteSocket: ~Copyable {
         }
         var timeout = answerTimeout
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        return descriptor
+    }
+
+    /// A bound rtnetlink socket.
+    /// - Parameters:
+    ///   - flags: of socket(2), beside SOCK_CLOEXEC.
+    ///   - port: as of `init`.
+    ///   - groups: of which the kernel tells changes (RTMGRP_…, linux/rtnetlink.h).
+    ///   - opening: what is attempted, for the error; and `binding`.
+    static func openNetlink(
+        flags: Int32 = 0, port: UInt32 = 0, groups: Int32 = 0, opening: String, binding: String
+    ) throws(RouteError) -> Int32 {
+        let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue) | flags
+        let descriptor = socket(AF_NETLINK, type, NETLINK_ROUTE)
+        guard descriptor >= 0 else { throw RouteError(number: errno, doing: opening) }
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
         address.nl_pid = port
+        address.nl_groups = UInt32(groups)
         let bound = withUnsafePointer(to: address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
@@ -54,7 +70,7 @@ public struct RouteSocket: ~Copyable {
         guard bound == 0 else {
             let number = errno
             close(descriptor)
-            throw RouteError(number: number, doing: "bind an rtnetlink socket")
+            throw RouteError(number: number, doing: binding)
         }
         return descriptor
     }

@@ -31,7 +31,7 @@ public struct SuperFrameView: BitwiseCopyable {
         else { return nil }
         let isIPv4 = start.byte(0) >> 4 == 4
         guard isIPv4 || transportOffset >= IPv6.headerLength else { return nil }
-        let transportLength = isTCP ? TCP.headerLength(at: start + transportOffset) : UDP.headerLength
+        let transportLength = TransportHeader.length(at: start + transportOffset, isTCP: isTCP)
         let headerLength = transportOffset &+ transportLength
         guard !isTCP || transportLength >= TCP.minimumHeaderLength, headerLength < bytes.count else { return nil }
         self.start = start
