@@ -1343,6 +1343,19 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
     set {_uniqueStorage()._accessOffloadReason = newValue}
   }
 
+  /// What threads may do beyond their user (capabilities(7)), as the kernel has it at this moment: their names with spaces
+  /// between them, or "none". Of all threads but the workers' together.
+  public var capabilities: String {
+    get {_storage._capabilities}
+    set {_uniqueStorage()._capabilities = newValue}
+  }
+
+  /// Of all workers' threads together.
+  public var workerCapabilities: String {
+    get {_storage._workerCapabilities}
+    set {_uniqueStorage()._workerCapabilities = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -3627,7 +3640,7 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0\u{1}capabilities\0\u{3}worker_capabilities\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3652,6 +3665,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _offloadReason: String = String()
     var _accessOffload: String = String()
     var _accessOffloadReason: String = String()
+    var _capabilities: String = String()
+    var _workerCapabilities: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3684,6 +3699,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _offloadReason = source._offloadReason
       _accessOffload = source._accessOffload
       _accessOffloadReason = source._accessOffloadReason
+      _capabilities = source._capabilities
+      _workerCapabilities = source._workerCapabilities
     }
   }
 
@@ -3724,6 +3741,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 26: try { try decoder.decodeSingularStringField(value: &_storage._offloadReason) }()
         case 27: try { try decoder.decodeSingularStringField(value: &_storage._accessOffload) }()
         case 28: try { try decoder.decodeSingularStringField(value: &_storage._accessOffloadReason) }()
+        case 29: try { try decoder.decodeSingularStringField(value: &_storage._capabilities) }()
+        case 30: try { try decoder.decodeSingularStringField(value: &_storage._workerCapabilities) }()
         default: break
         }
       }
@@ -3802,6 +3821,12 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       if !_storage._accessOffloadReason.isEmpty {
         try visitor.visitSingularStringField(value: _storage._accessOffloadReason, fieldNumber: 28)
       }
+      if !_storage._capabilities.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._capabilities, fieldNumber: 29)
+      }
+      if !_storage._workerCapabilities.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._workerCapabilities, fieldNumber: 30)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3833,6 +3858,8 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._offloadReason != rhs_storage._offloadReason {return false}
         if _storage._accessOffload != rhs_storage._accessOffload {return false}
         if _storage._accessOffloadReason != rhs_storage._accessOffloadReason {return false}
+        if _storage._capabilities != rhs_storage._capabilities {return false}
+        if _storage._workerCapabilities != rhs_storage._workerCapabilities {return false}
         return true
       }
       if !storagesAreEqual {return false}

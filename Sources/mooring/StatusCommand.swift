@@ -37,6 +37,9 @@ struct StatusCommand: AsyncParsableCommand {
             let reason = status.accessOffloadReason
             output.line("  super-frames in tunnels: \(status.accessOffload)\(reason.isEmpty ? "" : " (\(reason))")")
         }
+        if !status.capabilities.isEmpty {
+            output.line("  capabilities: \(status.capabilities), of workers \(status.workerCapabilities)")
+        }
         output.line("  workers: \(status.workers)")
         output.line("  tunnel MTU: \(status.tunnelMtu) bytes")
         output.line("  bindings: \(status.bindings) of at most \(status.bindingLimit)")
@@ -73,6 +76,8 @@ struct StatusCommand: AsyncParsableCommand {
         let offloadReason: String?
         let accessOffload: String?
         let accessOffloadReason: String?
+        let capabilities: String?
+        let workerCapabilities: String?
         let workers: UInt32
         let tunnelMTU: UInt32
         let bindings: UInt64
@@ -123,6 +128,8 @@ struct StatusCommand: AsyncParsableCommand {
             offloadReason = status.offloadReason.isEmpty ? nil : status.offloadReason
             accessOffload = status.accessOffload.isEmpty ? nil : status.accessOffload
             accessOffloadReason = status.accessOffloadReason.isEmpty ? nil : status.accessOffloadReason
+            capabilities = status.capabilities.isEmpty ? nil : status.capabilities
+            workerCapabilities = status.workerCapabilities.isEmpty ? nil : status.workerCapabilities
             workers = status.workers
             tunnelMTU = status.tunnelMtu
             bindings = status.bindings

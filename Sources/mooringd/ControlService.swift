@@ -6,6 +6,7 @@ import ControlProtocol
 import Forwarding
 import Glibc
 import PacketBuffer
+import ServiceProcess
 import Wire
 
 extension Daemon: ControlHandler {
@@ -110,6 +111,10 @@ extension Daemon: ControlHandler {
             $0.offloadReason = workers.superFrames.reason
             $0.accessOffload = workers.accessFrames.choice.rawValue
             $0.accessOffloadReason = workers.accessFrames.reason
+            // Empty where there is no /proc to tell.
+            let all = try? Capabilities.ofThreads(workers: Worker.threadName)
+            $0.capabilities = all?.others.description ?? ""
+            $0.workerCapabilities = all?.workers.description ?? ""
             $0.bindings = UInt64(table.count)
             $0.bindingLimit = UInt64(table.configuration.bindingLimit)
             $0.prefixes = UInt64(table.prefixCount)

@@ -201,6 +201,9 @@ final class Worker: Sendable {
     /// Its port, until the thread takes it.
     private let port: PortBox
 
+    /// What the name of a worker's thread begins with.
+    static let threadName = "mooring-fwd-"
+
     /// A worker that does not forward yet.
     /// - Parameters:
     ///   - port: for this worker alone.
@@ -233,7 +236,7 @@ final class Worker: Sendable {
     ) {
         guard let reader = table.quiescentStates.register() else { preconditionFailure("there is room for readers") }
         let tableReader = table.reader
-        startThread(named: "mooring-fwd-\(place.index)") { [self] in
+        startThread(named: "\(Self.threadName)\(place.index)") { [self] in
             ForwardingThread.askForShortWaits()
             if let processor {
                 do throws(PortError) { try ForwardingThread.pin(to: processor) } catch { return ended(error) }

@@ -33,6 +33,12 @@ extension EndToEnd {
                 #expect(try value("NoNewPrivs") == 1, "\(text)")
             }
             #expect(workers == 1)
+            // The daemon tells the same of itself.
+            let name = expected == 0 ? "none" : "CAP_NET_ADMIN"
+            let status = try await topology.status(.homeAgent)
+            #expect(status["capabilities"] as? String == name && status["workerCapabilities"] as? String == "none")
+            let shown = try await topology.mooring(.homeAgent, ["status"])
+            #expect(shown.contains("  capabilities: \(name), of workers none\n"), "\(shown)")
         }
 
         private func homeAgentRoutes(_ topology: Topology) async throws -> String {

@@ -1,6 +1,8 @@
 // What is given up is read where the kernel tells it, in /proc/thread-self/status. Each test gives up on a thread of its own.
 
+import Dispatch
 import Foundation
+import Glibc
 import ServiceProcess
 import Testing
 
@@ -87,5 +89,36 @@ struct CapabilitiesTests {
         #expect("\(Capabilities.networkAdministration)" == "CAP_NET_ADMIN")
         #expect("\(Capabilities())" == "none")
         #expect("\(Capabilities(rawValue: 1 << 12 | 1 << 39))" == "CAP_NET_ADMIN capability 39")
+    }
+
+    @Test("what all threads have is told, of those of a name by themselves")
+    func ofThreads() async throws {
+        let before = try #require(try Self.status()["CapPrm"])
+        let name = "few-\(getpid() % 10_000)"
+        let (isReady, mayEnd) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        for number in 0..<2 {
+            startThread(named: "\(name)-\(number)") {
+                // The first has one, the second none.
+                _ = try? Capabilities.keep(only: number == 0 ? .networkAdministration : [])
+                isReady.signal()
+                mayEnd.wait()
+            }
+        }
+        defer { for _ in 0..<2 { mayEnd.signal() } }
+        await Self.wait(for: isReady, count: 2)
+        let all = try Capabilities.ofThreads(workers: name)
+        #expect(all.workers.rawValue == before & 1 << 12)
+        #expect(try Capabilities.ofThreads(workers: "\(name)-1").workers == [])
+        #expect(all.others.rawValue == before)
+        #expect(try Capabilities.ofThreads(workers: "nobody").others.rawValue == before)
+    }
+
+    private static func wait(for semaphore: DispatchSemaphore, count: Int) async {
+        await withCheckedContinuation { continuation in
+            startThread(named: "test") {
+                for _ in 0..<count { semaphore.wait() }
+                continuation.resume()
+            }
+        }
     }
 }
