@@ -1356,6 +1356,18 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
     set {_uniqueStorage()._workerCapabilities = newValue}
   }
 
+  /// Packets that the kernel dropped on their way in by the access device since that was made (rx_dropped of `ip -s link`):
+  /// where access_offload is "whole" those for which there was no room in net.core.netdev_max_backlog, which are in none of
+  /// the counters, and of what mooringd wrote what was dropped behind it. Absent where it can't be told.
+  public var accessReceiveDropped: UInt64 {
+    get {_storage._accessReceiveDropped ?? 0}
+    set {_uniqueStorage()._accessReceiveDropped = newValue}
+  }
+  /// Returns true if `accessReceiveDropped` has been explicitly set.
+  public var hasAccessReceiveDropped: Bool {_storage._accessReceiveDropped != nil}
+  /// Clears the value of `accessReceiveDropped`. Subsequent reads from it will return its default value.
+  public mutating func clearAccessReceiveDropped() {_uniqueStorage()._accessReceiveDropped = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -3640,7 +3652,7 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0\u{1}capabilities\0\u{3}worker_capabilities\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0\u{1}capabilities\0\u{3}worker_capabilities\0\u{3}access_receive_dropped\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3667,6 +3679,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _accessOffloadReason: String = String()
     var _capabilities: String = String()
     var _workerCapabilities: String = String()
+    var _accessReceiveDropped: UInt64? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3701,6 +3714,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _accessOffloadReason = source._accessOffloadReason
       _capabilities = source._capabilities
       _workerCapabilities = source._workerCapabilities
+      _accessReceiveDropped = source._accessReceiveDropped
     }
   }
 
@@ -3743,6 +3757,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 28: try { try decoder.decodeSingularStringField(value: &_storage._accessOffloadReason) }()
         case 29: try { try decoder.decodeSingularStringField(value: &_storage._capabilities) }()
         case 30: try { try decoder.decodeSingularStringField(value: &_storage._workerCapabilities) }()
+        case 31: try { try decoder.decodeSingularUInt64Field(value: &_storage._accessReceiveDropped) }()
         default: break
         }
       }
@@ -3827,6 +3842,9 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       if !_storage._workerCapabilities.isEmpty {
         try visitor.visitSingularStringField(value: _storage._workerCapabilities, fieldNumber: 30)
       }
+      try { if let v = _storage._accessReceiveDropped {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 31)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3860,6 +3878,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._accessOffloadReason != rhs_storage._accessOffloadReason {return false}
         if _storage._capabilities != rhs_storage._capabilities {return false}
         if _storage._workerCapabilities != rhs_storage._workerCapabilities {return false}
+        if _storage._accessReceiveDropped != rhs_storage._accessReceiveDropped {return false}
         return true
       }
       if !storagesAreEqual {return false}

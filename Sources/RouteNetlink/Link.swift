@@ -70,6 +70,23 @@ extension RouteSocket {
         return try link(request, doing: "look at the device of number \(index)")
     }
 
+    /// How many packets the kernel dropped on their way in by a device since it was made (rx_dropped of rtnl_link_stats64,
+    /// linux/if_link.h); nil where there is none of that number.
+    public mutating func receiveDropped(link index: Int32) throws(RouteError) -> UInt64? {
+        guard index > 0 else { return nil }
+        var body = ifinfomsg()
+        body.ifi_index = index
+        let doing = "ask for the statistics of the device of number \(index)"
+        do throws(RouteError) {
+            let message = try answer(to: NetlinkRequest(type: RTM_GETLINK, flags: 0, body: body), doing: doing)
+            return try message.content(ifinfomsg.self).1.number(
+                Int(IFLA_STATS64), at: MemoryLayout<rtnl_link_stats64>.offset(of: \.rx_dropped))
+        } catch {
+            if error.reason == .noDevice { return nil }
+            throw error
+        }
+    }
+
     private mutating func link(_ request: NetlinkRequest, doing: String) throws(RouteError) -> Link? {
         do throws(RouteError) {
             return try Link(try answer(to: request, doing: doing))

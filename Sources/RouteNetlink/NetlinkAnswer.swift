@@ -110,6 +110,12 @@ struct NetlinkAttributes {
         return number
     }
 
+    /// One of the numbers of a structure that grows from kernel to kernel; nil where the attribute is absent or shorter.
+    func number(_ type: Int, at offset: Int?) -> UInt64? {
+        guard let value = values[type], let offset else { return nil }
+        return value.dropFirst(offset).load(UInt64.self)
+    }
+
     /// The attributes within an attribute; nil where it is absent.
     func nested(_ type: Int) throws(RouteError) -> NetlinkAttributes? {
         guard let value = values[type] else { return nil }

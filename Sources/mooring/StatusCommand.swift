@@ -37,6 +37,10 @@ struct StatusCommand: AsyncParsableCommand {
             let reason = status.accessOffloadReason
             output.line("  super-frames in tunnels: \(status.accessOffload)\(reason.isEmpty ? "" : " (\(reason))")")
         }
+        if status.hasAccessReceiveDropped {
+            output.line(
+                "  dropped by the kernel on the way in by \(status.accessDevice): \(status.accessReceiveDropped)")
+        }
         if !status.capabilities.isEmpty {
             output.line("  capabilities: \(status.capabilities), of workers \(status.workerCapabilities)")
         }
@@ -76,6 +80,7 @@ struct StatusCommand: AsyncParsableCommand {
         let offloadReason: String?
         let accessOffload: String?
         let accessOffloadReason: String?
+        let accessReceiveDropped: UInt64?
         let capabilities: String?
         let workerCapabilities: String?
         let workers: UInt32
@@ -128,6 +133,7 @@ struct StatusCommand: AsyncParsableCommand {
             offloadReason = status.offloadReason.isEmpty ? nil : status.offloadReason
             accessOffload = status.accessOffload.isEmpty ? nil : status.accessOffload
             accessOffloadReason = status.accessOffloadReason.isEmpty ? nil : status.accessOffloadReason
+            accessReceiveDropped = status.hasAccessReceiveDropped ? status.accessReceiveDropped : nil
             capabilities = status.capabilities.isEmpty ? nil : status.capabilities
             workerCapabilities = status.workerCapabilities.isEmpty ? nil : status.workerCapabilities
             workers = status.workers

@@ -6,6 +6,7 @@ import ControlProtocol
 import Forwarding
 import Glibc
 import PacketBuffer
+import RouteNetlink
 import ServiceProcess
 import Wire
 
@@ -111,6 +112,8 @@ extension Daemon: ControlHandler {
             $0.offloadReason = workers.superFrames.reason
             $0.accessOffload = workers.accessFrames.choice.rawValue
             $0.accessOffloadReason = workers.accessFrames.reason
+            // A figure of its own, not one of the counters: the device counts there some of what is counted here, too.
+            if let dropped = try? Self.receiveDropped(configuration.accessDevice) { $0.accessReceiveDropped = dropped }
             // Empty where there is no /proc to tell.
             let all = try? Capabilities.ofThreads(workers: Worker.threadName)
             $0.capabilities = all?.others.description ?? ""
@@ -127,6 +130,12 @@ extension Daemon: ControlHandler {
             $0.memberLimit = UInt64(table.configuration.memberLimit)
             if let checkpoints { $0.checkpoint = checkpoints.status }
         }
+    }
+
+    private static func receiveDropped(_ device: String) throws(RouteError) -> UInt64? {
+        var socket = try RouteSocket()
+        guard let link = try socket.link(named: device) else { return nil }
+        return try socket.receiveDropped(link: link.index)
     }
 
     private var counters: ControlCounters {

@@ -38,6 +38,8 @@ extension EndToEnd {
             let status = try await topology.status(.homeAgent)
             #expect(status["capabilities"] as? String == name && status["workerCapabilities"] as? String == "none")
             let shown = try await topology.mooring(.homeAgent, ["status"])
+            #expect(status["accessReceiveDropped"] as? UInt64 == 0)
+            #expect(shown.contains("  dropped by the kernel on the way in by mooring-access: 0\n"), "\(shown)")
             #expect(shown.contains("  capabilities: \(name), of workers none\n"), "\(shown)")
         }
 

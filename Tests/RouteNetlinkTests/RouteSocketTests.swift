@@ -46,6 +46,29 @@ struct RouteSocketTests {
         }
     }
 
+    @Test("What the kernel dropped on the way in by a device is told")
+    func receiveDropped() async throws {
+        try await Self.namespace { socket, _ in
+            try NetworkNamespace.shell(
+                "ip link add veth0 type veth peer name veth1 && ip link set veth0 up && ip link set veth1 up")
+            let index = try #require(try socket.link(named: "veth1")).index
+            let before = try #require(try socket.receiveDropped(link: index))
+            // Frames of a protocol that nobody has (EtherType for experiments, RFC 9542).
+            let send = """
+                import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("veth0", 0))
+                for _ in range(3): s.send(bytes([255] * 12 + [0x88, 0xB5]) + bytes(50))
+                """
+            try NetworkNamespace.shell("/usr/bin/python3 -c '\(send)'")
+            // IPv6 of the pair itself may be among them, where it is off.
+            let after = try #require(try socket.receiveDropped(link: index))
+            #expect(after >= before + 3)
+            let shown = try NetworkNamespace.json("ip -j -s link show dev veth1")
+            let statistics = shown.first?["stats64"] as? [String: [String: Any]]
+            #expect((statistics?["rx"]?["dropped"] as? Int).map(UInt64.init) ?? 0 >= after)
+            #expect(try socket.receiveDropped(link: index + 1000) == nil)
+        }
+    }
+
     @Test(
         "A device that is not there is nil to look at and an error to change",
         arguments: ["moor1", "", "longer-than-15-bytes"])
