@@ -1331,7 +1331,8 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
     set {_uniqueStorage()._offloadReason = newValue}
   }
 
-  /// How super-frames come that lie in tunnels: "whole", or "off" where the kernel cuts them.
+  /// How super-frames come that lie in tunnels: "whole"; "datagrams" where that is so of UDP tunnels alone; "off" where the
+  /// kernel cuts them.
   public var accessOffload: String {
     get {_storage._accessOffload}
     set {_uniqueStorage()._accessOffload = newValue}
@@ -1367,6 +1368,12 @@ public nonisolated struct ControlStatus: @unchecked Sendable {
   public var hasAccessReceiveDropped: Bool {_storage._accessReceiveDropped != nil}
   /// Clears the value of `accessReceiveDropped`. Subsequent reads from it will return its default value.
   public mutating func clearAccessReceiveDropped() {_uniqueStorage()._accessReceiveDropped = nil}
+
+  /// The processors that workers are pinned to, in the order of the workers; empty where they are not.
+  public var processors: [UInt32] {
+    get {_storage._processors}
+    set {_uniqueStorage()._processors = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3652,7 +3659,7 @@ nonisolated extension ControlGetStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0\u{1}capabilities\0\u{3}worker_capabilities\0\u{3}access_receive_dropped\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}uptime_milliseconds\0\u{1}endpoints\0\u{3}home_device\0\u{3}access_device\0\u{1}io\0\u{3}io_reason\0\u{1}bindings\0\u{3}binding_limit\0\u{1}prefixes\0\u{3}prefix_limit\0\u{1}workers\0\u{3}tunnel_mtu\0\u{3}process_id\0\u{1}groups\0\u{1}members\0\u{3}member_limit\0\u{2}\u{7}checkpoint\0\u{1}offload\0\u{3}offload_reason\0\u{3}access_offload\0\u{3}access_offload_reason\0\u{1}capabilities\0\u{3}worker_capabilities\0\u{3}access_receive_dropped\0\u{1}processors\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3680,6 +3687,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _capabilities: String = String()
     var _workerCapabilities: String = String()
     var _accessReceiveDropped: UInt64? = nil
+    var _processors: [UInt32] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3715,6 +3723,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _capabilities = source._capabilities
       _workerCapabilities = source._workerCapabilities
       _accessReceiveDropped = source._accessReceiveDropped
+      _processors = source._processors
     }
   }
 
@@ -3758,6 +3767,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 29: try { try decoder.decodeSingularStringField(value: &_storage._capabilities) }()
         case 30: try { try decoder.decodeSingularStringField(value: &_storage._workerCapabilities) }()
         case 31: try { try decoder.decodeSingularUInt64Field(value: &_storage._accessReceiveDropped) }()
+        case 32: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._processors) }()
         default: break
         }
       }
@@ -3845,6 +3855,9 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
       try { if let v = _storage._accessReceiveDropped {
         try visitor.visitSingularUInt64Field(value: v, fieldNumber: 31)
       } }()
+      if !_storage._processors.isEmpty {
+        try visitor.visitPackedUInt32Field(value: _storage._processors, fieldNumber: 32)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3879,6 +3892,7 @@ nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._capabilities != rhs_storage._capabilities {return false}
         if _storage._workerCapabilities != rhs_storage._workerCapabilities {return false}
         if _storage._accessReceiveDropped != rhs_storage._accessReceiveDropped {return false}
+        if _storage._processors != rhs_storage._processors {return false}
         return true
       }
       if !storagesAreEqual {return false}

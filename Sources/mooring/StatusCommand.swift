@@ -44,7 +44,8 @@ struct StatusCommand: AsyncParsableCommand {
         if !status.capabilities.isEmpty {
             output.line("  capabilities: \(status.capabilities), of workers \(status.workerCapabilities)")
         }
-        output.line("  workers: \(status.workers)")
+        let processors = status.processors.map(String.init).joined(separator: ", ")
+        output.line("  workers: \(status.workers)" + (processors.isEmpty ? "" : ", on processors \(processors)"))
         output.line("  tunnel MTU: \(status.tunnelMtu) bytes")
         output.line("  bindings: \(status.bindings) of at most \(status.bindingLimit)")
         output.line("  prefixes: \(status.prefixes) of at most \(status.prefixLimit)")
@@ -84,6 +85,7 @@ struct StatusCommand: AsyncParsableCommand {
         let capabilities: String?
         let workerCapabilities: String?
         let workers: UInt32
+        let processors: [UInt32]
         let tunnelMTU: UInt32
         let bindings: UInt64
         let bindingLimit: UInt64
@@ -137,6 +139,7 @@ struct StatusCommand: AsyncParsableCommand {
             capabilities = status.capabilities.isEmpty ? nil : status.capabilities
             workerCapabilities = status.workerCapabilities.isEmpty ? nil : status.workerCapabilities
             workers = status.workers
+            processors = status.processors
             tunnelMTU = status.tunnelMtu
             bindings = status.bindings
             bindingLimit = status.bindingLimit

@@ -123,6 +123,7 @@ extension Daemon: ControlHandler {
             $0.prefixes = UInt64(table.prefixCount)
             $0.prefixLimit = UInt64(table.configuration.prefixLimit)
             $0.workers = UInt32(workers.all.count)
+            $0.processors = configuration.processors?.numbers.prefix(workers.all.count).map(UInt32.init) ?? []
             $0.tunnelMtu = UInt32(table.configuration.tunnelMTU)
             $0.processID = UInt64(getpid())
             $0.groups = UInt64(table.groupCount)

@@ -27,7 +27,9 @@ extension EndToEnd {
             try await Topology.run { topology in
                 let daemon = try await topology.startWorkers(
                     workers, ["--processors", list.joined(separator: ",")])
-                let process = try #require(try await topology.status(.homeAgent)["processID"] as? Int)
+                let status = try await topology.status(.homeAgent)
+                #expect(status["processors"] as? [Int] == list.map { Int($0)! })
+                let process = try #require(status["processID"] as? Int)
                 var found: [String: String] = [:]
                 for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task") {
                     let task = "/proc/\(process)/task/\(thread)"
