@@ -1,5 +1,5 @@
-// Packets as fast as one core makes them: UDP, 64 a system call, for a bounded time, with addresses of the
-// measurement's own namespaces only.
+// Packets as fast as one core makes them: UDP, 64 a system call, each by itself or as a super-frame, for a bounded time, with
+// addresses of the measurement's own namespaces only.
 
 import ArgumentParser
 import CBenchmark
@@ -15,6 +15,7 @@ struct Flood: ParsableCommand {
     @Argument(help: "IPv6 destination within 2001:db8::/32.") var destination: String
     @Argument(help: "Seconds, 600 at the most.") var seconds: Int
     @Argument(help: "Bytes of payload, 1 to 1472.") var size: Int
+    @Flag(help: "As super-frames (UDP_SEGMENT).") var segments = false
 
     func validate() throws {
         guard let address = IPv6Address(destination), IPv6Prefix("2001:db8::/32")!.contains(address),
@@ -38,13 +39,24 @@ struct Flood: ParsableCommand {
         }
         guard descriptor >= 0, connected == 0 else { throw BenchError("no way to \(destination)") }
 
-        let payload = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+        let count = segments ? min(Self.messagesPerCall, 65_000 / size) : 1
+        if segments {
+            var segment = CInt(size)
+            // UDP_SEGMENT of linux/udp.h.
+            guard setsockopt(descriptor, CInt(IPPROTO_UDP), 103, &segment, socklen_t(MemoryLayout<CInt>.size)) == 0
+            else {
+                throw BenchError("the kernel sends no super-frames of UDP")
+            }
+        }
+        let payload = UnsafeMutableRawPointer.allocate(byteCount: count * size, alignment: 8)
         defer { payload.deallocate() }
-        payload.initializeMemory(as: UInt8.self, repeating: 0x6D, count: size)
+        payload.initializeMemory(as: UInt8.self, repeating: 0x6D, count: count * size)
         let end = ContinuousClock.now + .seconds(seconds)
         while .now < end {
-            let result = mooring_send_many(
-                descriptor, payload, UInt32(size), UInt32(Self.messagesPerCall))
+            let result =
+                segments
+                ? CInt(truncatingIfNeeded: send(descriptor, payload, count * size, 0))
+                : mooring_send_many(descriptor, payload, UInt32(size), UInt32(Self.messagesPerCall))
             guard result < 0 else { continue }
             // No buffer is free, or an ICMP error has come back: both pass.
             guard errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH else {

@@ -64,6 +64,11 @@ struct TunRatio: Encodable {
                 "UDP of 18 bytes, io_uring \(offload.rawValue), of plain off", mooringd(.ioUring, offload, .sink),
                 to: mooringd(.plain, .off, .sink), .udp18, wanted: 1.5)
         }
+        for offload in TunSubject.Offload.allCases where offload != .off {
+            add(
+                "UDP of 18 bytes sent as super-frames, io_uring \(offload.rawValue), of plain off",
+                mooringd(.ioUring, offload, .sink), to: mooringd(.plain, .off, .sink), .udp18Segments, wanted: 1.5)
+        }
         for offload in TunSubject.Offload.allCases {
             for io in TunSubject.IO.allCases {
                 add(

@@ -51,7 +51,7 @@ struct TunTrial {
         _ work: TunWork, _ tunnel: StartedTunnel, smallKilopackets: Double?
     ) throws -> TunFigure {
         if let options = work.iperfOptions { return try measureTCP(tunnel, options) }
-        if let size = work.payload { return try measureFlood(tunnel, size) }
+        if let size = work.payload { return try measureFlood(tunnel, size, isSegmented: work.isSegmented) }
         guard let smallKilopackets else { throw BenchError("half of an unknown rate") }
         return try measureLatency(tunnel, packetsPerSecond: Int(smallKilopackets * 500))
     }
@@ -69,13 +69,16 @@ struct TunTrial {
         }
     }
 
-    private func measureFlood(_ tunnel: StartedTunnel, _ size: Int) throws -> TunFigure {
+    private func measureFlood(
+        _ tunnel: StartedTunnel, _ size: Int, isSegmented: Bool
+    ) throws -> TunFigure {
         try measuringProcessor(tunnel.forwarder) { figure in
             let before = try arrived()
             let begin = ContinuousClock.now
             try network.run(
                 in: "correspondent",
-                [OptimisedBuild.path(of: "Bench"), "flood", tunnel.sinkDestination, "\(seconds)", "\(size)"])
+                [OptimisedBuild.path(of: "Bench"), "flood", tunnel.sinkDestination, "\(seconds)", "\(size)"]
+                    + (isSegmented ? ["--segments"] : []))
             let rate = Double(try arrived() - before) / (begin.duration(to: .now) / .seconds(1))
             figure.kilopacketsPerSecond = rate / 1_000
             figure.gigabitsPerSecond = rate * Double(size) * 8 / 1e9

@@ -10,6 +10,8 @@ enum TunWork: String, CaseIterable, ExpressibleByArgument {
     case udp18 = "udp-18"
     case udp512 = "udp-512"
     case udp1400 = "udp-1400"
+    /// The smallest, which the sender's kernel has as super-frames and hands over so where they are taken (UDP_SEGMENT).
+    case udp18Segments = "udp-18-segments"
     /// What packets take to the node at half the rate of the smallest ones.
     case latency
 
@@ -28,12 +30,15 @@ enum TunWork: String, CaseIterable, ExpressibleByArgument {
     /// Bytes of UDP.
     var payload: Int? {
         switch self {
-        case .udp18: 18
+        case .udp18, .udp18Segments: 18
         case .udp512: 512
         case .udp1400: 1400
         default: nil
         }
     }
+
+    /// Whether they are sent as super-frames.
+    var isSegmented: Bool { self == .udp18Segments }
 
     var title: String {
         switch self {
@@ -41,6 +46,7 @@ enum TunWork: String, CaseIterable, ExpressibleByArgument {
         case .upload: "TCP upload"
         case .both: "TCP both ways at once"
         case .udp18, .udp512, .udp1400: "UDP, \(payload ?? 0) bytes of payload"
+        case .udp18Segments: "UDP, 18 bytes of payload, sent as super-frames"
         case .latency: "Latency at half the rate of small packets, one way"
         }
     }
