@@ -31,9 +31,9 @@ struct Tun: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "What is done; may be given several times, all where absent.",
-            discussion:
-                "download, upload and both are TCP; udp-18, udp-512 and udp-1400 are UDP to a sink; udp-18-segments are super-frames of UDP; latency is "
-                + "that of packets to the sink at half the rate of udp-18."))
+            discussion: "download, upload and both are TCP; udp-18, udp-512 and udp-1400 are UDP to a sink, and "
+                + "udp-18-segments the first sent as super-frames; latency is that of packets to the sink at half the "
+                + "rate of udp-18."))
     var work: [TunWork] = []
     @Option(
         help: ArgumentHelp(

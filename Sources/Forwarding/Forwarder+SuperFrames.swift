@@ -202,14 +202,16 @@ extension Forwarder {
     }
 
     /// The super-frame that a packet is, of as many bytes as its IP header says; nil where those are other segments than were
-    /// counted.
+    /// counted, or where its IPv4 header and that of TCP or UDP do not follow each other.
     private static func view(of packet: Packet, _ work: PendingPacket) -> SuperFrameView? {
         let bytes = UnsafeRawBufferPointer(start: packet.start, count: Int(work.innerLength))
         guard
             let view = SuperFrameView(
                 bytes, isTCP: packet.segmentKind != SegmentKind.udp.rawValue, segmentSize: Int(packet.segmentSize),
                 transportOffset: Int(packet.transportOffset)),
-            view.segmentCount == Int(packet.segmentCount)
+            view.segmentCount == Int(packet.segmentCount),
+            // Else each segment would end in its options.
+            !view.isIPv4 || view.transportOffset == Int(view.start.byte(0) & 0xF) * 4
         else { return nil }
         return view
     }

@@ -42,7 +42,9 @@ extension Forwarder {
         let payload = packet.length - DatagramTrain.headerLength
         guard train.takes(payload) else {
             dispatch(train, &batch)
-            train = DatagramTrain(first: index, count: 1, size: payload, payload: payload)
+            // With minimal encapsulation the header is the inner packet's own, whose reserved flag, say, is nothing to cut at.
+            let mayBegin = FlowSegment(packet.start, length: packet.length, isIPv4: true) != nil
+            train = mayBegin ? DatagramTrain(first: index, count: 1, size: payload, payload: payload) : DatagramTrain()
             return
         }
         packet.removeFirst(DatagramTrain.headerLength)
@@ -57,7 +59,7 @@ extension Forwarder {
         guard train.count > 1 else { return }
         var packet = batch.generatedPacket(at: train.first)
         guard let datagram = FlowSegment(packet.start, length: packet.length, isIPv4: true) else {
-            preconditionFailure("a tunnel's headers were written before it")
+            preconditionFailure("it was one when the train began")
         }
         datagram.becomeSuperFrame(packet.start, payload: train.payload, pushes: false)
         packet.segmentKind = SegmentKind.udp.rawValue

@@ -248,4 +248,21 @@ struct SuperFrameTests {
         #expect(forwarder.dropped == [.superFrameMalformed: UInt64(vector.segments.count)])
         #expect(forwarder.counters.isConserved)
     }
+
+    @Test("One whose IPv4 header has options where TCP or UDP is said to begin is dropped")
+    func options() throws {
+        let vector = SuperFrameVectors.named("UDP over IPv4")
+        var bytes = vector.frame.bytes
+        bytes[0] = 0x47
+        PacketMutation.mendIPv4Checksum(&bytes)
+        let given = Given.superFrame(
+            bytes, kind: vector.kind, size: vector.segmentSize, transportOffset: vector.transportOffset,
+            count: UInt16(vector.segments.count))
+        for kind in Kind.allCases {
+            let forwarder = try Self.forwarder(kind, sendsSuperFrames: true, sendsTrains: true)
+            #expect(Self.sent(forwarder, [given]) == [], "\(kind)")
+            #expect(forwarder.dropped == [.superFrameMalformed: UInt64(vector.segments.count)], "\(kind)")
+            #expect(forwarder.counters.isConserved)
+        }
+    }
 }

@@ -81,6 +81,22 @@ struct TrainTests {
         #expect(outcome.count > large.segments.count)
     }
 
+    @Test("With minimal encapsulation, whose header is the packet's own, one with a reserved flag leaves in no train")
+    func reservedFlag() throws {
+        let vector = SuperFrameVectors.named("UDP over IPv4")
+        var bytes = vector.frame.bytes
+        bytes[6] |= 0x80
+        PacketMutation.mendIPv4Checksum(&bytes)
+        let given = Given.superFrame(
+            bytes, kind: vector.kind, size: vector.segmentSize, transportOffset: vector.transportOffset,
+            count: UInt16(vector.segments.count))
+        let forwarder = try SuperFrameTests.forwarder(.minimalInUDP, sendsTrains: true)
+        let outcome = SuperFrameTests.sent(forwarder, [given])
+        #expect(outcome.count == vector.segments.count)
+        #expect(outcome.allSatisfy { if case .access(let packet) = $0 { packet[6] & 0x80 != 0 } else { false } })
+        #expect(forwarder.counters.isConserved)
+    }
+
     @Test("A train goes before the kernel's own way, of UDP alone")
     func pushed() throws {
         let vector = SuperFrameVectors.named("TCP over IPv6, the last shorter")

@@ -93,8 +93,12 @@ struct FuzzRun: ~Copyable {
             if builder.random.below(32) == 0 {
                 try addFragments(to: world, &slot, count)
             } else {
-                try add(builder.bytes, to: world, slot)
-                slot += 1
+                // What comes several times may be joined.
+                let times = world.settings.hasSuperFrames && builder.random.below(4) == 0 ? 4 : 1
+                for _ in 0..<min(times, count - slot) {
+                    try add(builder.bytes, to: world, slot)
+                    slot += 1
+                }
             }
         }
         if builder.random.below(16) == 0 {
@@ -111,10 +115,30 @@ struct FuzzRun: ~Copyable {
         // Mostly the side that a packet looks to be from.
         let isIPv4 = bytes.first.map { $0 >> 4 == 4 } ?? false
         let isFromAccess = isIPv4 == (builder.random.below(4) != 0)
-        let packet = slots.put(bytes, slot: slot, from: isFromAccess ? .access : .home)
+        var packet = slots.put(bytes, slot: slot, from: isFromAccess ? .access : .home)
+        if world.settings.hasSuperFrames, builder.random.below(3) == 0 { becomeSuperFrame(&packet) }
         CrashReport.add(slots.original(slot))
         guard probe.read(packet.bytes) else { throw Finding("\(probe.wrong ?? "a view")", packet: slot) }
         world.append(packet)
+    }
+
+    /// Where its transport header may begin, from the first byte: behind headers of IP, and of a tunnel before them.
+    private static let transportOffsets = [20, 40, 60, 20, 40, 60, 24, 28, 44, 48, 52, 64, 68, 80, 88]
+
+    /// Makes a packet a super-frame as a port would take it, whatever is in it.
+    private mutating func becomeSuperFrame(_ packet: inout Packet) {
+        let kind = [SegmentKind.tcpIPv4, .tcpIPv6, .udp][builder.random.below(3)]
+        let offset = Self.transportOffsets[builder.random.below(Self.transportOffsets.count)]
+        let size = builder.random.below(4) == 0 ? 1 + builder.random.below(8) : 1 + builder.random.below(1500)
+        guard
+            let view = SuperFrameView(
+                packet.bytes, isTCP: kind != .udp, segmentSize: size, transportOffset: offset),
+            view.segmentCount > 1
+        else { return }
+        packet.segmentKind = kind.rawValue
+        packet.transportOffset = UInt8(offset)
+        packet.segmentSize = UInt16(size)
+        packet.segmentCount = UInt16(view.segmentCount)
     }
 
     /// A packet in fragments, as many as there is room for: in order or backwards, sometimes one twice, or overlapping.

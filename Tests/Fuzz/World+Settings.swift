@@ -21,6 +21,9 @@ extension World {
             make("mobile node", mobileNode, errors: 1_000_000),
             make("mobile node, one device", mobileNode, errors: 100, singleDevice: true),
             make("plain, one device, no errors", plain, errors: nil, singleDevice: true),
+            withSuperFrames(make("super-frames split", everyKind, errors: 1_000_000), push: false),
+            withSuperFrames(make("super-frames pushed", everyKind, errors: 1_000_000), push: true),
+            withSuperFrames(make("super-frames, mobile node", mobileNode, errors: 1_000_000), push: true),
         ]
     }
 
@@ -42,6 +45,15 @@ extension World {
         settings.forwarder.reassembly.fragments = 4
         settings.forwarder.reassembly.age = 1_000_000_000
         return settings
+    }
+
+    private static func withSuperFrames(_ world: WorldSettings, push: Bool) -> WorldSettings {
+        var world = world
+        world.hasSuperFrames = true
+        world.forwarder.sendsSuperFrames = push
+        world.forwarder.sendsTrains = true
+        (world.forwarder.joinsSegments, world.forwarder.joinsDatagrams) = (true, true)
+        return world
     }
 
     /// IP-in-IP to the care-of address, with every model and mode.

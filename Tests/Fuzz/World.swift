@@ -27,6 +27,8 @@ final class World {
     private var now: UInt64 = 0
     private var batches = 0
     private var taken: UInt64 = 0
+    /// Packets that wait; a super-frame is as many as it has segments.
+    private var given = 0
 
     /// - Throws: where there is no memory for it.
     init(_ settings: WorldSettings, _ targets: TunnelTargets, batchCapacity: Int) throws {
@@ -53,7 +55,10 @@ final class World {
     var counters: Counters { check.counters }
 
     /// Puts a packet behind those that wait.
-    func append(_ packet: Packet) { batch.append(packet) }
+    func append(_ packet: Packet) {
+        given += Int(packet.segmentCount)
+        batch.append(packet)
+    }
 
     /// Gives the forwarder a packet of the control plane, for the home side or into a tunnel. Those that are refused
     /// there come to nothing.
@@ -71,8 +76,10 @@ final class World {
     /// - Throws: `Finding`. The batch is empty then too.
     func process(in slots: borrowing PacketSlots, elapsed: UInt64) throws(Finding) {
         now &+= elapsed
-        let given = batch.count
-        defer { batch.removeAll() }
+        defer {
+            batch.removeAll()
+            given = 0
+        }
         check.begin()
         forwarder.process(&batch, now: now)
         forwarder.inject(into: &batch)
@@ -97,15 +104,36 @@ final class World {
             let packet = batch[index]
             switch packet.verdict {
             case .unfinished, .carriedOut: continue
-            case .release, .transmitJoined, .joined: try check.look(at: packet, index, slots)
+            case .release, .joined: try check.look(at: packet, index, slots)
+            case .transmitJoined:
+                try check.look(at: packet, index, slots)
+                var parts = [packet]
+                var last = index
+                while let next = batch.joined(behind: last) {
+                    guard batch[next].verdict == .joined else {
+                        throw Finding("a part of a super-frame has another verdict", packet: next)
+                    }
+                    parts.append(batch[next])
+                    last = next
+                }
+                try check.look(atJoined: parts, index, to: packet.ingress.opposite)
             case .transmitHome, .transmitAccess:
                 try check.look(at: packet, index, slots)
                 try check.look(atTransmitted: packet, index, to: packet.verdict == .transmitHome ? .home : .access)
             }
         }
-        for index in 0..<batch.generatedCount {
+        var index = 0
+        while index < batch.generatedCount {
             let packet = batch.generatedPacket(at: index)
-            try check.look(atTransmitted: packet, nil, to: packet.verdict == .transmitHome ? .home : .access)
+            if packet.verdict == .transmitJoined {
+                let parts = index..<index + Int(packet.segmentCount)
+                guard parts.upperBound <= batch.generatedCount else { throw Finding("a train has not all its parts") }
+                try check.look(atTrain: parts.map { batch.generatedPacket(at: $0) })
+                index = parts.upperBound
+            } else {
+                try check.look(atTransmitted: packet, nil, to: packet.verdict == .transmitHome ? .home : .access)
+                index += 1
+            }
         }
     }
 
@@ -131,4 +159,6 @@ struct WorldSettings {
     /// Of the queue to the control plane, in bytes; nil: nobody takes packets.
     var puntCapacity: Int?
     var forwarder = ForwarderSettings()
+    /// Whether packets come as super-frames, too.
+    var hasSuperFrames = false
 }
