@@ -133,7 +133,7 @@ extension Forwarder {
         batch[index].length = segment.headerLength &+ segment.payloadLength
         let kind: SegmentKind = segment.isTCP ? frame.isIPv4 ? .tcpIPv4 : .tcpIPv6 : .udp
         batch[index].segmentKind = kind.rawValue
-        batch[index].transportOffset = UInt8(segment.transportOffset)
+        batch[index].transportOffset = UInt16(segment.transportOffset)
         batch[index].segmentSize = frame.segmentSize
         batch[index].segmentCount = frame.count
     }

@@ -136,12 +136,13 @@ extension Forwarder {
         let bytes = packet.length
         traffic[Int(record.pointee.traffic)].addToNode(
             bytes: bytes + repetitions * headerLength, packets: Int(packet.segmentCount), isShared: isShared)
+        identifications.prepare(run: repetitions + 1, to: record.pointee.careOfAddress)
         guard enterTunnel(&packet, record, isIPv4: isIPv4, usesHomeAddress: false) else {
             preconditionFailure("a tunnel without numbers needs no other worker")
         }
         let outer = packet.length - bytes
-        skipIdentifications(repetitions, to: record.pointee.careOfAddress)
-        packet.transportOffset += UInt8(outer)
+        identifications.skip(repetitions, to: record.pointee.careOfAddress)
+        packet.transportOffset += UInt16(outer)
         transmit(&packet, to: .access)
         count(CounterIndex.transmittedBytes, .access, by: repetitions * (outer + headerLength))
     }

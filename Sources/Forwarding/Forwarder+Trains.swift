@@ -23,13 +23,16 @@ struct DatagramTrain {
     var first = 0
     /// How many there are.
     var count: UInt16 = 0
+    /// The identification of the first. The kernel numbers the others one behind the other.
+    var identification: UInt16 = 0
     /// What follows the UDP header of the first, in bytes, and of all.
     var size = 0
     var payload = 0
 
     /// Whether a datagram may follow. A shorter one is the last.
-    func takes(_ payload: Int) -> Bool {
+    func takes(_ payload: Int, identification: UInt16) -> Bool {
         count > 0 && count < Self.limit && payload <= size && self.payload == Int(count) * size
+            && identification == self.identification &+ count
             && Self.headerLength + self.payload + payload <= Int(UInt16.max)
     }
 }
@@ -40,11 +43,16 @@ extension Forwarder {
         let index = batch.generatedCount - 1
         var packet = batch.generatedPacket(at: index)
         let payload = packet.length - DatagramTrain.headerLength
-        guard train.takes(payload) else {
+        let identification = UnsafeRawPointer(packet.start).networkUInt16(at: IPv4.Offset.identification)
+        guard train.takes(payload, identification: identification) else {
             dispatch(train, &batch)
             // With minimal encapsulation the header is the inner packet's own, whose reserved flag, say, is nothing to cut at.
             let mayBegin = FlowSegment(packet.start, length: packet.length, isIPv4: true) != nil
-            train = mayBegin ? DatagramTrain(first: index, count: 1, size: payload, payload: payload) : DatagramTrain()
+            train =
+                mayBegin
+                ? DatagramTrain(
+                    first: index, count: 1, identification: identification, size: payload, payload: payload)
+                : DatagramTrain()
             return
         }
         packet.removeFirst(DatagramTrain.headerLength)
@@ -63,7 +71,7 @@ extension Forwarder {
         }
         datagram.becomeSuperFrame(packet.start, payload: train.payload, pushes: false)
         packet.segmentKind = SegmentKind.udp.rawValue
-        packet.transportOffset = UInt8(IPv4.minimumHeaderLength)
+        packet.transportOffset = UInt16(IPv4.minimumHeaderLength)
         packet.segmentSize = UInt16(truncatingIfNeeded: train.size)
         packet.segmentCount = train.count
         packet.verdict = .transmitJoined

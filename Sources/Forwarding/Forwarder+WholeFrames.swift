@@ -47,7 +47,7 @@ extension Forwarder {
     mutating func leaveWhole(
         _ packet: inout Packet, _ work: PendingPacket, _ record: UnsafePointer<BindingRecord>
     ) {
-        packet.transportOffset -= UInt8(truncatingIfNeeded: work.innerOffset)
+        packet.transportOffset -= UInt16(truncatingIfNeeded: work.innerOffset)
         let repeated = headersOfSegments(packet)
         traffic[Int(record.pointee.traffic)].addFromNode(
             bytes: packet.length + repeated, packets: Int(packet.segmentCount), isShared: isShared)

@@ -113,7 +113,7 @@ public struct Forwarder: ~Copyable {
     var pendingCount = 0
     private var finishedCount = 0
     var errorLimit: TokenBucket
-    private let identifications: Identifications
+    let identifications: Identifications
     private var knownTransmitFailures = PortFailures()
     private var knownReceiveFailures = PortFailures()
 
@@ -396,8 +396,4 @@ public struct Forwarder: ~Copyable {
     @inline(__always)
     func nextIdentification(to destination: IPv4Address) -> UInt16 { identifications.next(to: destination) }
 
-    /// Leaves out those that the kernel gives to the segments of a super-frame behind the first.
-    func skipIdentifications(_ count: Int, to destination: IPv4Address) {
-        identifications.skip(count, to: destination)
-    }
 }

@@ -45,7 +45,9 @@ public struct Packet: BitwiseCopyable {
     public var start: UnsafeMutableRawPointer
     @usableFromInline var storedLength: UInt32
     /// The number of the slot in its pool.
-    public let slot: UInt32
+    @inlinable @inline(__always)
+    public var slot: UInt32 { UInt32(storedSlot) }
+    @usableFromInline let storedSlot: UInt16
     /// The side it was received from. On a device that serves both sides the forwarder sets it.
     public var ingress: Side
     /// Set by the forwarder; `release` until then.
@@ -53,7 +55,7 @@ public struct Packet: BitwiseCopyable {
     /// What follows is of a super-frame: what kind, by its number; 0 where it is one packet.
     public var segmentKind: UInt8 = 0
     /// Where the header of TCP or UDP begins, from the first byte of the IP header.
-    public var transportOffset: UInt8 = 0
+    public var transportOffset: UInt16 = 0
     /// Bytes of payload in each segment but the last.
     public var segmentSize: UInt16 = 0
     /// How many packets this is: 1 where it is no super-frame.
@@ -64,7 +66,7 @@ public struct Packet: BitwiseCopyable {
     public init(start: UnsafeMutableRawPointer, length: Int, slot: UInt32, ingress: Side) {
         self.start = start
         storedLength = UInt32(truncatingIfNeeded: length)
-        self.slot = slot
+        storedSlot = UInt16(truncatingIfNeeded: slot)
         self.ingress = ingress
         self.verdict = .release
     }

@@ -26,7 +26,7 @@ public struct PacketPool: ~Copyable {
     /// A pool of `slotCount` free slots, each with room for packets of up to `packetCapacity` bytes.
     /// - Throws: `PacketPoolError` where the kernel gives no memory.
     public init(slotCount: Int, packetCapacity: Int) throws(PacketPoolError) {
-        precondition(slotCount > 0 && packetCapacity > 0, "a pool has slots")
+        precondition((1...65_536).contains(slotCount) && packetCapacity > 0, "a pool has 1 to 65536 slots")
         let slotSize = (Self.headroom + packetCapacity + 63) & ~63
         let size = slotCount * slotSize
         guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),

@@ -19,14 +19,14 @@ extension Packet {
             let checksumStart = header.checksumStart.map(Int.init)
         else { return false }
         if let kind = header.segmentKind {
-            guard let offset = UInt8(exactly: checksumStart),
+            guard
                 let view = SuperFrameView(
                     bytes, isTCP: kind != .udp, segmentSize: Int(header.segmentSize), transportOffset: checksumStart)
             else { return false }
             let count = view.segmentCount
             if count > 1 {
                 segmentKind = kind.rawValue
-                transportOffset = offset
+                transportOffset = UInt16(truncatingIfNeeded: checksumStart)
                 segmentSize = header.segmentSize
                 segmentCount = UInt16(truncatingIfNeeded: count)
                 return true
@@ -54,7 +54,7 @@ extension Packet {
         let isTCP = kind != .udp
         let length = TransportHeader.length(at: transport, isTCP: isTCP)
         let reducesWindow = isTCP && transport.byte(TCP.Offset.flags) & TCP.Flag.congestionWindowReduced != 0
-        VirtioNetHeader(kind, segmentSize: segmentSize, transportOffset: UInt16(transportOffset))
+        VirtioNetHeader(kind, segmentSize: segmentSize, transportOffset: transportOffset)
             .write(
                 to: target, headerLength: UInt16(truncatingIfNeeded: Int(transportOffset) + length),
                 reducesWindow: reducesWindow)

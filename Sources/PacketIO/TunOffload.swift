@@ -23,7 +23,10 @@ public enum TunOffload: Sendable {
     /// - Returns: the kinds of super-frames that it will hand over; empty where it refuses them.
     func apply(to descriptor: Int32) -> [SegmentKind] {
         switch self {
-        case .none, .header: return []
+        case .none, .header:
+            // Whoever had the device before may have asked for some.
+            _ = clinuxnet_tun_offload(descriptor, false, false)
+            return []
         case .datagrams: return clinuxnet_tun_offload(descriptor, false, true) == 0 ? [.udp] : []
         case .superFrames: break
         }
@@ -71,7 +74,8 @@ public struct SuperFrameWay: ~Copyable, Sendable {
     private let program: PushProgram?
 
     /// Sees what the devices and the kernel have for a choice, and attaches the program where headers are pushed.
-    public init(_ wanted: OffloadChoice, _ queues: borrowing PortQueues) {
+    /// - Parameter isSuccession: whether the devices are those of another process, and as that has made them.
+    public init(_ wanted: OffloadChoice, _ queues: borrowing PortQueues, isSuccession: Bool) {
         self.wanted = wanted
         takesDatagrams = queues.hasDatagramFrames
         takesTrains = takesDatagrams && queues.accessWithHeaders != nil
@@ -83,7 +87,9 @@ public struct SuperFrameWay: ~Copyable, Sendable {
                 ? ""
                 : queues.isShared
                     ? "one device serves both sides"
-                    : "the home device has no virtio headers, or the kernel refuses them"
+                    : isSuccession
+                        ? "the mooringd that was taken over had none: restart it for that"
+                        : "the home device has no virtio headers, or the kernel refuses them"
             return
         }
         guard wanted != .split else {

@@ -85,7 +85,7 @@ struct StatusCommand: AsyncParsableCommand {
         let capabilities: String?
         let workerCapabilities: String?
         let workers: UInt32
-        let processors: [UInt32]
+        let processors: [UInt32]?
         let tunnelMTU: UInt32
         let bindings: UInt64
         let bindingLimit: UInt64
@@ -139,7 +139,7 @@ struct StatusCommand: AsyncParsableCommand {
             capabilities = status.capabilities.isEmpty ? nil : status.capabilities
             workerCapabilities = status.workerCapabilities.isEmpty ? nil : status.workerCapabilities
             workers = status.workers
-            processors = status.processors
+            processors = status.processors.isEmpty ? nil : status.processors
             tunnelMTU = status.tunnelMtu
             bindings = status.bindings
             bindingLimit = status.bindingLimit

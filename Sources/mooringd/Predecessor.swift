@@ -65,7 +65,7 @@ final class Predecessor {
         defer { queues = [] }
         let home = try TunQueues(
             name: settings.homeDevice, adopting: Array(queues[..<count]),
-            offload: settings.singleDevice ? .none : .superFrames)
+            offload: settings.singleDevice ? .none : settings.offload.ofHome)
         if settings.singleDevice { return PortQueues(shared: home) }
         let access = try TunQueues(
             name: settings.accessDevice, adopting: Array(queues[count..<2 * count]),

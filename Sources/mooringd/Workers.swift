@@ -36,7 +36,7 @@ final class Workers: Sendable {
         count: Int, configuration: PortConfiguration,
         areResting: Bool = false
     ) throws(PortError) {
-        superFrames = SuperFrameWay(offload, queues)
+        superFrames = SuperFrameWay(offload, queues, isSuccession: areResting)
         accessFrames = AccessFrameWay(accessOffload, &queues, count: count, isSuccession: areResting)
         queueDescriptors = queues.descriptors
         let handovers = Handovers(workers: count)

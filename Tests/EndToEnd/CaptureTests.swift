@@ -13,7 +13,9 @@ extension EndToEnd {
                 try await topology.requireIO(io)
                 try await topology.requireOffload(offload)
                 try await topology.startMooringd(.homeAgent, ["--io", io.rawValue] + offload.options)
-                try await topology.startMooringd(.node, ["--io", io.rawValue] + Offload.split.options)
+                // What comes to its access device is to have its checksums there already.
+                try await topology.startMooringd(
+                    .node, ["--io", io.rawValue, "--offload", "split", "--access-offload", "off"])
                 // Super-frames that leave whole pass links between namespaces whole. The node's device gets segments, of which
                 // the kernel made the headers.
                 let capture =

@@ -249,6 +249,41 @@ struct SuperFrameTests {
         #expect(forwarder.counters.isConserved)
     }
 
+    @Test(
+        "Headers between that of IPv6 and that of TCP may be as long as they like",
+        arguments: [Kind.direct, .gre, .udp, .minimal], [208, 232, 248, 600])
+    func longHeaders(_ kind: Kind, _ length: Int) throws {
+        let vector = SuperFrameVectors.named("TCP over IPv6, odd lengths")
+        // Destination options (RFC 8200, 4.6), of padding alone.
+        var padding: [UInt8] = [6, UInt8(length / 8 - 1), 1, 4, 0, 0, 0, 0]
+        while padding.count < length { padding += [1, 6, 0, 0, 0, 0, 0, 0] }
+        func inserted(_ packet: [UInt8]) -> [UInt8] {
+            let payload = packet.count - 40 + length
+            var result = packet
+            result.replaceSubrange(4..<7, with: [UInt8(payload >> 8), UInt8(payload & 0xFF), 60])
+            result.insert(contentsOf: padding, at: 40)
+            return result
+        }
+        let given = Given.superFrame(
+            inserted(vector.frame.bytes), kind: vector.kind, size: vector.segmentSize,
+            transportOffset: vector.transportOffset + UInt16(length), count: UInt16(vector.segments.count))
+        let single = try Self.forwarder(kind)
+        let expected = vector.segments.flatMap { Self.sent(single, [.home(inserted($0.bytes))]) }.compactMap(\.bytes)
+        #expect(expected.count == vector.segments.count)
+        let split = try Self.forwarder(kind)
+        #expect(Self.sent(split, [given]).compactMap(\.bytes) == expected)
+        Self.compare(split, single, "\(kind)")
+        guard let outer = [Kind.direct: 20, .gre: 24][kind] else { return }
+        let pushing = try Self.forwarder(kind, sendsSuperFrames: true)
+        let whole = Self.sent(pushing, [given]).compactMap(\.bytes)
+        try #require(whole.count == 1)
+        let cut = TunnelledFrame.cut(
+            whole[0], outer: outer, isTCP: true, size: Int(vector.segmentSize),
+            transportOffset: Int(vector.transportOffset) + length + outer)
+        #expect(cut == expected)
+        Self.compare(pushing, single, "\(kind)")
+    }
+
     @Test("One whose IPv4 header has options where TCP or UDP is said to begin is dropped")
     func options() throws {
         let vector = SuperFrameVectors.named("UDP over IPv4")

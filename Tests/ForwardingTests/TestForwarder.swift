@@ -15,7 +15,7 @@ enum Given: Hashable, Sendable {
     case home([UInt8])
     case access([UInt8])
     /// From the home side, or from the access side, many segments in one.
-    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16, from: Side = .home)
+    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt16, count: UInt16, from: Side = .home)
 
     var side: Side {
         switch self {
@@ -38,7 +38,7 @@ enum Outcome: Hashable, Sendable {
     case home([UInt8])
     case access([UInt8])
     /// Many segments in one: to the home side, or a train to the access side.
-    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt8, count: UInt16)
+    case superFrame([UInt8], kind: UInt8, size: UInt16, transportOffset: UInt16, count: UInt16)
     /// Part of one that is before it.
     case joined
 

@@ -29,7 +29,7 @@ struct WholeFrameTests {
                 change(&bytes)
                 return .superFrame(
                     bytes, kind: frame.kind, size: frame.segmentSize,
-                    transportOffset: frame.transportOffset + UInt8(headers.bytes.count),
+                    transportOffset: UInt16(frame.transportOffset) + UInt16(headers.bytes.count),
                     count: UInt16(frame.segments.count), from: .access)
             }
 

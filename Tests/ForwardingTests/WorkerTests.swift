@@ -180,6 +180,38 @@ struct WorkerTests {
         #expect(seen.count == count * 160)
     }
 
+    @Test(
+        "nor does the kernel, which numbers the segments of a super-frame one behind the other",
+        arguments: [1, 2, 3, 16])
+    func identificationsOfSuperFrames(count: Int) throws {
+        let table = try BindingTable.make(workers: count)
+        _ = try table.put([Binding("a", Self.prefixes)], now: 0)
+        var settings = TestForwarder.settings
+        settings.sendsSuperFrames = true
+        let handovers = Handovers(workers: count)
+        let vector = SuperFrameVectors.named("TCP over IPv6, odd lengths")
+        var frame = vector.frame.bytes
+        frame[24..<40] = Self.packet(to: 0)[24..<40]
+        let number = vector.segments.count
+        let given = Given.superFrame(
+            frame, kind: vector.kind, size: vector.segmentSize, transportOffset: vector.transportOffset,
+            count: UInt16(number))
+        var seen: Set<Int> = []
+        for place in 0..<count {
+            // Each begins close before the end of its numbers.
+            let worker = try TestForwarder(
+                table, settings: settings, place: WorkerPlace(place, of: handovers), firstIdentification: 0xFFFA)
+            for _ in 0..<20 {
+                for packet in worker.process([given, .home(Self.packet(to: 1))]).compactMap(\.bytes) {
+                    let first = Int(packet[4]) << 8 | Int(packet[5])
+                    let segments = packet.count > frame.count ? number : 1
+                    for segment in 0..<segments { #expect(seen.insert((first + segment) & 0xFFFF).inserted) }
+                }
+            }
+        }
+        #expect(seen.count == count * 20 * (number + 1))
+    }
+
     @Test("workers share the limit of errors")
     func errors() throws {
         let table = try BindingTable.make(workers: 4)

@@ -136,7 +136,7 @@ struct FuzzRun: ~Copyable {
             view.segmentCount > 1
         else { return }
         packet.segmentKind = kind.rawValue
-        packet.transportOffset = UInt8(offset)
+        packet.transportOffset = UInt16(offset)
         packet.segmentSize = UInt16(size)
         packet.segmentCount = UInt16(view.segmentCount)
     }

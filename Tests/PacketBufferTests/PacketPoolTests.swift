@@ -57,9 +57,9 @@ struct PacketPoolTests {
 
     @Test("memory that the kernel does not give is an error that says what to do")
     func noMemory() {
-        #expect(throws: PacketPoolError.self) { _ = try PacketPool(slotCount: 1 << 20, packetCapacity: 1 << 40) }
+        #expect(throws: PacketPoolError.self) { _ = try PacketPool(slotCount: 1 << 16, packetCapacity: 1 << 44) }
         do {
-            _ = try PacketPool(slotCount: 1 << 20, packetCapacity: 1 << 40)
+            _ = try PacketPool(slotCount: 1 << 16, packetCapacity: 1 << 44)
         } catch {
             #expect(error.description.contains("MiB") && error.description.contains("raise"))
         }

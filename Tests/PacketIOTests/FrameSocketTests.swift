@@ -23,7 +23,7 @@ struct FrameSocketTests {
         var segmentKind: UInt8 = 0
         var segmentSize: UInt16 = 0
         var segmentCount: UInt16 = 1
-        var transportOffset: UInt8 = 0
+        var transportOffset: UInt16 = 0
         var side = Side.access
     }
 
@@ -42,8 +42,8 @@ struct FrameSocketTests {
             let offset = vector.transportOffset + 20
             let isUDP = vector.kind == SegmentKind.udp.rawValue
             header = [
-                1, vector.kind, offset + (isUDP ? 8 : 20), 0, UInt8(vector.segmentSize & 0xFF),
-                UInt8(vector.segmentSize >> 8), offset, 0, isUDP ? 6 : 16, 0,
+                1, vector.kind, UInt8(offset) + (isUDP ? 8 : 20), 0, UInt8(vector.segmentSize & 0xFF),
+                UInt8(vector.segmentSize >> 8), UInt8(offset), 0, isUDP ? 6 : 16, 0,
             ]
             expected = Received(
                 bytes: bytes, segmentKind: vector.kind, segmentSize: vector.segmentSize,

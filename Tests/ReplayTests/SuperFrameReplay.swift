@@ -142,7 +142,7 @@ struct SuperFrameReplay {
             packet.segmentKind = frame.kind
             packet.segmentSize = UInt16(frame.segmentSize)
             packet.segmentCount = UInt16(frame.count)
-            packet.transportOffset = UInt8(frame.transport)
+            packet.transportOffset = UInt16(frame.transport)
             came[side]! += 1
         }
         batch.append(packet)

@@ -9,7 +9,7 @@ public struct SuperFrameVectors: Decodable, Sendable {
         /// Bytes of payload in each segment but the last.
         public let segmentSize: UInt16
         /// Where the header of TCP or UDP begins.
-        public let transportOffset: UInt8
+        public let transportOffset: UInt16
         /// The packet as the kernel hands it over.
         public let frame: Hex
         /// Each by itself, as on a wire.
