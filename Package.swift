@@ -258,7 +258,8 @@ let package = Package(
             exclude: [
                 "control_plane.py", "delegation.py", "between.py", "flows.py", "foreign_agent.py", "home_agent.py",
                 "numbered.py", "protocol41.py", "registrant.py", "transfer.py", "wire.py", "home_network.py",
-                "burst.py", "reverse_tunnel.py", "forget_connections.py", "hostile.py",
+                "burst.py", "control_socket.py", "datagrams.py", "reverse_tunnel.py", "forget_connections.py",
+                "hostile.py",
             ]),
     ],
     swiftLanguageModes: [.v6]
