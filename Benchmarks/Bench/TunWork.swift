@@ -10,10 +10,11 @@ enum TunWork: String, CaseIterable, ExpressibleByArgument {
     case udp18 = "udp-18"
     case udp512 = "udp-512"
     case udp1400 = "udp-1400"
-    /// The smallest, which the sender's kernel has as super-frames and hands over so where they are taken (UDP_SEGMENT).
-    case udp18Segments = "udp-18-segments"
     /// What packets take to the node at half the rate of the smallest ones.
     case latency
+    /// The smallest, which the sender's kernel has as super-frames and hands over so where they are taken (UDP_SEGMENT). The
+    /// last: what it leaves in a device's queue takes most of a second.
+    case udp18Segments = "udp-18-segments"
 
     var isTCP: Bool { iperfOptions != nil }
 
