@@ -73,7 +73,8 @@ extension EndToEnd {
             try await Topology.run { topology in
                 try await topology.requireIO(io)
                 let before = try await topology.networkState(.homeAgent)
-                try await start(topology, ["--io", io.rawValue])
+                // What leaves whole is captured whole, and is not counted by packets.
+                try await start(topology, ["--io", io.rawValue, "--offload", "split"])
                 for node in 0..<Self.nodes {
                     try await topology.mooring(
                         .homeAgent,
