@@ -28,11 +28,19 @@ struct ArrivedTrain {
             && Int(packet.transportOffset) == Int(start.byte(0) & 0xF) * 4
     }
 
-    /// Begins with a train.
-    mutating func begin(_ train: Packet) {
+    /// Adds a super-frame to a batch that has room; of a train the datagrams, as far as there is place.
+    /// - Returns: as `cut`.
+    mutating func place(
+        _ superFrame: Packet, into batch: inout PacketBatch, _ pool: inout PacketPool
+    ) -> UInt32? {
+        guard Self.isTrain(superFrame) else {
+            batch.append(superFrame)
+            return nil
+        }
         precondition(packet == nil, "trains are cut one behind the other")
-        packet = train
+        packet = superFrame
         payload = 0
+        return cut(into: &batch, &pool)
     }
 
     /// Cuts datagrams off into the batch, as many as there are slots and places for.

@@ -183,12 +183,7 @@ extension IOUringPort {
 
     @usableFromInline @inline(never)
     mutating func placeSuperFrame(_ packet: Packet, into batch: inout PacketBatch) {
-        guard ArrivedTrain.isTrain(packet) else {
-            batch.append(packet)
-            return
-        }
-        train.begin(packet)
-        cutTrain(into: &batch)
+        if let slot = train.place(packet, into: &batch, &pool) { post(slot) }
     }
 
     private mutating func cutTrain(into batch: inout PacketBatch) {

@@ -140,12 +140,7 @@ public struct SystemCallPort: ~Copyable, PacketPort {
     /// Adds a super-frame to the batch; of a train the datagrams, as far as there is place.
     @usableFromInline @inline(never)
     mutating func place(_ packet: Packet, into batch: inout PacketBatch) {
-        guard ArrivedTrain.isTrain(packet) else {
-            batch.append(packet)
-            return
-        }
-        train.begin(packet)
-        cutTrain(into: &batch)
+        if let slot = train.place(packet, into: &batch, &pool) { pool.give(slot) }
     }
 
     @usableFromInline
